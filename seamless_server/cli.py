@@ -1,0 +1,78 @@
+"""The command line: one app, one module a command."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from typing import Annotated
+
+import typer
+
+from seamless_server import __version__
+from seamless_server.errors import SeamlessError
+
+COMMANDS = ("serve", "translate", "stream", "evaluate", "models", "bench_server", "doctor")
+"""Modules of `seamless_server.commands`, in the order of the help page."""
+
+EPILOG = """
+Examples:
+
+  seamless-server doctor                                          what this machine has and lacks
+
+  seamless-server translate talk.wav --task s2st --tgt-lang spa   translate a file as a stream
+
+  seamless-server serve --port 7860                               the server and its web page
+"""
+
+app = typer.Typer(
+    name="seamless-server",
+    help="Real-time speech translation with SeamlessStreaming models.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"seamless-server {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+def _register_commands() -> None:
+    for name in COMMANDS:
+        module = f"seamless_server.commands.{name}"
+        if importlib.util.find_spec(module) is not None:
+            importlib.import_module(module).register(app)
+
+
+_register_commands()
+
+
+def main() -> None:
+    """Entry point of ``seamless-server``.
+
+    What the user got wrong or lacks is one sentence on standard error and exit code 2; Ctrl-C is
+    130. A traceback is left for defects of ours.
+    """
+    try:
+        app()
+    except SeamlessError as error:
+        typer.echo(f"seamless-server: {error.message}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
