@@ -1,2 +1,55 @@
-setup:
-	@echo "being written"
+# Everything one does with this checkout. `make` alone lists the targets.
+# PYTHON=python3.12 chooses the interpreter, ARGS="..." passes arguments on.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup serve test lint format evaluate train-mini screenshots doctor lock docker-check clean
+
+BIN := .venv/bin
+APP := streaming-react-app
+ARGS ?=
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
+
+setup: ## Prepare .venv and the web page (a second run takes seconds)
+	@scripts/setup.sh
+
+serve: setup ## Start the server with the best model present: make serve ARGS="--port 8000"
+	@$(BIN)/seamless-server serve $(ARGS)
+
+test: setup ## Run all tests: Python, web page, web page in Chromium
+	@scripts/system_packages.sh chromium redis-server
+	@$(BIN)/python scripts/run_tests.py $(ARGS)
+
+lint: setup ## Check style and types, and the Dockerfile
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@if [ -f $(APP)/package.json ]; then cd $(APP) && npm run --silent lint; fi
+
+format: setup ## Put all code into the common format
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+	@if [ -f $(APP)/package.json ]; then cd $(APP) && npm run --silent format; fi
+
+evaluate: setup ## Score a system: make evaluate ARGS="--help"
+	@$(BIN)/seamless-server evaluate $(ARGS)
+
+train-mini: setup ## Train the small embedded model anew (hours on two cores)
+	@scripts/system_packages.sh espeak-ng
+	@$(BIN)/python -m training $(ARGS)
+
+screenshots: setup ## Take the documentation's pictures of the running page
+	@scripts/system_packages.sh chromium
+	@cd $(APP) && npm run --silent screenshots
+
+doctor: setup ## Show what this machine has and lacks
+	@$(BIN)/seamless-server doctor $(ARGS)
+
+lock: setup ## Resolve constraints.txt anew for all supported Pythons
+	@$(BIN)/python scripts/lock.py
+
+clean: ## Remove what setup, builds and tests made (not downloaded checkpoints)
+	@rm -rf .venv $(APP)/node_modules $(APP)/dist $(APP)/test-results $(APP)/playwright-report
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,113 @@
+"""Run every test of the repository and add up: Python, web page, web page in a real browser.
+
+    .venv/bin/python scripts/run_tests.py [python|page|browser ...]
+
+Each part's own output is shown as it comes. The exit code is 1 if any test failed, any part broke
+off, or any part ran no test. The last line is ``N passed, N failed``.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "streaming-react-app"
+
+
+@dataclass
+class Outcome:
+    """What one part did."""
+
+    name: str
+    passed: int
+    failed: int
+    skipped: int
+    exit_code: int
+    seconds: float
+
+
+def count(report: Path) -> tuple[int, int, int]:
+    """Passed, failed and skipped test cases of a JUnit report; zeros if there is none."""
+    if not report.is_file():
+        return 0, 0, 0
+    passed = failed = skipped = 0
+    for case in ElementTree.parse(report).getroot().iter("testcase"):
+        kinds = {child.tag for child in case}
+        if kinds & {"failure", "error"}:
+            failed += 1
+        elif "skipped" in kinds:
+            skipped += 1
+        else:
+            passed += 1
+    return passed, failed, skipped
+
+
+def run(name: str, command: list[str], cwd: Path, report: Path, **environment: str) -> Outcome:
+    """Run one part with its output passed through."""
+    print(f"\n=== {name}: {' '.join(command)}", flush=True)
+    start = time.monotonic()
+    try:
+        exit_code = subprocess.run(command, cwd=cwd, env={**os.environ, **environment}).returncode
+    except FileNotFoundError as error:
+        print(f"{name}: {error.filename} is not installed", file=sys.stderr)
+        exit_code = 127
+    passed, failed, skipped = count(report)
+    if failed == 0 and (exit_code != 0 or passed == 0):
+        failed = 1  # the part itself broke off, or found nothing to run
+    return Outcome(name, passed, failed, skipped, exit_code, time.monotonic() - start)
+
+
+def parts(wanted: list[str], folder: Path) -> list[Outcome]:
+    """Run the wanted parts in order."""
+    outcomes = []
+    if "python" in wanted:
+        report = folder / "python.xml"
+        pytest = [sys.executable, "-m", "pytest", f"--junitxml={report}", "--durations=10"]
+        outcomes.append(run("Python", pytest, ROOT, report))
+    if "page" in wanted:
+        report = folder / "page.xml"
+        reporters = ["--reporter=default", "--reporter=junit", f"--outputFile.junit={report}"]
+        outcomes.append(run("Page", ["npm", "test", "--silent", "--", *reporters], PAGE, report))
+    if "browser" in wanted:
+        report = folder / "browser.xml"
+        outcomes.append(
+            run(
+                "Browser",
+                ["npm", "run", "--silent", "e2e", "--", "--reporter=list,junit"],
+                PAGE,
+                report,
+                PLAYWRIGHT_JUNIT_OUTPUT_FILE=str(report),
+            )
+        )
+    return outcomes
+
+
+def main() -> int:
+    """Run, add up, say it."""
+    wanted = sys.argv[1:] or ["python", "page", "browser"]
+    if not (PAGE / "package.json").is_file():
+        wanted = [part for part in wanted if part == "python"]
+    with tempfile.TemporaryDirectory() as folder:
+        outcomes = parts(wanted, Path(folder))
+    print()
+    for one in outcomes:
+        print(
+            f"{one.name:<8} {one.passed:>5} passed {one.failed:>4} failed {one.skipped:>4} skipped"
+            f"  exit code {one.exit_code}  {one.seconds:.0f} s"
+        )
+    passed, failed, skipped = (
+        sum(getattr(one, field) for one in outcomes) for field in ("passed", "failed", "skipped")
+    )
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    return 1 if failed or not outcomes else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
