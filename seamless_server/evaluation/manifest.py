@@ -1,0 +1,282 @@
+"""Manifests: tab-separated tables with a header, one sentence a line.
+
+Columns: ``audio`` (path below the audio root), the reference (``tgt_text`` unless said otherwise),
+and if they are there ``id``, ``tgt_lang``, ``src_lang`` and ``src_text``. Fields are separated by
+tabs and never quoted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from seamless_server.errors import LanguageError, SeamlessError
+from seamless_server.evaluation.audio import AudioRef, probe
+from seamless_server.languages import Direction, lookup
+
+TASKS: Mapping[str, Direction] = {"s2tt": "text", "asr": "text", "s2st": "speech"}
+"""The tasks, and what each wants of a target language."""
+
+COLUMNS = ("id", "audio", "src_lang", "src_text", "tgt_lang", "tgt_text")
+"""What the readers of downloaded corpora write."""
+
+
+class ManifestError(SeamlessError):
+    """A manifest cannot be evaluated; `problems` names every reason, one sentence each."""
+
+    code = "manifest"
+
+    def __init__(self, path: Path, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        if len(problems) == 1:
+            message = f"{path}: {problems[0]}"
+        else:
+            listed = "".join(f"\n  - {problem}" for problem in problems)
+            message = f"{path}: {len(problems)} problems, nothing was computed:{listed}"
+        super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One line of a manifest."""
+
+    index: int
+    """Position in the file, from 0."""
+    id: str
+    audio: AudioRef
+    audio_field: str
+    """The path as the manifest spells it."""
+    reference: str
+    tgt_lang: str
+    src_lang: str | None = None
+    src_text: str | None = None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which lines of a manifest to use, and how."""
+
+    task: str = "s2tt"
+    tgt_langs: Sequence[str] = ()
+    """Target languages; empty means those in the column ``tgt_lang``."""
+    ref_field: str = "tgt_text"
+    """Column of the reference; ``{lang}`` in it stands for the target language."""
+    start_index: int = 0
+    end_index: int = -1
+    """First line not to use; negative means no end."""
+    limit: int | None = None
+    """At most so many sentences a language, after all else."""
+    ids: Collection[str] = field(default_factory=frozenset)
+    """Ids (or names of audio files) to keep; empty keeps all."""
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Languages that the system at hand offers; `None` where only the model's table counts."""
+
+    source: Collection[str] | None = None
+    target: Collection[str] | None = None
+
+
+def _lines(path: Path) -> list[str]:
+    # Not str.splitlines, which also breaks at characters that texts may hold (U+2028 and others).
+    text = path.read_text(encoding="utf-8-sig")
+    return text.removesuffix("\n").split("\n") if text else []
+
+
+def read_ids(path: Path) -> frozenset[str]:
+    """Read an id list: one id a line, or a table with a column ``id``."""
+    lines = _lines(path)
+    header = lines[0].rstrip().split("\t") if lines else []
+    if "id" in header:
+        column = header.index("id")
+        rows = (line.split("\t") for line in lines[1:])
+        return frozenset(row[column].strip() for row in rows if len(row) > column)
+    return frozenset(line.split("\t")[0].strip() for line in lines if line.strip())
+
+
+def write_manifest(path: Path, rows: Iterable[Mapping[str, str]]) -> int:
+    """Write a manifest with the columns `COLUMNS`; returns the number of sentences."""
+    count = 0
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write("\t".join(COLUMNS) + "\n")
+        for row in rows:
+            cells = (" ".join(row.get(column, "").split()) for column in COLUMNS)
+            file.write("\t".join(cells) + "\n")
+            count += 1
+    return count
+
+
+def load_manifest(
+    path: Path,
+    audio_root: Path | None,
+    selection: Selection,
+    coverage: Coverage | None = None,
+) -> list[Sentence]:
+    """Read and check a manifest; on return every sentence can be evaluated, as far as one can see.
+
+    Args:
+        path: the table.
+        audio_root: what its audio paths are relative to; the table's folder by default.
+        selection: which lines, and for which task.
+        coverage: languages that the loaded system offers.
+
+    Raises:
+        ManifestError: with everything that is wrong, at once.
+    """
+    if not path.is_file():
+        raise ManifestError(path, ["no such file"])
+    try:
+        lines = _lines(path)
+    except UnicodeDecodeError:
+        raise ManifestError(path, ["is not UTF-8 text"]) from None
+    reader = _Reader(lines, audio_root or path.parent, selection, coverage or Coverage())
+    sentences = reader.read()
+    if not sentences and not reader.problems:
+        reader.problems.append("no sentence is left to evaluate")
+    if reader.problems:
+        raise ManifestError(path, reader.problems)
+    return sentences
+
+
+class _Reader:
+    """Goes through the lines of one manifest and gathers sentences and problems."""
+
+    def __init__(
+        self, lines: list[str], root: Path, selection: Selection, coverage: Coverage
+    ) -> None:
+        self.problems: list[str] = []
+        self._lines = lines
+        self._root = root
+        self._selection = selection
+        self._coverage = coverage
+        self._languages: dict[tuple[str, Direction], bool] = {}
+
+    def read(self) -> list[Sentence]:
+        header = self._lines[0].rstrip().split("\t") if self._lines else []
+        if not self._check_header(header):
+            return []
+        chosen = self._selection
+        end = len(self._lines) - 1 if chosen.end_index < 0 else chosen.end_index
+        found: list[Sentence] = []
+        for index, line in enumerate(self._lines[1:]):
+            if not line.strip() or not chosen.start_index <= index < end:
+                continue
+            cells = line.rstrip("\r\n").split("\t")
+            if len(cells) > len(header):
+                self.problems.append(
+                    f"line {index + 2} has {len(cells)} fields where the header has {len(header)}"
+                )
+                continue
+            row = dict(zip(header, cells + [""] * (len(header) - len(cells)), strict=True))
+            found.extend(self._sentences(index, row))
+        return self._checked(found)
+
+    def _check_header(self, header: list[str]) -> bool:
+        if not header:
+            self.problems.append("is empty: a header and one line a sentence are needed")
+            return False
+        langs = self._selection.tgt_langs
+        if not langs and "tgt_lang" not in header:
+            self.problems.append("has no column 'tgt_lang': say the language with --tgt-lang")
+        wanted = ["audio"]
+        template = self._selection.ref_field
+        wanted += [template.format(lang=lang) for lang in langs or ("",)]
+        if "{" in template and not langs:
+            wanted.pop()
+        for name in dict.fromkeys(wanted):
+            if name not in header:
+                hint = "" if name == "audio" else "; choose the reference with --ref-field"
+                self.problems.append(
+                    f"has no column '{name}' (its columns: {', '.join(header)}){hint}"
+                )
+        repeated = [name for name, times in Counter(header).items() if times > 1]
+        if repeated:
+            self.problems.append(f"has the column {', '.join(map(repr, repeated))} twice")
+        return not self.problems
+
+    def _sentences(self, index: int, row: dict[str, str]) -> list[Sentence]:
+        chosen = self._selection
+        name = row["audio"]
+        identity = row.get("id") or str(index)
+        if chosen.ids and not {identity, name, Path(name).stem} & set(chosen.ids):
+            return []
+        own = row.get("tgt_lang") or None
+        if not chosen.tgt_langs and own is None:
+            self.problems.append(f"line {index + 2} ({identity}) names no language in 'tgt_lang'")
+            return []
+        langs = chosen.tgt_langs or (own or "",)
+        sentences = []
+        for lang in langs:
+            if own is not None and own != lang:
+                continue
+            reference = row.get(chosen.ref_field.format(lang=lang), "")
+            if not reference.strip():
+                self.problems.append(f"line {index + 2} ({identity}) has an empty reference")
+            if not name:
+                self.problems.append(f"line {index + 2} ({identity}) names no audio file")
+                continue
+            sentences.append(
+                Sentence(
+                    index=index,
+                    id=identity,
+                    audio=AudioRef.parse(name, self._root),
+                    audio_field=name,
+                    reference=reference,
+                    tgt_lang=lang,
+                    src_lang=row.get("src_lang") or None,
+                    src_text=row.get("src_text") or None,
+                )
+            )
+        return sentences
+
+    def _checked(self, found: list[Sentence]) -> list[Sentence]:
+        kept: list[Sentence] = []
+        taken: Counter[str] = Counter()
+        for sentence in found:
+            if self._selection.limit is None or taken[sentence.tgt_lang] < self._selection.limit:
+                taken[sentence.tgt_lang] += 1
+                kept.append(sentence)
+        for lang in self._selection.tgt_langs:
+            if found and not taken[lang]:
+                others = ", ".join(sorted({sentence.tgt_lang for sentence in found}))
+                self.problems.append(f"has no line for '{lang}' (it has: {others})")
+        self._check_languages(kept)
+        for ref in dict.fromkeys(sentence.audio for sentence in kept):
+            reason = probe(ref)
+            if reason is not None:
+                self.problems.append(f"{ref}: {reason}")
+        return kept
+
+    def _check_languages(self, sentences: Sequence[Sentence]) -> None:
+        task = self._selection.task
+        targets = dict.fromkeys(sentence.tgt_lang for sentence in sentences)
+        targets.update(dict.fromkeys(self._selection.tgt_langs))
+        for lang in targets:
+            self._check_language(lang, TASKS[task], self._coverage.target)
+        for source in dict.fromkeys(sentence.src_lang for sentence in sentences):
+            if source is not None:
+                self._check_language(source, "source", self._coverage.source)
+        if task == "asr":
+            for src, tgt in dict.fromkeys((s.src_lang, s.tgt_lang) for s in sentences):
+                if src not in (None, tgt):
+                    self.problems.append(
+                        f"has speech in '{src}' to be transcribed as '{tgt}': the task asr needs "
+                        "the same language on both sides"
+                    )
+
+    def _check_language(
+        self, lang: str, direction: Direction, offered: Collection[str] | None
+    ) -> None:
+        try:
+            lookup(lang, direction)
+        except LanguageError as error:
+            self.problems.append(str(error))
+            return
+        if offered is not None and lang not in offered:
+            what = {"source": "hear", "text": "write", "speech": "speak"}[direction]
+            self.problems.append(
+                f"this system does not {what} '{lang}'; it does: {', '.join(sorted(offered))}"
+            )
