@@ -1,0 +1,49 @@
+"""Our own file: all networks of a system in one safetensors file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from seamless_server.errors import CheckpointError
+
+FILE = "model.safetensors"
+
+
+def read_store(path: Path) -> dict[str, dict[str, Tensor]]:
+    """Tensors by network (``encoder``, ``decoder``, ...), mapped from the file.
+
+    Raises:
+        CheckpointError: no safetensors file, or a truncated one.
+    """
+    states: dict[str, dict[str, Tensor]] = {}
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            for name in file.keys():  # noqa: SIM118 (no mapping)
+                part, _, key = name.partition(".")
+                states.setdefault(part, {})[key] = file.get_tensor(name)
+    except (SafetensorError, OSError, ValueError):
+        raise CheckpointError(path, "is truncated or is not a safetensors file") from None
+    return states
+
+
+def write_store(
+    path: Path, states: Mapping[str, Mapping[str, Tensor]], dtype: torch.dtype | None = None
+) -> None:
+    """Write the tensors of all networks, in ``dtype`` or as they are.
+
+    The file appears under its name only when it is complete.
+    """
+    flat = {
+        f"{part}.{key}": (tensor if dtype is None else tensor.to(dtype)).contiguous()
+        for part, state in states.items()
+        for key, tensor in state.items()
+    }
+    partial = path.with_name(path.name + ".partial")
+    save_file(flat, partial, metadata={"format": "pt"})
+    partial.replace(path)

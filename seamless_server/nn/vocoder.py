@@ -1,0 +1,149 @@
+"""Unit vocoder: HiFi-GAN generator (arXiv 2010.05646) over units, language and speaker.
+
+Weight normalisation is folded into the weights when a checkpoint is read.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from seamless_server.nn.config import VocoderConfig
+from seamless_server.nn.layers import DurationPredictor, durations_from_log, length_mask, upsample
+
+SLOPE = 0.1
+LAST_SLOPE = 0.01
+
+
+class ResBlock(nn.Module):
+    """Three pairs of dilated and plain convolutions with residuals."""
+
+    def __init__(self, channels: int, kernel: int, dilations: tuple[int, ...]) -> None:
+        super().__init__()
+        self.convs1 = nn.ModuleList(
+            nn.Conv1d(channels, channels, kernel, dilation=d, padding=(kernel * d - d) // 2)
+            for d in dilations
+        )
+        self.convs2 = nn.ModuleList(
+            nn.Conv1d(channels, channels, kernel, padding=(kernel - 1) // 2) for _ in dilations
+        )
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """(B, C, T), mask (B, 1, T) of real samples -> (B, C, T)."""
+        for conv1, conv2 in zip(self.convs1, self.convs2, strict=True):
+            y = F.leaky_relu(x, SLOPE)
+            y = conv1(y if mask is None else y * mask)
+            y = F.leaky_relu(y, SLOPE)
+            x = x + conv2(y if mask is None else y * mask)
+        return x
+
+
+class Vocoder(nn.Module):
+    """Units of one language and speaker -> waveform, 320 samples a unit."""
+
+    def __init__(self, config: VocoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.dict = nn.Embedding(config.num_units, config.unit_embed_dim)
+        self.lang = nn.Embedding(config.num_langs, config.lang_embed_dim)
+        self.spkr = nn.Embedding(config.num_speakers, config.speaker_embed_dim)
+        self.dur_predictor = DurationPredictor(
+            config.unit_embed_dim, config.duration_hidden_dim, config.duration_kernel_size
+        )
+        width = config.upsample_initial_channel
+        self.conv_pre = nn.Conv1d(config.in_dim, width, 7, padding=3)
+        self.ups = nn.ModuleList()
+        self.resblocks = nn.ModuleList()
+        for rate, kernel in zip(config.upsample_rates, config.upsample_kernel_sizes, strict=True):
+            self.ups.append(
+                nn.ConvTranspose1d(width, width // 2, kernel, rate, padding=(kernel - rate) // 2)
+            )
+            width //= 2
+            for size, dilations in zip(
+                config.resblock_kernel_sizes, config.resblock_dilation_sizes, strict=True
+            ):
+                self.resblocks.append(ResBlock(width, size, dilations))
+        self.conv_post = nn.Conv1d(width, 1, 7, padding=3)
+
+    @property
+    def receptive_units(self) -> int:
+        """Units to either side of a unit that can change its samples."""
+        rate, reach = 1, 3.0
+        cfg = self.config
+        for factor, kernel in zip(cfg.upsample_rates, cfg.upsample_kernel_sizes, strict=True):
+            reach += (kernel - factor) / 2 / (rate * factor) + 1 / rate
+            rate *= factor
+            reach += max(
+                sum((size - 1) // 2 * (d + 1) for d in dilations) / rate
+                for size, dilations in zip(
+                    cfg.resblock_kernel_sizes, cfg.resblock_dilation_sizes, strict=True
+                )
+            )
+        return int(reach + 3 / rate) + 1
+
+    def embed(self, units: Tensor, langs: Tensor, speakers: Tensor) -> Tensor:
+        """units (B, U), langs and speakers (B,) -> channels [lang | unit | speaker], (B, U, C)."""
+        return self._join(self.dict(units), langs, speakers)
+
+    def _join(self, x: Tensor, langs: Tensor, speakers: Tensor) -> Tensor:
+        size = x.size(1)
+        lang = self.lang(langs)[:, None].expand(-1, size, -1)
+        speaker = self.spkr(speakers)[:, None].expand(-1, size, -1)
+        return torch.cat([lang, x, speaker], dim=-1)
+
+    def forward(
+        self, units: Tensor, langs: Tensor, speakers: Tensor, lengths: Tensor | None = None
+    ) -> Tensor:
+        """Synthesize a batch; every item as if it were alone.
+
+        Args:
+            units: (B, U) unit ids, padded at the end with any id.
+            langs: (B,) rows of the language table.
+            speakers: (B,) rows of the speaker table.
+            lengths: (B,) unit counts, None when all have U.
+
+        Returns:
+            (B, U * samples_per_unit) samples in [-1, 1], zero behind an item's end.
+        """
+        return self.generate(self.embed(units, langs, speakers), lengths)
+
+    def predict_durations(self, units: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """(B, U) reduced units -> (B, U) frames that each one lasts (at least 1)."""
+        mask = None if lengths is None else length_mask(lengths, units.size(1))
+        return durations_from_log(self.dur_predictor(self.dict(units), mask), 1.0, mask)
+
+    def forward_with_durations(
+        self, units: Tensor, langs: Tensor, speakers: Tensor, lengths: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """As :meth:`forward` for units without repetitions; also returns the durations (B, U)."""
+        durations = self.predict_durations(units, lengths)
+        totals = durations.sum(1)
+        size = int(totals.max())
+        x = upsample(self.dict(units), durations, size)
+        wave = self.generate(self._join(x, langs, speakers), None if lengths is None else totals)
+        return wave, durations
+
+    def generate(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """Frames (B, U, C) -> samples (B, U * samples_per_unit)."""
+        x = x.transpose(1, 2)
+        mask = None
+        if lengths is not None:
+            mask = length_mask(lengths, x.size(2))[:, None]
+            x = x * mask
+        x = self.conv_pre(x)
+        width = len(self.config.resblock_kernel_sizes)
+        for stage, up in enumerate(self.ups):
+            x = F.leaky_relu(x, SLOPE)
+            x = up(x if mask is None else x * mask)
+            if mask is not None and lengths is not None:
+                lengths = lengths * self.config.upsample_rates[stage]
+                mask = length_mask(lengths, x.size(2))[:, None]
+            blocks = self.resblocks[stage * width : (stage + 1) * width]
+            total = blocks[0](x, mask)
+            for block in blocks[1:]:
+                total = total + block(x, mask)
+            x = total / width
+        x = F.leaky_relu(x, LAST_SLOPE)
+        x = torch.tanh(self.conv_post(x if mask is None else x * mask))
+        return (x if mask is None else x * mask).squeeze(1)
