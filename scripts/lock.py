@@ -2,8 +2,8 @@
 
     make lock
 
-uv does the resolving (it is installed into a throw-away environment). What is in the file already is
-kept where it still fits; remove a line first to have it updated. PyTorch is pinned by hand below.
+uv does the resolving, from a throw-away environment. What is in the file already is kept where it
+still fits; remove a line first to have it updated. PyTorch is pinned by hand below.
 """
 
 from __future__ import annotations

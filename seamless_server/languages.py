@@ -119,7 +119,8 @@ def suggest(text: str) -> tuple[Language, ...]:
     table = _table()
     wanted = text.strip().casefold()
     primary = wanted.replace("_", "-").split("-")[0]
-    by_name = {language.name.casefold(): code for code, language in table.items()}
+    # Two scripts of one language share a name: the first row is the common one.
+    by_name = {language.name.casefold(): code for code, language in reversed(table.items())}
     by_code = {code.casefold(): code for code in table}
     exact = {**by_name, **_ALIASES, **by_code}
     for candidate in (wanted, primary):

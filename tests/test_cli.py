@@ -1,0 +1,73 @@
+"""The command line as a user meets it."""
+
+import os
+import subprocess
+import sys
+
+import seamless_server
+
+
+def run(*arguments: str, script: str | None = None, **environment: str):
+    command = (
+        [sys.executable, "-c", script] if script else [sys.executable, "-m", "seamless_server"]
+    )
+    return subprocess.run(
+        [*command, *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1", **environment},
+        timeout=120,
+    )
+
+
+def test_version():
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (0, f"seamless-server {seamless_server.__version__}\n")
+
+
+def test_help_lists_commands_and_examples():
+    done = run("--help")
+    assert done.returncode == 0
+    assert "doctor" in done.stdout
+    assert "Examples" in done.stdout
+    assert "seamless-server translate talk.wav" in done.stdout
+
+
+def test_an_unknown_command_is_one_clear_message():
+    done = run("frobnicate")
+    assert done.returncode == 2
+    assert "frobnicate" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+RAISING = """
+import sys
+from seamless_server import cli, errors
+
+@cli.app.command("raise-it")
+def raise_it() -> None:
+    {statement}
+
+sys.argv = ["seamless-server", "raise-it"]
+cli.main()
+"""
+
+
+def test_an_error_of_ours_is_one_sentence_and_exit_code_2():
+    statement = "raise errors.AudioError('a.wav', 'is empty')"
+    done = run(script=RAISING.format(statement=statement))
+    assert done.returncode == 2
+    assert done.stderr == "seamless-server: a.wav: is empty\n"
+    assert done.stdout == ""
+
+
+def test_ctrl_c_is_exit_code_130_without_a_traceback():
+    done = run(script=RAISING.format(statement="raise KeyboardInterrupt"))
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr
+
+
+def test_a_defect_keeps_its_traceback():
+    done = run(script=RAISING.format(statement="1 / 0"))
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stderr

@@ -1,0 +1,106 @@
+"""`seamless-server doctor` on this machine, with parts of it taken away."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from seamless_server.diagnosis import PUBLISHED
+
+WITHOUT = "import sys; sys.modules[{module!r}] = None; from seamless_server.cli import main; main()"
+
+
+@pytest.fixture
+def doctor(tmp_path):
+    """Run the command with an empty model cache; gives the exit code and the findings by key."""
+
+    def run(*, without: str | None = None, **environment: str):
+        command = ["-c", WITHOUT.format(module=without)] if without else ["-m", "seamless_server"]
+        done = subprocess.run(
+            [sys.executable, *command, "doctor", "--json"],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env={**os.environ, "HF_HUB_CACHE": str(tmp_path / "hub"), **environment},
+        )
+        report = json.loads(done.stdout)
+        assert report["ok"] == (done.returncode == 0)
+        return done.returncode, {finding["key"]: finding for finding in report["findings"]}
+
+    return run
+
+
+@pytest.fixture
+def published(tmp_path):
+    """A folder with files of the published names."""
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    for name in PUBLISHED:
+        (folder / name).write_bytes(b"")
+    return folder
+
+
+def test_a_machine_with_everything_needed_is_exit_code_0(doctor, published):
+    code, findings = doctor(SEAMLESS_CHECKPOINT_DIR=str(published))
+    assert code == 0
+    assert findings["model_published"]["status"] == "ok"
+    assert findings["python"]["data"]["version"] == sys.version.split()[0]
+    assert findings["cpu"]["data"]["cores"] == len(os.sched_getaffinity(0))
+    assert findings["memory"]["data"]["bytes"] > 2**28
+    assert findings["checkpoint_cache"]["data"]["path"] == str(published)
+    assert findings["checkpoint_cache"]["data"]["free_bytes"] > 0
+    assert findings["torch"]["status"] == "ok"
+    for package in ("simuleval", "soundfile", "soxr", "kaldi-native-fbank", "silero-vad"):
+        assert findings[package]["status"] == "ok"
+
+
+def test_an_incomplete_checkpoint_names_what_it_lacks(doctor, published):
+    (published / "vocoder_v2.pt").unlink()
+    _, findings = doctor(SEAMLESS_CHECKPOINT_DIR=str(published))
+    assert findings["model_published"]["status"] == "warning"
+    assert findings["model_published"]["data"]["lacking"] == ["vocoder_v2.pt"]
+    assert "models download" in findings["model_published"]["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("module", "key", "remedy"),
+    [
+        ("simuleval", "simuleval", "pip install --no-deps simuleval==1.1.4"),
+        ("soxr", "soxr", "pip install soxr"),
+    ],
+)
+def test_a_missing_package_is_named_with_its_remedy(doctor, published, module, key, remedy):
+    code, findings = doctor(without=module, SEAMLESS_CHECKPOINT_DIR=str(published))
+    assert code == 1
+    assert findings[key]["status"] == "missing"
+    assert findings[key]["remedy"] == remedy
+
+
+def test_a_bad_setting_is_named(doctor, published):
+    code, findings = doctor(SEAMLESS_CHECKPOINT_DIR=str(published), SEAMLESS_PORT="abc")
+    assert code == 1
+    assert findings["settings"]["status"] == "missing"
+    assert "SEAMLESS_PORT" in findings["settings"]["value"]
+
+
+def test_without_node_only_the_page_is_affected(doctor, published, tmp_path):
+    code, findings = doctor(SEAMLESS_CHECKPOINT_DIR=str(published), PATH=str(tmp_path))
+    assert code == 0
+    assert findings["node"]["status"] == findings["npm"]["status"] == "absent"
+    assert "Node.js 20" in findings["node"]["remedy"]
+
+
+def test_the_table_says_what_to_do():
+    done = subprocess.run(
+        [sys.executable, "-m", "seamless_server", "doctor"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "COLUMNS": "200", "SEAMLESS_PORT": "abc"},
+    )
+    assert done.returncode == 1
+    assert "SEAMLESS_PORT" in done.stdout
+    assert "docs/settings.md" in done.stdout
+    assert "Not ready: Environment" in done.stdout

@@ -1,0 +1,84 @@
+"""The table of languages and the help it gives."""
+
+import pytest
+
+from seamless_server.errors import LanguageError, SeamlessError
+from seamless_server.languages import all_languages, codes, languages, lookup, suggest
+
+
+def test_the_table_has_102_heard_97_written_and_36_spoken_languages():
+    assert len(all_languages()) == 104
+    assert (len(codes("source")), len(codes("text")), len(codes("speech"))) == (102, 97, 36)
+
+
+def test_each_direction_lists_only_what_it_offers():
+    assert "xho" in codes("source")
+    assert "xho" not in codes("text")
+    assert "cmn_Hant" in codes("text")
+    assert "cmn_Hant" not in codes("source")
+    assert "tam" in codes("text")
+    assert "tam" not in codes("speech")
+    assert set(codes("speech")) <= set(codes("text"))
+    assert [language.code for language in languages("speech")] == list(codes("speech"))
+
+
+def test_lookup_gives_the_row():
+    spanish = lookup("spa", "speech")
+    assert (spanish.code, spanish.name, spanish.script) == ("spa", "Spanish", "Latn")
+    assert spanish.offers("source")
+    assert lookup("nob").name == "Norwegian Bokmål"
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("es", "spa"),
+        ("ES", "spa"),
+        ("SPA", "spa"),
+        ("pt-BR", "por"),
+        ("zh", "cmn"),
+        ("zh_Hans", "cmn"),
+        ("Spanish", "spa"),
+        ("spanish", "spa"),
+        ("ger", "deu"),
+        ("Germn", "deu"),
+        ("cmn_hant", "cmn_Hant"),
+        ("mandarin chinese", "cmn"),
+        ("Welsch", "cym"),
+    ],
+)
+def test_a_near_miss_is_answered_with_the_code_that_was_meant(typed, meant):
+    assert suggest(typed)[0].code == meant
+    with pytest.raises(LanguageError) as caught:
+        lookup(typed)
+    assert f"'{meant}'" in caught.value.message
+    assert f"'{typed}'" in caught.value.message
+
+
+def test_a_word_shared_by_several_names_suggests_them():
+    assert suggest("Norwegian Nynors")[0].code == "nno"
+    assert {language.code for language in suggest("standard")} == {"arb", "lvs", "zsm"}
+
+
+def test_nonsense_is_answered_with_examples_of_codes():
+    assert suggest("qqqqqq") == ()
+    assert suggest("") == ()
+    with pytest.raises(LanguageError, match="three-letter code"):
+        lookup("qqqqqq")
+
+
+def test_a_known_language_outside_the_task_names_the_task_and_the_choice():
+    with pytest.raises(
+        LanguageError, match=r"Tamil \(tam\) is not offered as translated speech"
+    ) as c:
+        lookup("tam", "speech")
+    assert "spa" in c.value.message
+    assert c.value.code == "language"
+    assert isinstance(c.value, SeamlessError)
+
+
+def test_every_alias_leads_to_a_language_of_the_table():
+    two_letters = "af am ar as az be bg bn bs ca cs cy da de el en es et eu fa fi fr ga gl gu he hi"
+    for code in two_letters.split():
+        (language,) = suggest(code)
+        assert lookup(language.code) is language
