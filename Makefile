@@ -21,10 +21,11 @@ test: setup ## Run all tests: Python, web page, web page in Chromium
 	@scripts/system_packages.sh chromium redis-server
 	@$(BIN)/python scripts/run_tests.py $(ARGS)
 
-lint: setup ## Check style and types, and the Dockerfile
+lint: setup ## Check style, types and the Dockerfile
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/hadolint Dockerfile
 	@if [ -f $(APP)/package.json ]; then cd $(APP) && npm run --silent lint; fi
 
 format: setup ## Put all code into the common format
@@ -48,6 +49,10 @@ doctor: setup ## Show what this machine has and lacks
 
 lock: setup ## Resolve constraints.txt anew for all supported Pythons
 	@$(BIN)/python scripts/lock.py
+
+docker-check: setup ## Lint the Dockerfile and replay it without a container engine (minutes)
+	@$(BIN)/hadolint Dockerfile
+	@$(BIN)/python scripts/replay_dockerfile.py --serve $(ARGS)
 
 clean: ## Remove what setup, builds and tests made (not downloaded checkpoints)
 	@rm -rf .venv $(APP)/node_modules $(APP)/dist $(APP)/test-results $(APP)/playwright-report

@@ -9,7 +9,6 @@ still fits; remove a line first to have it updated. PyTorch is pinned by hand be
 from __future__ import annotations
 
 import subprocess
-import sys
 import tempfile
 import venv
 from pathlib import Path
@@ -37,11 +36,12 @@ def main() -> None:
         out.write_text(LOCK.read_text() if LOCK.is_file() else "")
         arguments = ["--universal", "--all-extras", "--python-version", "3.10", "--quiet"]
         arguments += ["--no-header", "--no-annotate", "-c", str(pins), "-o", str(out)]
-        command = [environment / "bin" / "uv", "pip", "compile", "pyproject.toml", *arguments]
+        uv = str(environment / "bin" / "uv")
+        command = [uv, "pip", "compile", "pyproject.toml", *arguments]
         subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         LOCK.write_text(HEADER + out.read_text())
     print(f"wrote {LOCK.name}: {len(LOCK.read_text().splitlines())} lines")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

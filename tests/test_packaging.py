@@ -1,0 +1,172 @@
+"""What is shipped: the wheel, the locked versions, the image's recipe and its replay."""
+
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from dockerfile_parse import DockerfileParser
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from seamless_server.errors import SIMULEVAL_REMEDY, SIMULEVAL_VERSION
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parent.parent
+REPLAY = ROOT / "scripts" / "replay_dockerfile.py"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def requirements(path: Path) -> list[Requirement]:
+    lines = [line.partition("#")[0].strip() for line in path.read_text().splitlines()]
+    return [Requirement(line) for line in lines if line]
+
+
+def declared() -> list[Requirement]:
+    extras = [text for group in PROJECT["optional-dependencies"].values() for text in group]
+    return [Requirement(text) for text in (*PROJECT["dependencies"], *extras)]
+
+
+def test_the_wheel_holds_the_package_with_its_data(tmp_path):
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "seamless_server/data/languages.tsv" in names
+    assert "seamless_server/py.typed" in names
+    assert not [name for name in names if name.startswith(("tests/", "training/"))]
+
+
+@pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
+def test_every_dependency_is_locked_once_for_each_python(python):
+    pins: dict[str, list[Requirement]] = {}
+    for pin in requirements(ROOT / "constraints.txt"):
+        environment = {
+            "python_version": python,
+            "python_full_version": f"{python}.9",
+            "sys_platform": "linux",
+            "platform_machine": "x86_64",
+        }
+        if pin.marker is None or pin.marker.evaluate(environment):
+            pins.setdefault(canonicalize_name(pin.name), []).append(pin)
+    for wanted in declared():
+        if wanted.marker is not None and not wanted.marker.evaluate({"python_version": python}):
+            continue
+        (pin,) = pins[canonicalize_name(wanted.name)]
+        (version,) = [one.version for one in pin.specifier]
+        assert version in wanted.specifier, f"{pin} does not meet {wanted}"
+
+
+def test_simuleval_has_one_version_and_one_way_in():
+    (pin,) = requirements(ROOT / "requirements-simuleval.txt")
+    assert str(pin) == f"simuleval=={SIMULEVAL_VERSION}"
+    names = {canonicalize_name(wanted.name) for wanted in declared()}
+    assert "simuleval" not in names
+    assert {"pandas", "pyyaml", "requests", "textgrid", "tornado", "tqdm", "sacrebleu"} <= names
+    for page in ("README.md", "docs/installation.md"):
+        assert SIMULEVAL_REMEDY in (ROOT / page).read_text(), page
+    assert "--no-deps -r requirements-simuleval.txt" in (ROOT / "Dockerfile").read_text()
+
+
+def test_simuleval_imports_with_what_is_declared():
+    modules = "agents, cli, utils.agent, evaluator, data.segments, agents.service"
+    script = "; ".join(f"import simuleval.{name}" for name in modules.split(", "))
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_dockerfile_passes_the_linter():
+    hadolint = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run(
+        [hadolint, "--failure-threshold", "style", ROOT / "Dockerfile"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_image_runs_unprivileged_on_the_port_that_the_space_expects():
+    steps = DockerfileParser(path=str(ROOT / "Dockerfile"), cache_content=True).structure
+    values = {step["instruction"]: step["value"] for step in steps}
+    assert values["USER"] == "1000"
+    assert values["EXPOSE"] == "7860"
+    assert values["VOLUME"] == "/data"
+    assert "/healthz" in values["HEALTHCHECK"]
+    front_matter = (ROOT / "README.md").read_text().split("---")[1]
+    assert re.search(r"^sdk: docker$", front_matter, re.MULTILINE)
+    assert re.search(r"^app_port: 7860$", front_matter, re.MULTILINE)
+    sources = [
+        source
+        for step in steps
+        if step["instruction"] == "COPY" and "--from" not in step["value"]
+        for source in step["value"].split()[:-1]
+    ]
+    assert len(sources) > 5
+    for source in sources:
+        assert (ROOT / source).exists(), source
+
+
+TINY = """\
+FROM python:3.11-slim AS build
+WORKDIR /work
+COPY a.txt .
+RUN python -c "import sys, pathlib; pathlib.Path('/work/prefix').write_text(sys.prefix)" \\
+    && tr a-z A-Z < /work/a.txt > b.txt
+
+FROM python:3.11-slim
+ENV PLACE=/data/here EMPTY="" \\
+    TWICE="$PLACE"
+WORKDIR /app
+COPY tree tree
+COPY --from=build /work/b.txt /work/prefix ./
+RUN mkdir -p "$PLACE" && echo "$TWICE" > /data/place && cat /etc/hostname > /dev/null
+USER 1000
+EXPOSE 8123
+HEALTHCHECK --interval=1s CMD ["python", "-c", "import urllib.request as r; \
+r.urlopen('http://127.0.0.1:8123/b.txt').read()"]
+CMD ["python", "-m", "http.server", "--bind", "127.0.0.1", "8123"]
+"""
+
+
+def replay(folder: Path, text: str, *options: str):
+    (folder / "Dockerfile").write_text(text)
+    (folder / ".dockerignore").write_text("# no logs\ntree/*.log\n**/cache\n")
+    (folder / "a.txt").write_text("hello")
+    (folder / "tree" / "cache").mkdir(parents=True)
+    for name in ("keep.txt", "drop.log", "cache/x"):
+        (folder / "tree" / name).write_text(name)
+    command = [sys.executable, REPLAY, folder / "Dockerfile", "--prefix", folder / "out", *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=200)
+
+
+def test_the_replay_builds_stages_in_clean_folders_and_serves(tmp_path):
+    done = replay(tmp_path, TINY, "--serve")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "--- healthy" in done.stdout
+    app, data = tmp_path / "out" / "stage1" / "app", tmp_path / "out" / "stage1" / "data"
+    assert (app / "b.txt").read_text() == "HELLO"
+    assert (app / "prefix").read_text().startswith(str(tmp_path / "out" / "build"))
+    assert sorted(path.name for path in (app / "tree").iterdir()) == ["keep.txt"]
+    assert (data / "place").read_text().strip() == str(data / "here")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("FROM python:3.11\nWORKDIR /app\nRUN false\n", "this step failed"),
+        ("FROM python:3.11\nCOPY nothing.txt .\n", "nothing.txt does not exist"),
+        ("FROM alpine\n", "only python: and node: images"),
+        ("FROM python:3.11\nONBUILD RUN true\n", "ONBUILD is not supported"),
+    ],
+)
+def test_the_replay_stops_at_a_step_that_fails(tmp_path, text, reason):
+    done = replay(tmp_path, text)
+    assert done.returncode == 1
+    assert reason in done.stderr
+    assert "Traceback" not in done.stderr
