@@ -255,22 +255,16 @@ def _settings() -> Iterator[Finding]:
         yield Finding("settings", "Settings", "Environment", "ok", value, data={"set": named})
 
 
-PUBLISHED = {
-    "seamless_streaming_unity.pt": ("facebook/seamless-streaming",),
-    "seamless_streaming_monotonic_decoder.pt": ("facebook/seamless-streaming",),
-    "spm_char_lang38_tc.model": ("facebook/seamless-streaming",),
-    "tokenizer.model": ("facebook/seamless-streaming", "facebook/seamless-m4t-large"),
-    "vocoder_v2.pt": ("facebook/seamless-streaming", "facebook/seamless-m4t-v2-large"),
-}
-"""The published model's files, and the repositories that may hold each."""
-
-
 def _models() -> Iterator[Finding]:
     group = "Models"
+    try:
+        from seamless_server.checkpoints.published import FILES
+    except ImportError:
+        return  # PyTorch is missing, which has a row of its own
     folder = os.environ.get("SEAMLESS_CHECKPOINT_DIR")
     cache = Path(folder) if folder else _hub_cache()
     free = _free_bytes(cache)
-    lacking = [name for name in PUBLISHED if not _published_file(name, folder)]
+    lacking = [file.name for file in FILES if not _present(file.name, file.repos, folder)]
     short = bool(lacking) and free is not None and free < DISK_GB * GIGABYTE
     yield Finding(
         "checkpoint_cache",
@@ -289,7 +283,7 @@ def _models() -> Iterator[Finding]:
     usable = bool(weights) and (embedded / "config.json").is_file()
     if not lacking:
         published: tuple[Status, str, str] = ("ok", "all files present", "")
-    elif len(lacking) < len(PUBLISHED):
+    elif len(lacking) < len(FILES):
         published = ("warning", f"incomplete: lacks {', '.join(lacking)}", "")
     else:
         published = ("absent", f"not downloaded ({DOWNLOAD_GB} GB, non-commercial licence)", "")
@@ -322,12 +316,12 @@ def _hub_cache() -> Path:
     return Path(HF_HUB_CACHE)
 
 
-def _published_file(name: str, folder: str | None) -> bool:
+def _present(name: str, repos: tuple[str, ...], folder: str | None) -> bool:
     if folder and (Path(folder) / name).is_file():
         return True
     from huggingface_hub import try_to_load_from_cache
 
-    return any(isinstance(try_to_load_from_cache(repo, name), str) for repo in PUBLISHED[name])
+    return any(isinstance(try_to_load_from_cache(repo, name), str) for repo in repos)
 
 
 def _free_bytes(path: Path) -> int | None:

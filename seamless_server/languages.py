@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -157,6 +158,33 @@ def lookup(code: str, direction: Direction | None = None) -> Language:
     return language
 
 
+def languages_page() -> str:
+    """The table as the Markdown page docs/languages.md."""
+    yes = {True: "yes", False: ""}
+    rows = [
+        f"| `{one.code}` | {one.name} | {one.script} | {yes[one.source_speech]} "
+        f"| {yes[one.target_text]} | {yes[one.target_speech]} |"
+        for one in all_languages()
+    ]
+    return "\n".join(
+        [
+            "# Languages",
+            "",
+            "What the published SeamlessStreaming hears, writes and speaks: "
+            f"{len(codes('source'))} languages in, {len(codes('text'))} out as text, "
+            f"{len(codes('speech'))} out as speech.",
+            "The embedded model knows far fewer; `seamless-server models list` says which.",
+            "",
+            "| code | language | script | spoken source | text | speech |",
+            "|---|---|---|---|---|---|",
+            *rows,
+            "",
+            "This page is made by `python -m seamless_server.languages > docs/languages.md`.",
+            "",
+        ]
+    )
+
+
 def _unknown(code: str) -> str:
     guesses = suggest(code)
     if guesses:
@@ -166,3 +194,7 @@ def _unknown(code: str) -> str:
         f"unknown language '{code}': use a three-letter code such as "
         "'eng', 'spa' or 'cmn' (docs/languages.md lists them all)"
     )
+
+
+if __name__ == "__main__":
+    sys.stdout.write(languages_page())

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from seamless_server.diagnosis import PUBLISHED
+from seamless_server.checkpoints.published import FILES
 
 WITHOUT = "import sys; sys.modules[{module!r}] = None; from seamless_server.cli import main; main()"
 
@@ -37,8 +37,8 @@ def published(tmp_path):
     """A folder with files of the published names."""
     folder = tmp_path / "checkpoint"
     folder.mkdir()
-    for name in PUBLISHED:
-        (folder / name).write_bytes(b"")
+    for file in FILES:
+        (folder / file.name).write_bytes(b"")
     return folder
 
 

@@ -1,9 +1,18 @@
 """The table of languages and the help it gives."""
 
+from pathlib import Path
+
 import pytest
 
 from seamless_server.errors import LanguageError, SeamlessError
-from seamless_server.languages import all_languages, codes, languages, lookup, suggest
+from seamless_server.languages import (
+    all_languages,
+    codes,
+    languages,
+    languages_page,
+    lookup,
+    suggest,
+)
 
 
 def test_the_table_has_102_heard_97_written_and_36_spoken_languages():
@@ -82,3 +91,8 @@ def test_every_alias_leads_to_a_language_of_the_table():
     for code in two_letters.split():
         (language,) = suggest(code)
         assert lookup(language.code) is language
+
+
+def test_the_page_of_languages_is_up_to_date():
+    page = Path(__file__).resolve().parent.parent / "docs" / "languages.md"
+    assert page.read_text(encoding="utf-8") == languages_page()
