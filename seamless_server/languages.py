@@ -121,7 +121,7 @@ def suggest(text: str) -> tuple[Language, ...]:
     wanted = text.strip().casefold()
     primary = wanted.replace("_", "-").split("-")[0]
     # Two scripts of one language share a name: the first row is the common one.
-    by_name = {language.name.casefold(): code for code, language in reversed(table.items())}
+    by_name = {one.name.casefold(): one.code for one in reversed(all_languages())}
     by_code = {code.casefold(): code for code in table}
     exact = {**by_name, **_ALIASES, **by_code}
     for candidate in (wanted, primary):
