@@ -1,0 +1,1 @@
+"""The recipe that made the embedded model: text, speech, training, evaluation, export."""

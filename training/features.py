@@ -1,0 +1,127 @@
+"""Filterbank features and what is done to them in training.
+
+Noise, reverberation, band limits, gain, vocal-tract and speed changes all act on mel power
+spectra, where they cost next to nothing: a stored utterance sounds different every time it is used.
+"""
+
+from __future__ import annotations
+
+import kaldi_native_fbank
+import numpy as np
+from numpy.typing import NDArray
+
+FLOOR = -15.942385
+"""Log power of digital silence."""
+
+Array = NDArray[np.float32]
+
+
+def fbank(samples: Array) -> Array:
+    """(N,) samples at 16 kHz in [-1, 1] -> (T, 80) log mel power, 10 ms a frame."""
+    options = kaldi_native_fbank.FbankOptions()
+    options.frame_opts.dither = 0.0
+    options.frame_opts.samp_freq = 16_000.0
+    options.mel_opts.num_bins = 80
+    extractor = kaldi_native_fbank.OnlineFbank(options)
+    extractor.accept_waveform(16_000.0, samples)
+    extractor.input_finished()
+    count = extractor.num_frames_ready
+    if not count:
+        return np.zeros((0, 80), np.float32)
+    return np.stack([extractor.get_frame(i) for i in range(count)]).astype(np.float32)
+
+
+def silence(frames: int) -> Array:
+    """(frames, 80) of digital silence."""
+    return np.full((frames, 80), FLOOR, np.float32)
+
+
+def _interpolate(x: Array, positions: NDArray[np.float64], axis: int) -> Array:
+    low = np.clip(np.floor(positions).astype(int), 0, x.shape[axis] - 1)
+    high = np.minimum(low + 1, x.shape[axis] - 1)
+    part = (positions - low).astype(np.float32)
+    part = part[:, None] if axis == 0 else part[None, :]
+    result: Array = x.take(low, axis) * (1 - part) + x.take(high, axis) * part
+    return result
+
+
+def _smooth_curve(rng: np.random.Generator, size: int, spread: float) -> Array:
+    knots = rng.normal(0, spread, 6)
+    return np.interp(np.linspace(0, 5, size), np.arange(6), knots).astype(np.float32)
+
+
+def coloured_noise(rng: np.random.Generator, frames: int) -> Array:
+    """(frames, 80) log power of a random steady noise around 0."""
+    tilt = np.linspace(rng.uniform(-1, 3), rng.uniform(-3, 1), 80).astype(np.float32)
+    level = _smooth_curve(rng, 80, 0.7) + tilt
+    # A band's power over 25 ms varies less the more FFT bins it gathers.
+    shape = np.linspace(1.0, 5.0, 80)
+    flicker = np.log(rng.gamma(shape, 1 / shape, (frames, 80)) + 1e-4).astype(np.float32)
+    slow = np.interp(
+        np.arange(frames),
+        np.arange(0, frames + 60, 60),
+        rng.normal(0, 0.4, frames // 60 + 1 + (frames % 60 > 0)),
+    )
+    return level + flicker + slow[:, None].astype(np.float32)
+
+
+def augment(x: Array, rng: np.random.Generator, babble: Array | None = None) -> Array:
+    """A changed copy of clean features (T, 80): another room, distance, microphone, speaker."""
+    frames = len(x)
+    if rng.random() < 0.7:
+        speed = rng.uniform(0.88, 1.14)
+        x = _interpolate(x, np.arange(0, frames - 1, speed), 0)
+        frames = len(x)
+    if rng.random() < 0.7:
+        x = _interpolate(x, np.arange(80) * rng.uniform(0.9, 1.12), 1)
+    power = np.exp(x)
+    if rng.random() < 0.35:
+        power = _reverberated(power, rng)
+    signal = float(power.mean(1).max() + 1e-9)
+    loudness = np.log(np.percentile(power.mean(1), 85) + 1e-9)
+    x = np.log(power + 1e-7)
+    x = x + _smooth_curve(rng, 80, rng.uniform(0.2, 1.1))
+    if rng.random() < 0.9:
+        snr = rng.uniform(3, 45) / 4.343
+        noise = coloured_noise(rng, frames)
+        if babble is not None and rng.random() < 0.15:
+            tiled = np.resize(babble, (frames, 80))
+            noise = tiled - np.log(np.exp(tiled).mean() + 1e-9)
+            snr = rng.uniform(8, 25) / 4.343
+        x = np.logaddexp(x, noise + loudness - snr)
+    if rng.random() < 0.12:
+        top = int(rng.integers(52, 78))
+        x[:, top:] -= np.minimum(np.arange(80 - top), 8) * np.float32(rng.uniform(0.3, 1.2))
+        if rng.random() < 0.5:
+            x[:, :6] -= np.float32(rng.uniform(1, 4))
+    gain = rng.normal(0, 2.0)
+    x = np.maximum(x + np.float32(gain), np.float32(FLOOR))
+    del signal
+    return x.astype(np.float32)
+
+
+def _reverberated(power: Array, rng: np.random.Generator) -> Array:
+    decay = 10 ** (-6 * 0.01 / rng.uniform(0.15, 0.9))
+    taps = decay ** np.arange(1, 50) * (1 - decay)
+    mix = 10 ** rng.uniform(-1.5, 0.0)
+    size = 1 << int(np.ceil(np.log2(len(power) + 50)))
+    tail = np.fft.irfft(
+        np.fft.rfft(power, size, axis=0) * np.fft.rfft(taps, size)[:, None], size, axis=0
+    )[: len(power) - 1]
+    wet = power.copy()
+    wet[1:] += mix * np.maximum(tail, 0).astype(np.float32)
+    return wet
+
+
+def spec_augment(x: Array, rng: np.random.Generator) -> Array:
+    """SpecAugment (arXiv 1904.08779) in place: bands and short stretches set to the mean."""
+    mean = x.mean()
+    for _ in range(2):
+        width = int(rng.integers(0, 13))
+        start = int(rng.integers(0, 80 - width))
+        x[:, start : start + width] = mean
+    for _ in range(1 + len(x) // 200):
+        width = int(rng.integers(0, 13))
+        start = int(rng.integers(0, max(1, len(x) - width)))
+        x[start : start + width] = mean
+    return x

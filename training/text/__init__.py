@@ -1,0 +1,1 @@
+"""The phrasebook: sentences in four languages with the alignment between them."""

@@ -1,0 +1,209 @@
+"""Sentences drawn from the grammar: finished text, alignment, compounds, held-out split."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+from dataclasses import dataclass
+
+from training.text import grammar, lexicon
+from training.text.grammar import Context, Key, Words
+from training.text.lexicon import LANGUAGES
+
+HELD_OUT = 0.03
+"""Share of the English sentences that no training set may hold."""
+
+_CONTRACTIONS = {
+    "spa": {("de", "el"): "del", ("a", "el"): "al"},
+    "fra": {("de", "le"): "du", ("à", "le"): "au", ("de", "les"): "des", ("à", "les"): "aux"},
+    "deu": {
+        ("in", "dem"): "im",
+        ("an", "dem"): "am",
+        ("zu", "dem"): "zum",
+        ("zu", "der"): "zur",
+        ("von", "dem"): "vom",
+        ("bei", "dem"): "beim",
+    },
+}
+_ELIDED = ("le", "la", "de", "je", "que", "ne", "me", "se", "te")
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One sentence (or two joined): ``words`` by language, ``needs`` by target language.
+
+    ``needs[lang][i]`` is how many English words must have been heard before target word ``i``.
+    """
+
+    words: dict[str, tuple[str, ...]]
+    needs: dict[str, tuple[int, ...]]
+    template: str
+
+    def text(self, lang: str) -> str:
+        """The sentence in ``lang``."""
+        return " ".join(self.words[lang])
+
+    @property
+    def held_out(self) -> bool:
+        """Whether it belongs to the test sets: decided by the words alone."""
+        letters = re.sub(r"[^a-z ]", "", self.text("eng").lower())
+        digest = hashlib.sha256(letters.encode()).digest()
+        return int.from_bytes(digest[:4], "big") < HELD_OUT * 2**32
+
+
+def _polish(words: Words, lang: str) -> Words:
+    """Contractions, elisions and "an": the forms that depend on the neighbouring word."""
+    polished: Words = []
+    rules = _CONTRACTIONS.get(lang, {})
+    for word, keys in words:
+        if polished:
+            before, other = polished[-1]
+            joined = rules.get((before.lower(), word))
+            if joined:
+                if before[0].isupper():
+                    joined = joined.capitalize()
+                polished[-1] = (joined, other | keys)
+                continue
+            if lang == "fra" and before.lower() in _ELIDED and lexicon.elides(word):
+                polished[-1] = (f"{before[:-1]}'{word}", other | keys)
+                continue
+            if lang == "eng" and before.lower() == "a" and word[0].lower() in "aeiou":
+                if not word.startswith(("uni", "one", "euro")):
+                    polished[-1] = (before + "n", other)
+            if lang == "spa" and before == "y" and re.match("h?i[^ae]", word.lower()):
+                polished[-1] = ("e", other | keys)
+        polished.append((word, keys))
+    return polished
+
+
+def _finish(words: Words, lang: str) -> Words:
+    """Capital at the start; the French space before a question mark."""
+    word, keys = words[0]
+    head = 1 if word[0] == "¿" else 0
+    words[0] = (word[:head] + word[head : head + 1].upper() + word[head + 1 :], keys)
+    if lang == "fra" and words[-1][0].endswith("?"):
+        last, keys = words[-1]
+        words[-1:] = [(last[:-1], keys), ("?", keys)]
+    return words
+
+
+def _lowered(words: Words, template: grammar.Template, lang: str) -> Words:
+    """The words for a place inside a longer sentence: no capital from the template."""
+    first = template.lines[lang][0]
+    word, keys = words[0]
+    if first.text and not (lang == "eng" and re.match(r"I\b", word)):
+        head = 1 if word[0] == "¿" else 0
+        word = word[:head] + word[head : head + 1].lower() + word[head + 1 :]
+    return [(word, keys), *words[1:]]
+
+
+def _prefixed(words: Words, mark: str) -> Words:
+    return [(word, frozenset((mark, *key) for key in keys)) for word, keys in words]
+
+
+def _realise(template: grammar.Template, rng: random.Random) -> dict[str, Words]:
+    context = Context(rng)
+    context.chosen["negated"] = any(
+        piece.slot == "notmodal" for piece in template.lines["eng"] if piece.slot
+    )
+    return {lang: grammar.realise(template, context, lang) for lang in LANGUAGES}
+
+
+def _question(template: grammar.Template) -> bool:
+    return template.lines["eng"][-1].text.endswith("?")
+
+
+_JOINTS = (
+    ({"eng": "and", "spa": "y", "fra": "et", "deu": "und"}, 0.6),
+    ({"eng": "but", "spa": "pero", "fra": "mais", "deu": "aber"}, 0.4),
+)
+
+
+def draw(rng: random.Random, weights: list[float] | None = None) -> Sentence:
+    """One random sentence: a template, perhaps greeted, perhaps joined to a second one."""
+    pool = grammar.sentences()
+    template = rng.choices(pool, weights or template_weights())[0]
+    parts = _realise(template, rng)
+    name = str(pool.index(template))
+    if rng.random() < 0.12:
+        greeting = rng.choice(lexicon.words()["greet"])
+        parts = {
+            lang: [
+                *_comma([(w, frozenset({("greet",)})) for w in greeting[lang].split()]),
+                *_lowered(words, template, lang),
+            ]
+            for lang, words in parts.items()
+        }
+    elif not _question(template) and rng.random() < 0.22:
+        second = rng.choices(pool, weights or template_weights())[0]
+        while _question(second) or second is template:
+            second = rng.choices(pool, weights or template_weights())[0]
+        joint = rng.choices([j for j, _ in _JOINTS], [w for _, w in _JOINTS])[0]
+        others = _realise(second, rng)
+        name += f"+{pool.index(second)}"
+        parts = {
+            lang: [
+                *_prefixed(_comma(words), "1"),
+                (joint[lang], frozenset({("joint",)})),
+                *_prefixed(_lowered(others[lang], second, lang), "2"),
+            ]
+            for lang, words in parts.items()
+        }
+    return _sentence(parts, name)
+
+
+def _comma(words: Words) -> Words:
+    word, keys = words[-1]
+    return [*words[:-1], (word.rstrip(".") + ",", keys)]
+
+
+def _sentence(parts: dict[str, Words], name: str) -> Sentence:
+    finished = {lang: _finish(_polish(words, lang), lang) for lang, words in parts.items()}
+    last: dict[Key, int] = {}
+    for position, (_, keys) in enumerate(finished["eng"]):
+        for key in keys:
+            last[key] = position + 1
+    needs: dict[str, tuple[int, ...]] = {}
+    for lang, words in finished.items():
+        running = 1
+        heard = []
+        for position, (_, keys) in enumerate(words):
+            if lang == "eng":
+                running = position + 1
+            else:
+                known = [last[key] for key in keys if key in last]
+                running = max([running, *known])
+            heard.append(running)
+        needs[lang] = tuple(heard)
+    return Sentence(
+        {lang: tuple(w for w, _ in words) for lang, words in finished.items()}, needs, name
+    )
+
+
+def template_weights() -> list[float]:
+    """How often each template is drawn: by the variety it has to offer."""
+    global _WEIGHTS
+    if _WEIGHTS is None:
+        _WEIGHTS = []
+        for template in grammar.sentences():
+            slots = [piece.slot for piece in template.lines["eng"] if piece.slot]
+            weight = 0.35 + 0.45 * min(len(slots), 3)
+            if any(slot.startswith("act") for slot in slots):
+                weight *= 4.0
+            if any(slot.startswith(("digits", "num", "time")) for slot in slots):
+                weight *= 1.5
+            _WEIGHTS.append(weight)
+    return _WEIGHTS
+
+
+_WEIGHTS: list[float] | None = None
+
+
+def stream(seed: int, held_out: bool = False):  # type: ignore[no-untyped-def]
+    """Endless sentences of the training split, or of the held-out one; the same for a seed."""
+    rng = random.Random(seed)
+    while True:
+        sentence = draw(rng)
+        if sentence.held_out == held_out:
+            yield sentence
