@@ -1,0 +1,50 @@
+"""Resampling of a stream that arrives in chunks.
+
+soxr keeps its filter's state between chunks, so chunk borders leave no clicks and no drift: what
+comes out of many chunks is what comes out of the whole recording.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import soxr
+
+Samples = npt.NDArray[np.float32]
+"""Mono audio, float32 in [-1, 1], shape (n,)."""
+
+MIN_RATE = 4_000
+MAX_RATE = 384_000
+
+
+class StreamResampler:
+    """Converts one mono stream from `source_rate` to `target_rate` (both in Hz).
+
+    Raises:
+        ValueError: a rate outside of 4,000-384,000 Hz.
+    """
+
+    def __init__(self, source_rate: int, target_rate: int, *, quality: str = "HQ") -> None:
+        for rate in (source_rate, target_rate):
+            if not MIN_RATE <= rate <= MAX_RATE:
+                raise ValueError(f"a sample rate of {rate} Hz is outside of 4,000-384,000 Hz")
+        self.source_rate = source_rate
+        self.target_rate = target_rate
+        self._stream = (
+            None
+            if source_rate == target_rate
+            else soxr.ResampleStream(source_rate, target_rate, 1, dtype="float32", quality=quality)
+        )
+
+    def process(self, samples: Samples, *, last: bool = False) -> Samples:
+        """Takes the next samples of the stream and returns what can be said of the output so far.
+
+        The filter looks a few milliseconds ahead, so a short chunk may give nothing yet; `last`
+        brings out the rest and ends the stream.
+        """
+        if self._stream is None:
+            return samples
+        resampled: Samples = self._stream.resample_chunk(
+            np.ascontiguousarray(samples, dtype=np.float32), last=last
+        )
+        return resampled

@@ -1,0 +1,103 @@
+"""``seamless-server serve``: the live server."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from seamless_server.errors import UsageError
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("serve")(serve)
+
+
+def serve(
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; 0.0.0.0 for everybody.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one.")] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="Model to serve: a name or a folder. May be given several times."),
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda:0, mps.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="auto, fp32, fp16, bf16.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Threads that compute.")] = None,
+    max_speakers: Annotated[
+        int | None, typer.Option(help="Streams at once; more are refused.")
+    ] = None,
+    lock_server_completely: Annotated[
+        bool | None, typer.Option("--lock-server-completely", help="Refuse every stream.")
+    ] = None,
+    allow_debug: Annotated[
+        bool | None,
+        typer.Option(
+            "--allow-debug/--no-debug",
+            help="Record streams that ask for it. Default: only for clients on this machine.",
+        ),
+    ] = None,
+    debug_dir: Annotated[Path | None, typer.Option(help="Where recordings go.")] = None,
+    cors_origins: Annotated[
+        str | None, typer.Option(help="Other origins that may connect, separated by commas.")
+    ] = None,
+    redis_url: Annotated[
+        str | None, typer.Option(help="Share rooms with other replicas through this Redis.")
+    ] = None,
+    page_dir: Annotated[Path | None, typer.Option(help="Folder of the built page.")] = None,
+    ssl_certfile: Annotated[
+        Path | None, typer.Option(help="TLS certificate; browsers give no microphone without.")
+    ] = None,
+    ssl_keyfile: Annotated[Path | None, typer.Option(help="Its key.")] = None,
+    log_level: Annotated[
+        str | None, typer.Option(help="error, warning, info, debug, trace.")
+    ] = None,
+    log_json: Annotated[
+        bool | None, typer.Option("--log-json", help="Log one JSON object a line.")
+    ] = None,
+) -> None:
+    """Serve live translation and its web page.
+
+    Every setting of docs/settings.md can also be given as SEAMLESS_NAME in the environment; flags
+    win. Ctrl-C ends the streams and stops.
+    """
+    from seamless_server.settings import read_settings
+
+    settings = read_settings(
+        host=host,
+        port=port,
+        models=tuple(model) if model else None,
+        device=device,
+        dtype=dtype,
+        workers=workers,
+        max_speakers=max_speakers,
+        lock_server_completely=lock_server_completely,
+        allow_debug=None if allow_debug is None else ("yes" if allow_debug else "no"),
+        debug_dir=debug_dir,
+        cors_origins=cors_origins,
+        redis_url=redis_url,
+        page_dir=page_dir,
+        log_level=None if log_level == "trace" else log_level,
+        log_json=log_json,
+    )
+    for path in (ssl_certfile, ssl_keyfile):
+        if path is not None and not path.is_file():
+            raise UsageError(f"{path} is not a file")
+
+    from seamless_server.pubsub.running import run
+
+    tls: dict[str, Any] = {}
+    if ssl_certfile is not None:
+        tls = {"ssl_certfile": str(ssl_certfile)}
+        if ssl_keyfile is not None:
+            tls["ssl_keyfile"] = str(ssl_keyfile)
+    try:
+        run(settings, trace=log_level == "trace", **tls)
+    except KeyboardInterrupt:
+        logging.getLogger(__name__).info("stopped")
+        sys.exit(0)

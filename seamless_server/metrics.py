@@ -1,0 +1,101 @@
+"""Every number that the server gives to Prometheus, in one place.
+
+One `Metrics` an application, with a registry of its own, so that two applications in one process
+(as in tests) do not share counters.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+
+# A step is 320 ms of audio: below it a stream keeps up, a few steps are still comfortable.
+LAG_BUCKETS = (0.05, 0.1, 0.2, 0.32, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
+# Compute seconds per second of audio: 1.0 is where one worker carries exactly one speaker.
+RATIO_BUCKETS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0, 1.5, 2.0, 4.0)
+STEP_BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16)
+
+
+class Metrics:
+    """The server's metrics. Labels hold only words of ours, never what a client sent."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        GCCollector(registry=registry)
+        self.connections = Gauge("seamless_connections", "Clients connected.", registry=registry)
+        self.rooms = Gauge("seamless_rooms", "Rooms that exist.", registry=registry)
+        self.sessions = Gauge("seamless_sessions", "Streams that run.", registry=registry)
+        self.sessions_started = Counter(
+            "seamless_sessions_started", "Streams started.", ["model"], registry=registry
+        )
+        self.sessions_ended = Counter(
+            "seamless_sessions_ended", "Streams ended, by reason.", ["reason"], registry=registry
+        )
+        self.lag = Histogram(
+            "seamless_lag_seconds",
+            "From the arrival of the newest audio of a step to the step's end.",
+            buckets=LAG_BUCKETS,
+            registry=registry,
+        )
+        self.output_latency = Histogram(
+            "seamless_output_latency_seconds",
+            "From the arrival of the last audio that an output needed to its sending.",
+            ["kind"],
+            buckets=LAG_BUCKETS,
+            registry=registry,
+        )
+        self.real_time_factor = Histogram(
+            "seamless_real_time_factor",
+            "Seconds that a step took, per second of audio in it.",
+            buckets=RATIO_BUCKETS,
+            registry=registry,
+        )
+        self.batch = Histogram(
+            "seamless_step_chunks",
+            "Chunks that one step took (1 when the server keeps up, more when audio had to wait).",
+            buckets=STEP_BUCKETS,
+            registry=registry,
+        )
+        self.stage_seconds = Counter(
+            "seamless_stage_seconds", "Compute time by stage.", ["stage"], registry=registry
+        )
+        self.stage_calls = Counter(
+            "seamless_stage_calls", "Network calls by stage.", ["stage"], registry=registry
+        )
+        self.audio_in = Counter(
+            "seamless_audio_seconds", "Source audio received.", registry=registry
+        )
+        self.queued = Gauge(
+            "seamless_queued_seconds", "Audio that waits in all streams.", registry=registry
+        )
+        self.dropped_audio = Counter(
+            "seamless_dropped_audio_seconds", "Audio dropped by overload.", registry=registry
+        )
+        self.outputs = Counter(
+            "seamless_outputs", "Outputs sent to rooms.", ["kind"], registry=registry
+        )
+        self.skipped = Counter(
+            "seamless_skipped_messages",
+            "Messages not sent to clients that do not keep up.",
+            registry=registry,
+        )
+        self.refused = Counter(
+            "seamless_refused_events", "Client events refused.", ["reason"], registry=registry
+        )
+        self.errors = Counter(
+            "seamless_errors", "Errors, by where they happened.", ["where"], registry=registry
+        )
+
+    def render(self) -> bytes:
+        """The exposition text."""
+        return generate_latest(self.registry)

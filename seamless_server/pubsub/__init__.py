@@ -1,0 +1,1 @@
+"""Socket.IO events, rooms, members and the REST interface beside them."""

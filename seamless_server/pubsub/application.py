@@ -1,0 +1,137 @@
+"""Puts the server together: FastAPI with Socket.IO mounted, models loading in the background."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+
+import socketio
+from fastapi import FastAPI, Request
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import JSONResponse
+
+from seamless_server import __version__
+from seamless_server.errors import SeamlessError
+from seamless_server.metrics import Metrics
+from seamless_server.pubsub import rest, translate_api
+from seamless_server.pubsub.delivery import make_server
+from seamless_server.pubsub.events import Events
+from seamless_server.pubsub.hub import Hub
+from seamless_server.pubsub.state import MemoryStore, StateStore
+from seamless_server.pubsub.web import add_page
+from seamless_server.sessions.loading import Loader, Models
+from seamless_server.sessions.system import System
+from seamless_server.settings import Settings, read_settings
+
+logger = logging.getLogger(__name__)
+
+DESCRIPTION = """
+Streaming speech translation. Live audio goes through Socket.IO at `/ws/socket.io`
+(docs/protocol.md); this is the interface for everything else.
+"""
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application of `settings`, by default those of the environment."""
+    settings = settings or read_settings()
+    metrics = Metrics()
+    sio = make_server(settings, metrics)
+    app = FastAPI(
+        title="Seamless Server",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=_lifespan(settings, metrics, sio),
+        docs_url="/docs",
+        redoc_url=None,
+    )
+    app.state.settings = settings
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors_origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+        )
+    app.include_router(rest.router)
+    app.include_router(translate_api.router)
+    app.add_exception_handler(SeamlessError, _say)
+    app.add_exception_handler(Exception, _apologize)
+    app.mount("/ws", socketio.ASGIApp(sio, socketio_path="/ws/socket.io"))
+    add_page(app, settings)
+    return app
+
+
+def _lifespan(
+    settings: Settings, metrics: Metrics, sio: socketio.AsyncServer
+) -> Callable[[FastAPI], asynccontextmanager[None]]:  # type: ignore[type-arg]
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        workers = settings.workers or os.cpu_count() or 1
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="stream")
+        models = Models(settings.models, _loader(settings, workers))
+        hub = Hub(settings, metrics, models, sio, _store(settings), pool)
+        app.state.hub = hub
+        Events(hub)
+        await hub.store.start(hub.refresh_room)
+        loop = asyncio.get_running_loop()
+        models.on_change(lambda: _soon(loop, hub.server_changed))
+        models.start()
+        tending = asyncio.create_task(hub.tend(), name="tending")
+        try:
+            yield
+        finally:
+            tending.cancel()
+            await hub.close()
+            await sio.shutdown()
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    return lifespan
+
+
+def _soon(loop: asyncio.AbstractEventLoop, action: Callable[[], None]) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(action)
+
+
+def _loader(settings: Settings, workers: int) -> Loader:
+    def load(name: str) -> System:
+        # Only now, in the background: importing torch alone takes seconds.
+        import torch
+
+        from seamless_server.sessions.choice import best_model
+        from seamless_server.streaming import load_system
+
+        threads = settings.threads_per_worker or max(1, (os.cpu_count() or 1) // workers)
+        torch.set_num_threads(threads)
+        chosen = best_model() if name == "auto" else name
+        system: System = load_system(chosen, device=settings.device, dtype=settings.dtype)
+        return system
+
+    return load
+
+
+def _store(settings: Settings) -> StateStore:
+    if settings.redis_url is None:
+        return MemoryStore(settings.transcript_entries)
+    from seamless_server.pubsub.state_redis import RedisStore
+
+    return RedisStore(
+        settings.redis_url.get_secret_value(), settings.redis_prefix, settings.transcript_entries
+    )
+
+
+async def _say(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, SeamlessError)
+    status = {"unauthorized": 401, "busy": 503, "loading": 503, "too_large": 413}
+    return JSONResponse({"detail": error.message, "code": error.code}, status.get(error.code, 422))
+
+
+async def _apologize(_: Request, error: Exception) -> JSONResponse:
+    logger.error("a request failed", exc_info=error)
+    return JSONResponse(
+        {"detail": "The server failed to do this; its log says why.", "code": "internal"}, 500
+    )

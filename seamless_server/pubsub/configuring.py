@@ -1,0 +1,199 @@
+"""`configure_stream`: who may start a stream, on which model, and its start."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from typing import Any
+
+from seamless_server.errors import SeamlessError
+from seamless_server.pubsub.hub import Connection, Hub
+from seamless_server.pubsub.rooms import Member
+from seamless_server.pubsub.schema import EventError, StreamConfig
+from seamless_server.pubsub.streams import Speaking
+from seamless_server.sessions.recording import Recording
+from seamless_server.sessions.session import Session, SessionLimits
+from seamless_server.sessions.system import Stream, System
+
+logger = logging.getLogger(__name__)
+
+
+class Configuring:
+    """Starts streams."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        # Two requests must not both find the last free place.
+        self._door = asyncio.Lock()
+
+    async def configure(self, connection: Connection, config: StreamConfig) -> dict[str, Any]:
+        """Answers `configure_stream`; a running stream of the same member ends first."""
+        hub, member = self._hub, connection.member
+        if hub.room_of(member) is None:
+            return _refused("member_or_room_is_none")
+        if "speaker" not in member.roles:
+            return _refused("Join the room as a speaker to start a stream.")
+        if (running := hub.streams.get(member.client_id)) is not None:
+            await running.stop()
+        async with self._door:
+            if (refusal := await self._refusal(member)) is not None:
+                return _refused(refusal)
+            system = self._system(config)
+            speaking = Speaking(hub, member, system, config)
+            # The place is taken from here on.
+            hub.streams[member.client_id] = speaking
+            member.streaming, member.model_type = True, config.model_type
+        try:
+            debug = await self._start(connection, speaking)
+        except BaseException:
+            if hub.streams.get(member.client_id) is speaking:
+                del hub.streams[member.client_id]
+                member.streaming = False
+            raise
+        if (room := hub.room_of(member)) is not None:
+            hub.room_changed(room)
+        await hub.save(member)
+        answer: dict[str, Any] = {"status": "ok", "message": "server_ready"}
+        if config.debug:
+            answer["debug"] = debug
+        return answer
+
+    async def _refusal(self, member: Member) -> str | None:
+        hub = self._hub
+        if hub.settings.lock_server_completely:
+            return "server_locked"
+        if hub.lock is not None and hub.lock.client_id != member.client_id:
+            return "server_locked"
+        if hub.lock is not None:
+            # Who holds the lock has the server to itself.
+            for client_id, stream in list(hub.streams.items()):
+                if client_id != member.client_id:
+                    await hub.complain(
+                        stream.member.sid,
+                        f"{hub.lock.name} has the server now, so your stream ended.",
+                        code="server_locked",
+                        member=stream.member,
+                    )
+                    hub.spawn(stream.stop(), "making room for the lock's holder")
+            return None
+        most = hub.settings.max_speakers
+        if most is not None and len(hub.streams) >= most:
+            absent = [stream for stream in hub.streams.values() if not stream.member.connected]
+            if len(hub.streams) - len(absent) >= most:
+                return "max_speakers"
+            # Somebody present goes before somebody who may never come back.
+            await absent[0].stop()
+        return None
+
+    def _system(self, config: StreamConfig) -> System:
+        models = self._hub.models
+        if not models.ready:
+            progress = models.progress
+            if progress.error is not None:
+                raise SeamlessError(progress.error, code="no_model")
+            raise SeamlessError(
+                f"The model is still loading ({progress.seconds:.0f} s so far); "
+                "try again in a moment.",
+                code="loading",
+            )
+        system = models.get(config.model_name)
+        if system is None:
+            names = ", ".join(system.name for system in models.systems())
+            raise EventError(
+                "configure_stream",
+                "model_name",
+                f"'{config.model_name}' is not served here; choose one of: {names}",
+            )
+        if config.model_type != "s2t" and not system.speech_languages:
+            raise EventError("configure_stream", "model_type", "this model gives text only")
+        return system
+
+    async def _start(self, connection: Connection, speaking: Speaking) -> bool:
+        hub, member, config = self._hub, connection.member, speaking.config
+        settings, system = hub.settings, speaking.system
+        recording = self._recording(connection, speaking)
+        targets, main = speaking.targets()
+        loop = asyncio.get_running_loop()
+
+        def open_stream() -> Stream:
+            options: dict[str, Any] = {}
+            if (
+                recording is not None
+                and "trace" in inspect.signature(system.open_stream).parameters
+            ):
+                options["trace"] = recording.trace
+            return system.open_stream(targets, **options)
+
+        try:
+            stream = await loop.run_in_executor(hub.pool, open_stream)
+        except BaseException:
+            if recording is not None:
+                recording.finish()
+            raise
+        session = Session(
+            stream=stream,
+            sample_rate=system.sample_rate,
+            rate=config.rate,
+            pool=hub.pool,
+            audience=speaking,
+            metrics=hub.metrics,
+            limits=SessionLimits(
+                chunk_ms=settings.chunk_ms,
+                join_limit_ms=settings.join_limit_ms,
+                queue_seconds=settings.queue_seconds,
+                idle_ms=settings.idle_ms,
+            ),
+            main=main,
+            segment_base=member.segment_base,
+            buffer_seconds=config.buffer_limit,
+            recording=recording,
+        )
+        speaking.start(session)
+        hub.metrics.sessions_started.labels(system.name).inc()
+        if hub.streams.get(member.client_id) is not speaking or hub.room_of(member) is None:
+            await speaking.abort()  # the member left meanwhile
+            raise SeamlessError("You left the room.", code="no_room")
+        return recording is not None
+
+    def _recording(self, connection: Connection, speaking: Speaking) -> Recording | None:
+        """A recording, if one is asked for, allowed and possible."""
+        hub, config, member = self._hub, speaking.config, connection.member
+        allow = hub.settings.allow_debug
+        if not config.debug or allow == "no" or (allow == "auto" and not connection.local):
+            return None
+        loop = asyncio.get_running_loop()
+
+        def warn(message: str) -> None:
+            loop.call_soon_threadsafe(
+                hub.spawn,
+                hub.complain(member.sid, message, code="recording", member=member),
+                "warning of a recording",
+            )
+
+        try:
+            folder = hub.debug_store.create(member.room_id or "")
+        except OSError as error:
+            logger.warning("no debug recording: %s", error)
+            warn(f"There will be no debug recording: {error}. The stream goes on.")
+            return None
+        recording = Recording(
+            hub.debug_store,
+            folder,
+            rate=config.rate,
+            heard_rate=speaking.system.sample_rate,
+            writer=hub.writer,
+            max_minutes=hub.settings.debug_max_minutes,
+            on_warning=warn,
+        )
+        recording.note(
+            "configured",
+            rate=config.rate,
+            model=speaking.system.name,
+            model_type=config.model_type,
+        )
+        return recording
+
+
+def _refused(message: str) -> dict[str, Any]:
+    return {"status": "error", "message": message}

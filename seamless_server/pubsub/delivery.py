@@ -1,0 +1,167 @@
+"""Sends to rooms and clients: nobody waits for a slow one, nothing floods the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import socketio
+from engineio.exceptions import EngineIOError
+from engineio.packet import MESSAGE
+from engineio.packet import Packet as EngineIOPacket
+from socketio.packet import EVENT
+
+from seamless_server.metrics import Metrics
+from seamless_server.pubsub.codec import BoundedPacket, Json
+from seamless_server.settings import Settings
+
+_SLICE = 32
+"""Clients that are served before the event loop gets its turn."""
+
+
+class LocalManager(socketio.AsyncManager):  # type: ignore[misc]
+    """Leaves out clients whose queue is full, and pauses between slices of a large room.
+
+    Socket.IO gives every client an unbounded queue, which one stalled listener could fill for
+    ever, and serves all clients of a room in one go.
+    """
+
+    def __init__(self, backlog: int, metrics: Metrics, **options: Any) -> None:
+        super().__init__(**options)
+        self._backlog = backlog
+        self._metrics = metrics
+
+    def get_participants(self, namespace: str, room: Any) -> Iterator[tuple[str, str]]:
+        """As the base class, without those that do not keep up."""
+        sockets = self.server.eio.sockets
+        for sid, eio_sid in super().get_participants(namespace, room):
+            socket = sockets.get(eio_sid)
+            if socket is not None and socket.queue.qsize() >= self._backlog:
+                self._metrics.skipped.inc()
+                continue
+            yield sid, eio_sid
+
+    async def emit(
+        self,
+        event: str,
+        data: Any,
+        namespace: str | None = None,
+        room: Any = None,
+        skip_sid: Any = None,
+        callback: Any = None,
+        to: Any = None,
+        **_: Any,
+    ) -> None:
+        """As the base class; the event is encoded once for all who get it."""
+        namespace = namespace or "/"
+        if callback is not None:
+            await super().emit(
+                event, data, namespace, to or room, skip_sid=skip_sid, callback=callback
+            )
+            return
+        skipped = skip_sid if isinstance(skip_sid, list) else [skip_sid]
+        participants = [
+            eio_sid
+            for sid, eio_sid in self.get_participants(namespace, to or room)
+            if sid not in skipped
+        ]
+        if not participants:
+            return
+        arguments = list(data) if isinstance(data, tuple) else [] if data is None else [data]
+        encoded = self.server.packet_class(
+            EVENT, namespace=namespace, data=[event, *arguments]
+        ).encode()
+        packets = [
+            EngineIOPacket(MESSAGE, part)
+            for part in (encoded if isinstance(encoded, list) else [encoded])
+        ]
+        for start in range(0, len(participants), _SLICE):
+            if start:
+                await asyncio.sleep(0)
+            for eio_sid in participants[start : start + _SLICE]:
+                await self._send(eio_sid, packets)
+
+    async def _send(self, eio_sid: str, packets: list[EngineIOPacket]) -> None:
+        for packet in packets:
+            try:
+                await self.server.eio.send_packet(eio_sid, packet)
+            except (KeyError, EngineIOError):
+                return  # it left meanwhile
+
+
+class RedisManager(socketio.AsyncRedisManager, LocalManager):  # type: ignore[misc]
+    """The manager of replicas that share Redis; each delivers to its own clients as above."""
+
+    def __init__(self, url: str, channel: str, backlog: int, metrics: Metrics) -> None:
+        LocalManager.__init__(self, backlog, metrics)
+        socketio.AsyncRedisManager.__init__(self, url, channel=channel)
+        self._backlog = backlog
+        self._metrics = metrics
+
+
+def make_server(settings: Settings, metrics: Metrics) -> socketio.AsyncServer:
+    """The Socket.IO server."""
+    manager: LocalManager | RedisManager
+    if settings.redis_url is None:
+        manager = LocalManager(settings.listener_backlog, metrics)
+    else:
+        manager = RedisManager(
+            settings.redis_url.get_secret_value(),
+            f"{settings.redis_prefix}:events",
+            settings.listener_backlog,
+            metrics,
+        )
+    origins: Any = list(settings.cors_origins) or None
+    return socketio.AsyncServer(
+        async_mode="asgi",
+        client_manager=manager,
+        serializer=BoundedPacket,
+        json=Json,
+        cors_allowed_origins="*" if origins == ["*"] else origins,
+        max_http_buffer_size=settings.max_message_bytes,
+        # With replicas, requests of one polling client would have to reach the same one.
+        transports=["websocket"] if settings.redis_url else ["websocket", "polling"],
+        ping_interval=20,
+        ping_timeout=20,
+    )
+
+
+class Later:
+    """Runs an action once, soon, however often it is asked for meanwhile.
+
+    A hundred clients that join within a second change a room a hundred times; everybody needs to
+    hear of it only a few times.
+    """
+
+    def __init__(self, delay: float = 0.03) -> None:
+        self._delay = delay
+        self._waiting: dict[str, asyncio.Task[None]] = {}
+        self._last: dict[str, float] = {}
+
+    def ask(self, key: str, action: Any) -> None:
+        """`action` is a function without arguments that returns a coroutine."""
+        if key not in self._waiting:
+            self._waiting[key] = asyncio.create_task(self._run(key, action))
+
+    async def _run(self, key: str, action: Any) -> None:
+        try:
+            # Keep a busy room to a few updates a second, tell a quiet one at once.
+            since = time.monotonic() - self._last.get(key, 0.0)
+            await asyncio.sleep(self._delay if since > 0.5 else 0.25)
+        finally:
+            self._waiting.pop(key, None)
+        self._last[key] = time.monotonic()
+        await action()
+
+    def forget(self, key: str) -> None:
+        """The key will not be used again."""
+        self._last.pop(key, None)
+
+    async def close(self) -> None:
+        """Cancels what waits."""
+        tasks = list(self._waiting.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

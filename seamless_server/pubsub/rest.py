@@ -1,0 +1,276 @@
+"""The REST interface beside Socket.IO, and what operators look at."""
+
+from __future__ import annotations
+
+import mimetypes
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import Path as PathParameter
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
+from pydantic import BaseModel, ConfigDict
+
+from seamless_server import __version__
+from seamless_server.languages import all_languages
+from seamless_server.pubsub.hub import Hub, capability
+from seamless_server.pubsub.schema import Capability
+
+router = APIRouter()
+
+
+def hub_of(request: Request) -> Hub:
+    """The server's state."""
+    hub: Hub = request.app.state.hub
+    return hub
+
+
+class LanguageInfo(BaseModel):
+    """A language, and what the loaded models do with it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "code": "spa",
+                "name": "Spanish",
+                "script": "Latn",
+                "source": True,
+                "text": True,
+                "speech": True,
+            }
+        }
+    )
+    code: str
+    name: str
+    script: str
+    source: bool
+    text: bool
+    speech: bool
+
+
+class RoomInfo(BaseModel):
+    """A room in numbers; nobody's name or words."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "roomID": "ABCD",
+                "members": 3,
+                "connected": 3,
+                "speakers": 1,
+                "listeners": 2,
+                "activeTranscoders": 1,
+                "languages": {"deu": 1, "spa": 1},
+            }
+        }
+    )
+    roomID: str
+    members: int
+    connected: int
+    speakers: int
+    listeners: int
+    activeTranscoders: int
+    languages: dict[str, int]
+
+
+class Phrase(BaseModel):
+    """A phrase to try, from the model's folder."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Sample(BaseModel):
+    """A sound clip to try, from the model's folder."""
+
+    name: str
+    url: str
+    text: str | None = None
+    model: str
+
+
+@router.get("/healthz", tags=["operation"], summary="Is the process alive?")
+async def healthz() -> dict[str, str]:
+    """Answers as soon as the process does, models or not."""
+    return {"status": "ok", "version": __version__}
+
+
+@router.get(
+    "/readyz",
+    tags=["operation"],
+    summary="Are the models loaded?",
+    responses={
+        503: {
+            "description": "Not yet, with how far it is",
+            "content": {
+                "application/json": {
+                    "example": {
+                        "ready": False,
+                        "state": "loading",
+                        "model": "SeamlessStreaming",
+                        "step": "loading",
+                        "loaded": [],
+                        "total": 1,
+                        "seconds": 12.4,
+                        "error": None,
+                    }
+                }
+            },
+        }
+    },
+)
+async def readyz(request: Request) -> JSONResponse:
+    """200 when every model is loaded and warm, else 503; both with the progress."""
+    progress = hub_of(request).models.progress.to_json()
+    return JSONResponse(progress, 200 if progress["ready"] else 503)
+
+
+@router.get("/metrics", tags=["operation"], summary="Numbers for Prometheus")
+async def metrics(request: Request) -> Response:
+    """Prometheus' text format; 404 if the operator turned it off."""
+    hub = hub_of(request)
+    if not hub.settings.metrics:
+        raise HTTPException(404, "Metrics are turned off.")
+    return PlainTextResponse(hub.metrics.render(), media_type="text/plain; version=0.0.4")
+
+
+@router.get("/api/languages", tags=["catalogue"])
+async def languages(request: Request) -> list[LanguageInfo]:
+    """Every language that a loaded model hears, writes or speaks; all known ones until then."""
+    systems = hub_of(request).models.systems()
+    found = []
+    for language in all_languages():
+        code = language.code
+        if systems:
+            source = any(code in system.source_languages for system in systems)
+            text = any(code in system.text_languages for system in systems)
+            speech = any(code in system.speech_languages for system in systems)
+        else:
+            source, text = language.source_speech, language.target_text
+            speech = language.target_speech
+        if source or text or speech:
+            found.append(
+                LanguageInfo(
+                    code=code,
+                    name=language.name,
+                    script=language.script,
+                    source=source,
+                    text=text,
+                    speech=speech,
+                )
+            )
+    return found
+
+
+@router.get("/api/models", tags=["catalogue"])
+async def models(request: Request) -> list[Capability]:
+    """The models that are served, the default one first; empty while they load."""
+    return [capability(system) for system in hub_of(request).models.systems()]
+
+
+@router.get(
+    "/api/rooms/{room_id}", tags=["rooms"], responses={404: {"description": "No such room"}}
+)
+async def room(
+    request: Request, room_id: Annotated[str, PathParameter(examples=["ABCD"], max_length=64)]
+) -> RoomInfo:
+    """Counts only: who is there and what they say is told to members alone."""
+    found = hub_of(request).rooms.get(room_id)
+    if found is None:
+        raise HTTPException(404, "There is no such room.")
+    chosen: dict[str, int] = {}
+    for member in found.members.values():
+        if member.connected and member.listener is not None and member.listener.targetLanguage:
+            lang = member.listener.targetLanguage
+            chosen[lang] = chosen.get(lang, 0) + 1
+    status = found.status()
+    return RoomInfo(
+        roomID=room_id,
+        members=len(found.members),
+        connected=status.activeConnections,
+        speakers=len(found.speakers()),
+        listeners=len(found.listeners()),
+        activeTranscoders=status.activeTranscoders,
+        languages=chosen,
+    )
+
+
+def _folders(hub: Hub) -> list[tuple[str, Path]]:
+    """The folders of the loaded models, where they have one."""
+    found = []
+    for system in hub.models.systems():
+        folder = getattr(system, "folder", None) or getattr(system, "path", None)
+        if isinstance(folder, Path):
+            found.append((system.name, folder))
+    return found
+
+
+@router.get("/api/phrases", tags=["catalogue"])
+async def phrases(request: Request) -> list[dict[str, Any]]:
+    """Phrases that a model of a small domain understands; empty for models without such a list."""
+    found: list[dict[str, Any]] = []
+    for name, folder in _folders(hub_of(request)):
+        path = folder / "phrases.json"
+        if path.is_file():
+            entries = orjson.loads(path.read_bytes())
+            for entry in entries if isinstance(entries, list) else entries.get("phrases", []):
+                given = entry if isinstance(entry, dict) else {"text": entry}
+                found.append({"model": name, **given})
+    return found
+
+
+_SOUNDS = {".wav", ".flac", ".ogg", ".mp3", ".opus"}
+
+
+def _samples(hub: Hub) -> dict[str, tuple[Path, Sample]]:
+    found: dict[str, tuple[Path, Sample]] = {}
+    for model, folder in _folders(hub):
+        texts: dict[str, str] = {}
+        listing = folder / "samples" / "samples.json"
+        if listing.is_file():
+            entries = orjson.loads(listing.read_bytes())
+            for entry in entries if isinstance(entries, list) else []:
+                texts[str(entry.get("file"))] = str(entry.get("text", ""))
+        for path in sorted((folder / "samples").glob("*")):
+            if path.suffix.lower() in _SOUNDS:
+                key = f"{model}/{path.name}"
+                text = texts.get(path.name)
+                if text is None and path.with_suffix(".txt").is_file():
+                    text = path.with_suffix(".txt").read_text(encoding="utf-8").strip()
+                sample = Sample(name=path.stem, url=f"/api/samples/{key}", text=text, model=model)
+                found[key] = (path, sample)
+    return found
+
+
+@router.get("/api/samples", tags=["catalogue"])
+async def samples(request: Request) -> list[Sample]:
+    """Sound clips to try, for those who have no microphone at hand."""
+    return [sample for _, sample in _samples(hub_of(request)).values()]
+
+
+@router.get("/api/samples/{model}/{name}", tags=["catalogue"], response_class=FileResponse)
+async def sample(request: Request, model: str, name: str) -> FileResponse:
+    """One clip."""
+    found = _samples(hub_of(request)).get(f"{model}/{name}")
+    if found is None:
+        raise HTTPException(404, "There is no such clip.")
+    return FileResponse(found[0], media_type=mimetypes.guess_type(name)[0])
+
+
+@router.get("/api/debug/{recording}/", tags=["debug"])
+async def recording_files(request: Request, recording: str) -> list[str]:
+    """The files of a debug recording; its name is known only to its speaker."""
+    folder = hub_of(request).debug_store.folder(recording)
+    if folder is None:
+        raise HTTPException(404, "There is no such recording.")
+    return sorted(path.name for path in folder.iterdir() if path.is_file())
+
+
+@router.get("/api/debug/{recording}/{name}", tags=["debug"], response_class=FileResponse)
+async def recording_file(request: Request, recording: str, name: str) -> FileResponse:
+    """One file of it; `timeline.html` shows the whole."""
+    path = hub_of(request).debug_store.file(recording, name)
+    if path is None:
+        raise HTTPException(404, "There is no such file.")
+    headers = {"Content-Security-Policy": "sandbox allow-scripts", "X-Robots-Tag": "noindex"}
+    return FileResponse(path, headers=headers)

@@ -1,0 +1,230 @@
+"""Rooms and members: plain state, no input or output."""
+
+from __future__ import annotations
+
+import secrets
+import string
+import time
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from seamless_server.pubsub.schema import ListenerConfig, MemberState, Role, RoomState, RoomStatus
+
+Kind = Literal["text", "speech"]
+
+V1 = "v1"
+"""Delivery group of clients of the original's protocol."""
+FOLLOW = "follow"
+"""Delivery group of those who take whatever the speaker chose."""
+ANY = "*"
+"""In place of a language: the speaker's own."""
+
+
+def group_name(room_id: str, group: str, kind: Kind | None = None) -> str:
+    """Name of the Socket.IO room of a delivery group. `|` is in no room's code."""
+    return f"{room_id}|{group}|{kind}" if kind else f"{room_id}|{group}"
+
+
+@dataclass(slots=True)
+class Held:
+    """An event held back for members who are away."""
+
+    at: float
+    group: str
+    event: str
+    data: dict[str, Any]
+    size: int
+
+
+@dataclass(eq=False)
+class Member:
+    """A client in a room; survives its connection for the grace period."""
+
+    client_id: str
+    sid: str | None = None
+    """The Socket.IO session, `None` while disconnected."""
+    protocol: int = 1
+    name: str | None = None
+    roles: set[Role] = field(default_factory=set)
+    target_language: str | None = None
+    expressive: bool | None = None
+    listener: ListenerConfig | None = None
+    model_type: str | None = None
+    streaming: bool = False
+    resume_key: str | None = None
+    room_id: str | None = None
+    gone_since: float | None = None
+    """When the connection was lost (monotonic)."""
+    segment_base: int = 0
+    stream_ended: float = float("-inf")
+    """When its last stream ended (monotonic)."""
+    replica: str | None = None
+    """Set when the member is connected to another replica."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether it has a connection, here or elsewhere."""
+        return self.sid is not None
+
+    def groups(self) -> set[str]:
+        """The delivery groups of its room that it belongs to."""
+        if self.room_id is None or "listener" not in self.roles:
+            return set()
+        if self.protocol < 2:
+            return {group_name(self.room_id, V1)}
+        if self.listener is None:
+            return {group_name(self.room_id, FOLLOW)}
+        lang = self.listener.targetLanguage or ANY
+        kinds: dict[str, tuple[Kind, ...]] = {
+            "s2s&t": ("text", "speech"),
+            "s2t": ("text",),
+            "s2s": ("speech",),
+            "none": (),
+        }
+        return {group_name(self.room_id, lang, kind) for kind in kinds[self.listener.output]}
+
+    def state(self) -> MemberState:
+        """For `room_state_update`."""
+        return MemberState(
+            client_id=self.client_id,
+            session_id=self.sid,
+            name=self.name,
+            connection_status="connected" if self.connected else "disconnected",
+            transcoder=self.streaming,
+            requested_output_type=self.model_type,  # type: ignore[arg-type]
+            transcoder_dynamic_config=self.dynamic_config(),
+            roles=sorted(self.roles),
+            listener_config=self.listener.model_dump() if self.listener else None,
+        )
+
+    def dynamic_config(self) -> dict[str, Any] | None:
+        """What `set_dynamic_config` set so far."""
+        config: dict[str, Any] = {}
+        if self.target_language is not None:
+            config["targetLanguage"] = self.target_language
+        if self.expressive is not None:
+            config["expressive"] = self.expressive
+        return config or None
+
+    def record(self) -> dict[str, Any]:
+        """What another replica needs to go on with this member."""
+        return {
+            "client_id": self.client_id,
+            "sid": self.sid,
+            "protocol": self.protocol,
+            "name": self.name,
+            "roles": sorted(self.roles),
+            "target_language": self.target_language,
+            "expressive": self.expressive,
+            "listener": self.listener.model_dump() if self.listener else None,
+            "model_type": self.model_type,
+            "streaming": self.streaming,
+            "resume_key": self.resume_key,
+            "room_id": self.room_id,
+            "segment_base": self.segment_base,
+        }
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> Member:
+        """The inverse of `record`."""
+        known = {**record, "roles": set(record.get("roles", ()))}
+        if known.get("listener"):
+            known["listener"] = ListenerConfig(**known["listener"])
+        return cls(**known)
+
+
+class Room:
+    """Members by client ID, in the order in which they came."""
+
+    def __init__(self, room_id: str, replay_bytes: int) -> None:
+        self.room_id = room_id
+        self.members: dict[str, Member] = {}
+        self.empty_since: float | None = time.monotonic()
+        self._held: deque[Held] = deque()
+        self._held_bytes = 0
+        self._replay_bytes = replay_bytes
+
+    def speakers(self) -> list[str]:
+        """Client IDs."""
+        return [key for key, member in self.members.items() if "speaker" in member.roles]
+
+    def listeners(self) -> list[str]:
+        """Client IDs."""
+        return [key for key, member in self.members.items() if "listener" in member.roles]
+
+    def status(self) -> RoomStatus:
+        """For `server_state_update`."""
+        members = self.members.values()
+        return RoomStatus(
+            activeConnections=sum(member.connected for member in members),
+            activeTranscoders=sum(member.streaming for member in members),
+        )
+
+    def state(self) -> RoomState:
+        """For `room_state_update`."""
+        return RoomState(
+            room_id=self.room_id,
+            members={key: member.state() for key, member in self.members.items()},
+            listeners=self.listeners(),
+            speakers=self.speakers(),
+            activeTranscoders=self.status().activeTranscoders,
+        )
+
+    def audience(self) -> set[str]:
+        """Every delivery group that has somebody in it, members in their grace period too."""
+        return {group for member in self.members.values() for group in member.groups()}
+
+    def languages(self) -> set[str]:
+        """Languages that listeners asked for by name."""
+        return {
+            member.listener.targetLanguage
+            for member in self.members.values()
+            if "listener" in member.roles
+            and member.protocol >= 2
+            and member.listener is not None
+            and member.listener.targetLanguage is not None
+            and member.listener.output != "none"
+        }
+
+    # -- output for those who are away ------------------------------------------------------------
+
+    def hold(self, group: str, event: str, data: dict[str, Any], size: int) -> None:
+        """Keeps an event for absent members of `group`, if there are any."""
+        if not any(
+            not member.connected and group in member.groups() for member in self.members.values()
+        ):
+            return
+        self._held.append(Held(time.monotonic(), group, event, data, size))
+        self._held_bytes += size
+        while self._held and self._held_bytes > self._replay_bytes:
+            self._held_bytes -= self._held.popleft().size
+
+    def missed(self, member: Member) -> list[Held]:
+        """What `member` missed since it went away."""
+        since = member.gone_since
+        groups = member.groups()
+        if since is None:
+            return []
+        return [held for held in self._held if held.at >= since and held.group in groups]
+
+    def forget_held(self) -> None:
+        """Drops what nobody waits for any more."""
+        waiting = [
+            member.gone_since
+            for member in self.members.values()
+            if not member.connected and member.gone_since is not None
+        ]
+        oldest = min(waiting, default=float("inf"))
+        while self._held and self._held[0].at < oldest:
+            self._held_bytes -= self._held.popleft().size
+
+
+def new_room_code(length: int, taken: Iterable[str]) -> str:
+    """A fresh code of upper-case letters that cannot be guessed from others."""
+    used = set(taken)
+    while True:
+        code = "".join(secrets.choice(string.ascii_uppercase) for _ in range(length))
+        if code not in used:
+            return code

@@ -1,0 +1,141 @@
+"""Runs the application with uvicorn, as `seamless-server serve` does."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+import threading
+from typing import Any
+
+import orjson
+import uvicorn
+
+from seamless_server.errors import UsageError
+from seamless_server.pubsub.application import create_app
+from seamless_server.settings import Settings
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON."""
+        entry: dict[str, Any] = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return orjson.dumps(entry).decode()
+
+
+def set_up_logging(level: str, *, as_json: bool) -> None:
+    """Logs of ours and of uvicorn, in one form."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        JsonFormatter() if as_json else logging.Formatter("%(levelname)-7s %(name)s: %(message)s")
+    )
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+def make_config(settings: Settings, *, trace: bool = False, **options: Any) -> uvicorn.Config:
+    """uvicorn's configuration for these settings."""
+    return uvicorn.Config(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        log_level="trace" if trace else settings.log_level,
+        # Audio does not compress, and compressing for each listener would hold up all.
+        ws_per_message_deflate=False,
+        ws_max_size=settings.max_message_bytes + 1024,
+        timeout_graceful_shutdown=10,
+        **options,
+    )
+
+
+def run(settings: Settings, *, trace: bool = False, **tls: Any) -> None:
+    """Serves until Ctrl-C.
+
+    Raises:
+        UsageError: the address cannot be used.
+    """
+    set_up_logging("debug" if trace else settings.log_level, as_json=settings.log_json)
+    config = make_config(settings, trace=trace, **tls)
+    try:
+        listener = config.bind_socket() if settings.port else _free_port(settings.host)
+    except (OSError, SystemExit) as error:
+        raise UsageError(
+            f"port {settings.port} of {settings.host} cannot be used ({error}): choose another "
+            "with --port, or 0 for a free one"
+        ) from None
+    port = listener.getsockname()[1]
+    scheme = "https" if config.is_ssl or tls else "http"
+    shown = settings.public_url or f"{scheme}://{_reachable(settings.host)}:{port}"
+    sys.stderr.write(f"\n  Open {shown} when the model is ready.\n\n")
+    sys.stderr.flush()
+    asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))
+
+
+def _reachable(host: str) -> str:
+    if host in ("0.0.0.0", "::", ""):
+        return "localhost"
+    return f"[{host}]" if ":" in host else host
+
+
+def _free_port(host: str) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.bind((host, 0))
+    return listener
+
+
+class BackgroundServer:
+    """A server in a thread of this process, for tests, benchmarks and notebooks.
+
+    Use as a context manager; `url` is its address once it is entered.
+    """
+
+    def __init__(self, settings: Settings, *, wait_ready: bool = True) -> None:
+        self.settings = settings
+        self._wait_ready = wait_ready
+        self._listener = _free_port(settings.host) if not settings.port else None
+        self.config = make_config(settings)
+        self.server = uvicorn.Server(self.config)
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self._thread = threading.Thread(target=self._run, name="server", daemon=True)
+        self.url = ""
+
+    @property
+    def app(self) -> Any:
+        """The FastAPI application."""
+        return self.config.app
+
+    def _run(self) -> None:
+        async def serve() -> None:
+            self.loop = asyncio.get_running_loop()
+            await self.server.serve(sockets=[self._listener] if self._listener else None)
+
+        asyncio.run(serve())
+
+    def __enter__(self) -> BackgroundServer:
+        import time
+
+        self._thread.start()
+        while not self.server.started:
+            if not self._thread.is_alive():
+                raise RuntimeError("the server did not start")
+            time.sleep(0.01)
+        port = self.server.servers[0].sockets[0].getsockname()[1]
+        self.url = f"http://{_reachable(self.settings.host)}:{port}"
+        models = self.app.state.hub.models
+        while self._wait_ready and models.progress.state == "loading":
+            time.sleep(0.02)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.should_exit = True
+        self._thread.join(timeout=30)

@@ -1,0 +1,356 @@
+"""Every Socket.IO event, as a model: what a client may send and what it gets.
+
+``python -m seamless_server.pubsub.schema`` prints all of it as one JSON schema, from which the
+page's types are made.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic.alias_generators import to_camel
+from pydantic.json_schema import models_json_schema
+
+from seamless_server.errors import SeamlessError
+
+MIN_RATE, MAX_RATE = 8_000, 192_000
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+class EventError(SeamlessError):
+    """What a client sent does not fit; names the field."""
+
+    code = "invalid"
+
+    def __init__(self, event: str, field: str, reason: str) -> None:
+        super().__init__(f"{event}: {field}: {reason}" if field else f"{event}: {reason}")
+        self.event = event
+        self.field = field
+
+
+def _whole(value: object) -> object:
+    # JavaScript has one kind of number: 48000.0 is a whole one.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _clean(value: str) -> str:
+    return _UNPRINTABLE.sub(" ", value).strip()
+
+
+Name = Annotated[str, StringConstraints(max_length=100), AfterValidator(_clean)]
+"""A display name: data to show, never markup; control and direction characters are blanked."""
+ClientID = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+RoomID = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Lang = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,4}(_[A-Za-z]{4})?$")]
+Output = Literal["s2s&t", "s2t", "s2s", "none"]
+ModelType = Literal["s2s&t", "s2t", "s2s"]
+Role = Literal["speaker", "listener"]
+Rate = Annotated[int, BeforeValidator(_whole), Field(ge=MIN_RATE, le=MAX_RATE)]
+
+
+class _Inbound(BaseModel):
+    # Clients of other versions may send more than we know.
+    model_config = ConfigDict(strict=True, extra="ignore", populate_by_name=True)
+
+
+class JoinConfig(_Inbound):
+    """Third argument of `join_room`."""
+
+    roles: list[Role] | None = Field(default=None, max_length=2)
+    lockServerName: Name | None = None
+
+
+class DynamicConfig(_Inbound):
+    """Argument of `set_dynamic_config`; what is absent stays as it is."""
+
+    targetLanguage: Lang | None = None
+    expressive: bool | None = None
+
+
+class StreamConfig(_Inbound):
+    """Argument of `configure_stream`."""
+
+    event: str | None = Field(default=None, max_length=100)
+    rate: Rate
+    model_name: str | None = Field(default=None, max_length=200)
+    model_type: ModelType = "s2s&t"
+    debug: bool = False
+    async_processing: bool = True
+    buffer_limit: float = Field(default=0.0, ge=0.0, le=60.0, allow_inf_nan=False)
+
+
+class ListenerConfig(_Inbound):
+    """Argument of `set_listener_config`."""
+
+    targetLanguage: Lang | None = None
+    output: Output = "s2s&t"
+
+
+class _Outbound(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+class Capability(_Outbound):
+    """A model that is served."""
+
+    name: str
+    description: str
+    modalities: list[Literal["s2t", "s2s"]]
+    targetLangs: list[str]
+    dynamicParams: list[Literal["expressive"]] = []
+    speechLangs: list[str] = []
+    sourceLangs: list[str] = []
+
+
+class RoomStatus(_Outbound):
+    activeConnections: int
+    activeTranscoders: int
+
+
+class ServerLock(_Outbound):
+    name: str
+    clientID: str
+    isActive: bool
+
+
+class ServerState(_Outbound):
+    """`server_state_update`."""
+
+    statusByRoom: dict[str, RoomStatus]
+    totalActiveConnections: int
+    totalActiveTranscoders: int
+    agentsCapabilities: list[Capability]
+    serverLock: ServerLock | None
+    ready: bool = True
+    maxSpeakers: int | None = None
+
+
+class MemberState(_Outbound):
+    client_id: str
+    session_id: str | None
+    name: str | None
+    connection_status: Literal["connected", "disconnected"]
+    transcoder: bool
+    requested_output_type: ModelType | None
+    transcoder_dynamic_config: dict[str, Any] | None
+    roles: list[Role] = []
+    listener_config: dict[str, Any] | None = None
+
+
+class RoomState(_Outbound):
+    """`room_state_update`."""
+
+    room_id: str
+    members: dict[str, MemberState]
+    listeners: list[str]
+    speakers: list[str]
+    activeTranscoders: int
+
+
+class _Translation(_Outbound):
+    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
+    eos: bool
+    speakerID: str = Field(alias="speakerID")
+    lang: str
+    segmentID: int = Field(alias="segmentID")
+    seq: int
+    start_ms: float
+    end_ms: float
+    latency_ms: float
+
+
+class TranslationText(_Translation):
+    """`translation_text` for protocol 2. `payload` begins with a space where a word begins."""
+
+    event: Literal["translation_text"] = "translation_text"
+    payload: str
+
+
+class TranslationSpeech(_Translation):
+    """`translation_speech` for protocol 2. `payload` is binary: mono 16-bit little-endian."""
+
+    event: Literal["translation_speech"] = "translation_speech"
+    payload: Annotated[bytes, Field(json_schema_extra={"tsType": "ArrayBuffer"})]
+    encoding: Literal["pcm16"] = "pcm16"
+    sample_rate: int = Field(alias="sample_rate")
+
+
+class StreamStatus(_Outbound):
+    """`stream_status`, to the speaker, at most twice a second."""
+
+    state: Literal["listening", "speech", "flushing"]
+    lagMs: float
+    queuedMs: float
+    coalesced: int
+    droppedMs: float = 0.0
+    warning: str | None = None
+
+
+class TranscriptEntry(_Outbound):
+    """One sentence of the answer to `transcript`."""
+
+    speakerID: str
+    lang: str
+    segmentID: int
+    startMs: float
+    endMs: float
+    text: str
+
+
+class RecordingSaved(_Outbound):
+    """`recording_saved`, to the speaker."""
+
+    name: str
+    files: list[str]
+    url: str
+
+
+class ServerException(_Outbound):
+    """`server_exception`, to the client that it concerns."""
+
+    message: str
+    timeEpochMs: int
+    code: str = "error"
+    event: str | None = None
+    field: str | None = None
+    room: str | None = None
+    clientID: str | None = None
+
+
+class Ack(_Outbound):
+    """Answer to most events."""
+
+    status: Literal["ok", "error"]
+    message: str
+    field: str | None = None
+
+
+class JoinAck(_Outbound):
+    """Answer to `join_room`."""
+
+    roomsJoined: list[str]
+    roomID: str
+
+
+class ListenerAck(Ack):
+    """Answer to `set_listener_config`: what the listener will get."""
+
+    targetLanguage: str | None = None
+    output: Output = "s2s&t"
+
+
+class AudioAck(_Outbound):
+    """Answer to `incoming_audio`, if one is asked for."""
+
+    queuedMs: float
+
+
+INBOUND: dict[str, tuple[tuple[str, Any], ...]] = {
+    "join_room": (("clientID", ClientID), ("roomID", RoomID | None), ("config", JoinConfig)),
+    "set_dynamic_config": (("config", DynamicConfig),),
+    "configure_stream": (("config", StreamConfig),),
+    "incoming_audio": (("audio", bytes),),
+    "stop_stream": (),
+    "clear_transcript_for_all": (),
+    "set_name": (("name", Name),),
+    "set_listener_config": (("config", ListenerConfig),),
+    "transcript": (),
+}
+"""Arguments of each event that clients send."""
+
+_ADAPTERS: dict[str, tuple[tuple[str, TypeAdapter[Any]], ...]] = {
+    event: tuple((name, TypeAdapter(kind)) for name, kind in arguments)
+    for event, arguments in INBOUND.items()
+}
+
+
+def parse(event: str, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Checks the arguments of an event; superfluous ones are ignored.
+
+    Raises:
+        EventError: names the first field that does not fit.
+    """
+    adapters = _ADAPTERS[event]
+    if len(args) < len(adapters):
+        raise EventError(event, adapters[len(args)][0], "missing")
+    parsed = []
+    for (name, adapter), value in zip(adapters, args, strict=False):
+        try:
+            parsed.append(adapter.validate_python(value, strict=True))
+        except ValidationError as error:
+            raise EventError(event, *_describe(name, error)) from None
+        except RecursionError:
+            raise EventError(event, name, "nested too deeply") from None
+    return tuple(parsed)
+
+
+def _describe(name: str, error: ValidationError) -> tuple[str, str]:
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    inner = [str(part) for part in first["loc"] if isinstance(part, int) or part in _FIELDS]
+    reason = first["msg"].removeprefix("Value error, ")
+    return ".".join(inner) if inner else name, reason
+
+
+_FIELDS = {
+    field
+    for model in (JoinConfig, DynamicConfig, StreamConfig, ListenerConfig)
+    for field in model.model_fields
+}
+
+OUTBOUND: dict[str, type[BaseModel] | None] = {
+    "server_id": None,
+    "server_state_update": ServerState,
+    "room_state_update": RoomState,
+    "translation_text": TranslationText,
+    "translation_speech": TranslationSpeech,
+    "clear_transcript": None,
+    "stream_status": StreamStatus,
+    "recording_saved": RecordingSaved,
+    "server_exception": ServerException,
+}
+"""Payload of each event that the server sends."""
+
+
+def export() -> dict[str, Any]:
+    """All models as one JSON schema, with the events' arguments and payloads beside."""
+    inbound: list[type[BaseModel]] = [JoinConfig, DynamicConfig, StreamConfig, ListenerConfig]
+    outbound = [model for model in OUTBOUND.values() if model is not None]
+    answers: list[type[BaseModel]] = [Ack, JoinAck, ListenerAck, AudioAck, TranscriptEntry]
+    _, schema = models_json_schema(
+        [(model, "validation") for model in inbound]
+        + [(model, "serialization") for model in [*outbound, *answers]],
+        title="Seamless Server protocol 2",
+    )
+    schema["x-client-events"] = {
+        event: [{"name": name, "type": _type_name(kind)} for name, kind in arguments]
+        for event, arguments in INBOUND.items()
+    }
+    schema["x-server-events"] = {
+        event: model.__name__ if model else None for event, model in OUTBOUND.items()
+    }
+    return schema
+
+
+def _type_name(kind: Any) -> str:
+    if isinstance(kind, type):
+        return kind.__name__
+    nullable = "None" in str(kind)
+    return "string | null" if nullable else "string"
+
+
+if __name__ == "__main__":
+    json.dump(export(), sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")

@@ -1,0 +1,91 @@
+"""Where rooms are remembered beyond one connection: in this process, or in Redis for replicas."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+RoomChanged = Callable[[str], Awaitable[None]]
+"""Told the ID of a room that another replica changed."""
+
+
+class StateStore(Protocol):
+    """What replicas share: members by client ID, rooms' members, transcripts."""
+
+    async def start(self, on_room: RoomChanged) -> None:
+        """Connects; `on_room` is called for changes made by others."""
+
+    async def close(self) -> None: ...
+
+    async def save_member(self, record: dict[str, Any], ttl: float) -> None:
+        """Keeps a member for `ttl` seconds after its last change."""
+
+    async def load_member(self, client_id: str) -> dict[str, Any] | None: ...
+
+    async def remove_member(self, client_id: str, room_id: str | None) -> None: ...
+
+    async def members(self, room_id: str) -> list[dict[str, Any]]:
+        """Members of a room that other replicas hold."""
+
+    async def add_text(self, room_id: str, entry: dict[str, Any]) -> None:
+        """Adds text to the transcript; the same speaker, language and segment is one entry."""
+
+    async def transcript(self, room_id: str) -> list[dict[str, Any]]: ...
+
+    async def clear_transcript(self, room_id: str) -> None: ...
+
+
+def transcript_key(entry: dict[str, Any]) -> str:
+    """What makes two pieces of text parts of one sentence."""
+    return f"{entry['segmentID']}|{entry['lang']}|{entry['speakerID']}"
+
+
+class MemoryStore:
+    """The store of a single process. Members live in the process's own rooms."""
+
+    def __init__(self, transcript_entries: int) -> None:
+        self._limit = transcript_entries
+        self._transcripts: dict[str, dict[str, dict[str, Any]]] = {}
+
+    async def start(self, on_room: RoomChanged) -> None:
+        """Nothing to connect."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    async def save_member(self, record: dict[str, Any], ttl: float) -> None:
+        """The lobby has it."""
+
+    async def load_member(self, client_id: str) -> dict[str, Any] | None:
+        """No other process has any."""
+        return None
+
+    async def remove_member(self, client_id: str, room_id: str | None) -> None:
+        """The lobby does it."""
+
+    async def members(self, room_id: str) -> list[dict[str, Any]]:
+        """No other process has any."""
+        return []
+
+    async def add_text(self, room_id: str, entry: dict[str, Any]) -> None:
+        """See `StateStore`."""
+        if not self._limit:
+            return
+        sentences = self._transcripts.setdefault(room_id, {})
+        key = transcript_key(entry)
+        if (known := sentences.get(key)) is not None:
+            known["text"] += entry["text"]
+            known["endMs"] = max(known["endMs"], entry["endMs"])
+            return
+        sentences[key] = dict(entry)
+        while len(sentences) > self._limit:
+            del sentences[next(iter(sentences))]
+
+    async def transcript(self, room_id: str) -> list[dict[str, Any]]:
+        """Sentences in the order in which they began."""
+        sentences = self._transcripts.get(room_id, {}).values()
+        return [{**entry, "text": entry["text"].strip()} for entry in sentences]
+
+    async def clear_transcript(self, room_id: str) -> None:
+        """Also when the room is gone."""
+        self._transcripts.pop(room_id, None)

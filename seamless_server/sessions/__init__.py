@@ -1,0 +1,1 @@
+"""One speaker's stream: audio in, translation out, in order and off the event loop."""

@@ -1,0 +1,143 @@
+"""The models that this process serves, and their loading in the background."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from seamless_server.errors import SeamlessError
+from seamless_server.sessions.system import System
+
+logger = logging.getLogger(__name__)
+
+Loader = Callable[[str], System]
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far the loading of the models is."""
+
+    state: Literal["loading", "ready", "failed"] = "loading"
+    model: str = ""
+    step: str = "starting"
+    loaded: list[str] = field(default_factory=list)
+    total: int = 0
+    seconds: float = 0.0
+    error: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """For `/readyz`."""
+        return {
+            "ready": self.state == "ready",
+            "state": self.state,
+            "model": self.model,
+            "step": self.step,
+            "loaded": list(self.loaded),
+            "total": self.total,
+            "seconds": round(self.seconds, 1),
+            "error": self.error,
+        }
+
+
+class Models:
+    """Systems by name, in the order of the setting; the first is the default.
+
+    Args:
+        names: names or folders to load.
+        load: makes a system; runs in the background thread.
+        on_change: called in that thread after each step.
+    """
+
+    def __init__(
+        self, names: Sequence[str], load: Loader, on_change: Callable[[], None] = lambda: None
+    ) -> None:
+        self._names = tuple(names)
+        self._load = load
+        self._on_change = on_change
+        self._systems: dict[str, System] = {}
+        self._started = time.monotonic()
+        self._progress = Progress(total=len(self._names))
+        self._thread = threading.Thread(target=self._run, name="model-loader", daemon=True)
+
+    def start(self) -> None:
+        """Begins loading."""
+        self._started = time.monotonic()
+        self._thread.start()
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Who is told of each step from now on."""
+        self._on_change = callback
+
+    @property
+    def progress(self) -> Progress:
+        """Where loading stands now."""
+        if self._progress.state == "loading":
+            self._progress.seconds = time.monotonic() - self._started
+        return self._progress
+
+    @property
+    def ready(self) -> bool:
+        """Every model is loaded and warm."""
+        return self._progress.state == "ready"
+
+    def systems(self) -> tuple[System, ...]:
+        """The systems that are ready, the default first."""
+        return tuple(self._systems.values()) if self.ready else ()
+
+    def get(self, name: str | None) -> System | None:
+        """The system of that name; the default one for `None`."""
+        systems = self.systems()
+        if name is None:
+            return systems[0] if systems else None
+        return next((system for system in systems if system.name == name), None)
+
+    def _step(self, model: str, step: str) -> None:
+        self._progress.model, self._progress.step = model, step
+        logger.info("%s: %s (%.1f s)", model, step, time.monotonic() - self._started)
+        self._on_change()
+
+    def _run(self) -> None:
+        try:
+            for name in self._names:
+                self._step(name, "loading")
+                system = self._load(name)
+                self._step(system.name, "warming up")
+                _warm_up(system)
+                self._systems[system.name] = system
+                self._progress.loaded.append(system.name)
+            self._progress.seconds = time.monotonic() - self._started
+            self._progress.state = "ready"
+            self._step(", ".join(self._progress.loaded), "ready")
+        except SeamlessError as error:
+            self._fail(error.message)
+        except Exception:
+            logger.exception("a model could not be loaded")
+            self._fail("The model could not be loaded; the server's log says why.")
+
+    def _fail(self, message: str) -> None:
+        self._progress.state, self._progress.error = "failed", message
+        logger.error("%s: %s", self._progress.model, message)
+        self._on_change()
+
+
+def _warm_up(system: System) -> None:
+    """Pays for first calls now, so that the first speaker does not."""
+    from seamless_server.streaming import Target
+
+    lang = (system.speech_languages or system.text_languages)[0]
+    target = Target(text=True, speech=lang in system.speech_languages)
+    stream = system.open_stream({lang: target})
+    try:
+        noise = np.random.default_rng(0).standard_normal(system.sample_rate * 2)
+        for _ in stream.push((0.05 * noise).astype(np.float32)):
+            pass
+        for _ in stream.finish():
+            pass
+    finally:
+        stream.close()

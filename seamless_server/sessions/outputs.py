@@ -1,0 +1,118 @@
+"""What a session gives to those who listen, ready for the wire."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import orjson
+
+from seamless_server.languages import all_languages
+from seamless_server.sessions.system import Samples
+
+_UNSPACED_SCRIPTS = frozenset({"Hans", "Hant", "Jpan", "Thai", "Laoo", "Khmr", "Mymr"})
+_UNSPACED = frozenset(
+    language.code for language in all_languages() if language.script in _UNSPACED_SCRIPTS
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TextEvent:
+    """A piece of text, as it was written."""
+
+    lang: str
+    text: str
+    words: str
+    """Whole words since the last event, for clients that join payloads with spaces."""
+    segment_id: int
+    seq: int
+    start_ms: float
+    end_ms: float
+    latency_ms: float
+    finished: bool
+    main: bool
+    """In the language that the speaker chose."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechEvent:
+    """A piece of speech."""
+
+    lang: str
+    pcm16: bytes
+    """Mono 16-bit little-endian."""
+    floats: tuple[bytes, ...]
+    """The same as JSON arrays of numbers, at most a second each; empty if nobody wants that."""
+    sample_rate: int
+    segment_id: int
+    seq: int
+    start_ms: float
+    end_ms: float
+    latency_ms: float
+    finished: bool
+    main: bool
+
+
+def to_pcm16(samples: Samples) -> bytes:
+    """Float samples in [-1, 1] as 16-bit little-endian, clipped."""
+    return (np.clip(samples, -1.0, 1.0) * 32767.0).round().astype("<i2").tobytes()
+
+
+def to_json_floats(samples: Samples, sample_rate: int) -> tuple[bytes, ...]:
+    """The samples as JSON arrays. Cut into seconds, so that no single message is large."""
+    rounded = np.round(np.asarray(samples, dtype=np.float32), 5)
+    starts = range(0, max(1, len(rounded)), sample_rate)
+    return tuple(
+        orjson.dumps(
+            np.ascontiguousarray(rounded[start : start + sample_rate]),
+            option=orjson.OPT_SERIALIZE_NUMPY,
+        )
+        for start in starts
+    )
+
+
+class WordKeeper:
+    """Holds a word back until the next one begins, language by language.
+
+    The original's clients put a space between all payloads, so half a word must not go out alone.
+    Scripts that are written without spaces have nothing to wait for.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[str, str] = {}
+
+    def add(self, lang: str, text: str, *, finished: bool) -> str:
+        """The words that are complete now; may be empty."""
+        whole = self._held.pop(lang, "") + text
+        if finished or lang in _UNSPACED:
+            return whole.strip()
+        cut = whole.rstrip().rfind(" ")
+        if whole != whole.rstrip():
+            return whole.strip()
+        if cut <= 0:
+            self._held[lang] = whole
+            return ""
+        self._held[lang] = whole[cut:]
+        return whole[:cut].strip()
+
+
+class SpeechGatherer:
+    """Gathers speech of a segment until it is `seconds` long or the segment ends."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._held: dict[str, list[Samples]] = {}
+        self._start_ms: dict[str, float] = {}
+
+    def add(
+        self, lang: str, samples: Samples, rate: int, start_ms: float, *, finished: bool
+    ) -> tuple[Samples, float] | None:
+        """The speech to send now and where in the source it starts, or `None` to wait."""
+        parts = self._held.setdefault(lang, [])
+        parts.append(samples)
+        start = self._start_ms.setdefault(lang, start_ms)
+        total = sum(len(part) for part in parts)
+        if not finished and total < self._seconds * rate:
+            return None
+        del self._held[lang], self._start_ms[lang]
+        return (parts[0] if len(parts) == 1 else np.concatenate(parts)), start

@@ -1,0 +1,241 @@
+"""Records a debug session: what came in, what was heard, what went out, and when.
+
+The session only hands over arrays; one writer thread for all sessions does the rest. Whatever goes
+wrong with the disk ends the recording with a warning, never the session.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import soundfile
+
+from seamless_server.sessions.debug_store import DebugStore
+from seamless_server.sessions.queue import Pcm
+from seamless_server.sessions.system import Samples, SpeechOut, TextOut
+from seamless_server.sessions.timeline import write_timeline
+
+logger = logging.getLogger(__name__)
+
+_MAX_PENDING = 32 * 2**20
+"""Bytes that may wait for the disk before the recording is given up."""
+_CHECK_EVERY = 50
+"""Writes between two looks at the free space."""
+
+
+class Recording:
+    """One recording in `folder`.
+
+    Args:
+        store: where it belongs, for its limits.
+        rate: of the audio as it comes, in Hz.
+        heard_rate: of the audio that the stream gets, in Hz.
+        writer: runs one write at a time.
+        max_minutes: of audio; more is not recorded.
+        on_warning: told once, in the writer's thread, when recording has to stop.
+    """
+
+    def __init__(
+        self,
+        store: DebugStore,
+        folder: Path,
+        *,
+        rate: int,
+        heard_rate: int,
+        writer: Executor,
+        max_minutes: float,
+        on_warning: Callable[[str], None],
+    ) -> None:
+        self.folder = folder
+        self._store = store
+        self._rate = rate
+        self._heard_rate = heard_rate
+        self._writer = writer
+        self._max_seconds = max_minutes * 60
+        self._on_warning = on_warning
+        self._started = time.monotonic()
+        self._pending = 0
+        self._lock = threading.Lock()
+        self._stopped = False
+        self._writes = 0
+        # Only the writer's thread touches what follows.
+        self._files: dict[str, soundfile.SoundFile] = {}
+        self._events: list[dict[str, Any]] = []
+        self._log: Any = None
+        self._segments: dict[int, tuple[float, float]] = {}
+        self._outputs: dict[str, int] = {}
+
+    # -- handed over by the session, from any thread ---------------------------------------------
+
+    def incoming(self, pcm: Pcm) -> None:
+        """Audio as it came."""
+        self._submit(pcm.nbytes, lambda: self._append("input.wav", self._rate, pcm))
+
+    def heard(self, samples: Samples) -> None:
+        """Audio as the stream got it."""
+        self._submit(
+            samples.nbytes, lambda: self._append("heard.wav", self._heard_rate, samples.copy())
+        )
+
+    def output(self, output: TextOut | SpeechOut) -> None:
+        """What the stream gave."""
+        at_ms = self._now_ms()
+        samples = getattr(output, "samples", None)
+        size = 200 if samples is None else samples.nbytes
+        self._submit(size, lambda: self._output(output, samples, at_ms))
+
+    def trace(self, event: Mapping[str, Any]) -> None:
+        """One step of the agents: READ, WRITE, a segment's start or end."""
+        entry = {"at_ms": self._now_ms(), **event}
+        self._submit(200, lambda: self._event(entry))
+
+    def note(self, what: str, **fields: Any) -> None:
+        """Something that happened to the session."""
+        self.trace({"type": what, **fields})
+
+    def finish(self) -> Future[list[str]]:
+        """Closes the files and draws the timeline; the future holds the names of the files."""
+        return self._writer.submit(self._close)
+
+    # -- bookkeeping ------------------------------------------------------------------------------
+
+    def _now_ms(self) -> float:
+        return round((time.monotonic() - self._started) * 1000, 1)
+
+    def _submit(self, size: int, write: Callable[[], None]) -> None:
+        if self._stopped:
+            return
+        with self._lock:
+            self._pending += size
+            if self._pending > _MAX_PENDING:
+                self._give_up("the disk is too slow")
+                return
+
+        def run() -> None:
+            try:
+                if not self._stopped:
+                    write()
+                    self._check_space()
+            except (OSError, RuntimeError) as error:  # soundfile raises RuntimeError's children
+                self._give_up(str(error))
+            finally:
+                with self._lock:
+                    self._pending -= size
+
+        try:
+            self._writer.submit(run)
+        except RuntimeError:  # the server shuts down
+            self._stopped = True
+
+    def _check_space(self) -> None:
+        self._writes += 1
+        if self._writes % _CHECK_EVERY == 0 and not self._store.has_space():
+            self._give_up("the disk is full")
+        elif time.monotonic() - self._started > self._max_seconds:
+            self._give_up(f"{self._max_seconds / 60:g} minutes are the most that is recorded")
+
+    def _give_up(self, reason: str) -> None:
+        if not self._stopped:
+            self._stopped = True
+            logger.warning("debug recording %s stopped: %s", self.folder.name, reason)
+            self._on_warning(f"The debug recording stopped: {reason}. The stream goes on.")
+
+    # -- in the writer's thread -------------------------------------------------------------------
+
+    def _append(self, name: str, rate: int, samples: Pcm | Samples) -> None:
+        file = self._files.get(name)
+        if file is None:
+            file = self._files[name] = soundfile.SoundFile(
+                self.folder / name, "w", samplerate=rate, channels=1, subtype="PCM_16"
+            )
+        file.write(samples)
+
+    def _event(self, entry: dict[str, Any]) -> None:
+        if self._log is None:
+            self._log = (self.folder / "events.jsonl").open("wb")
+        self._log.write(orjson.dumps(entry, default=_plain, option=_JSON) + b"\n")
+        self._events.append(entry)
+
+    def _output(self, output: Any, samples: Samples | None, at_ms: float) -> None:
+        segment, start, end = output.segment_id, output.start_ms, output.end_ms
+        known = self._segments.get(segment, (start, end))
+        self._segments[segment] = (min(known[0], start), max(known[1], end))
+        entry: dict[str, Any] = {
+            "type": "text" if samples is None else "speech",
+            "at_ms": at_ms,
+            "lang": output.lang,
+            "segment": segment,
+            "start_ms": round(start, 1),
+            "end_ms": round(end, 1),
+            "finished": output.finished,
+        }
+        if samples is None:
+            entry["text"] = output.text
+        else:
+            lang = re.sub(r"\W", "", output.lang)
+            number = self._outputs[lang] = self._outputs.get(lang, -1) + 1
+            name = f"output_{lang}_{number:04d}.wav"
+            if len(samples):
+                soundfile.write(self.folder / name, samples, output.sample_rate, subtype="PCM_16")
+                self._append(f"output_{lang}.wav", output.sample_rate, samples)
+                entry["file"] = name
+            entry["ms"] = round(len(samples) * 1000 / output.sample_rate, 1)
+            entry["units"] = len(output.units)
+        self._event(entry)
+
+    def _close(self) -> list[str]:
+        self._stopped = True
+        for file in self._files.values():
+            try:
+                file.close()
+            except (OSError, RuntimeError):
+                logger.exception("a recorded file could not be closed")
+        try:
+            self._cut_segments()
+            if self._log is not None:
+                self._log.close()
+            write_timeline(self.folder, self._events, self._segments)
+        except (OSError, RuntimeError) as error:
+            logger.warning("the timeline of %s is missing: %s", self.folder.name, error)
+        try:
+            self._store.prune()
+            return sorted(path.name for path in self.folder.iterdir())
+        except OSError:
+            return []
+
+    def _cut_segments(self) -> None:
+        """Each segment that the voice detection made, cut out of what was heard."""
+        for event in self._events:
+            if event.get("type") == "segment" and "start_ms" in event and "end_ms" in event:
+                self._segments[int(event["segment"])] = (event["start_ms"], event["end_ms"])
+        heard = self.folder / "heard.wav"
+        if not heard.is_file():
+            return
+        with soundfile.SoundFile(heard) as file:
+            for segment, (start_ms, end_ms) in sorted(self._segments.items()):
+                first = int(start_ms * file.samplerate / 1000)
+                count = int((end_ms - start_ms) * file.samplerate / 1000)
+                if count > 0 and first < file.frames:
+                    file.seek(first)
+                    soundfile.write(
+                        self.folder / f"segment_{segment:04d}.wav",
+                        file.read(count, dtype="int16"),
+                        file.samplerate,
+                        subtype="PCM_16",
+                    )
+
+
+_JSON = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
+
+
+def _plain(value: object) -> object:
+    return value.tolist() if isinstance(value, np.generic) else str(value)

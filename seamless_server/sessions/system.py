@@ -1,0 +1,126 @@
+"""What a session needs from the translation system, as protocols.
+
+`seamless_server.streaming` provides it. Sessions name only this much of it, so that they can be
+read and tested without knowing networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Samples = npt.NDArray[np.float32]
+"""Mono audio, float32 in [-1, 1], shape (n,)."""
+
+
+class TextOut(Protocol):
+    """A piece of translated text."""
+
+    @property
+    def lang(self) -> str: ...
+    @property
+    def text(self) -> str:
+        """With its leading space where a new word begins; may be empty when `finished`."""
+
+    @property
+    def segment_id(self) -> int: ...
+    @property
+    def start_ms(self) -> float: ...
+    @property
+    def end_ms(self) -> float: ...
+    @property
+    def finished(self) -> bool:
+        """Closes the segment's sentence."""
+
+
+class SpeechOut(Protocol):
+    """A piece of translated speech."""
+
+    @property
+    def lang(self) -> str: ...
+    @property
+    def samples(self) -> Samples: ...
+    @property
+    def sample_rate(self) -> int: ...
+    @property
+    def units(self) -> list[int]: ...
+    @property
+    def segment_id(self) -> int: ...
+    @property
+    def start_ms(self) -> float: ...
+    @property
+    def end_ms(self) -> float: ...
+    @property
+    def finished(self) -> bool: ...
+
+
+class Stream(Protocol):
+    """One speaker's audio on its way through the agents. Not for two threads at once."""
+
+    @property
+    def state(self) -> str:
+        """`listening` or `speech`."""
+
+    @property
+    def position_ms(self) -> float: ...
+
+    def push(self, samples: Samples) -> Iterator[TextOut | SpeechOut]:
+        """Takes the next audio; yields each output the moment it exists. Blocks."""
+
+    def finish(self) -> Iterator[TextOut | SpeechOut]:
+        """Translates what is still open and ends the stream. Blocks."""
+
+    def set_targets(self, targets: Mapping[str, Any]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class System(Protocol):
+    """A loaded model. Its streams may run in different threads at once."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def sample_rate(self) -> int: ...
+    @property
+    def source_languages(self) -> tuple[str, ...]: ...
+    @property
+    def text_languages(self) -> tuple[str, ...]: ...
+    @property
+    def speech_languages(self) -> tuple[str, ...]: ...
+
+    def open_stream(self, targets: Mapping[str, Any], **options: Any) -> Stream: ...
+
+
+class Wanted(Protocol):
+    """What is wanted of one target language."""
+
+    @property
+    def text(self) -> bool: ...
+    @property
+    def speech(self) -> bool: ...
+
+
+def is_speech(output: TextOut | SpeechOut) -> bool:
+    """Tells the two kinds of output apart."""
+    return hasattr(output, "samples")
+
+
+def stage_seconds(stream: Stream) -> dict[str, tuple[float, int]]:
+    """Seconds and calls of each stage so far, where the stream keeps count."""
+    stats: Any = getattr(stream, "stats", None) or {}
+    if callable(stats):
+        stats = stats()
+    found: dict[str, tuple[float, int]] = {}
+    items: Iterable[tuple[str, Any]] = stats.items() if isinstance(stats, Mapping) else ()
+    for stage, value in items:
+        if isinstance(value, Mapping):
+            found[stage] = (float(value.get("seconds", 0.0)), int(value.get("calls", 0)))
+        elif isinstance(value, (tuple, list)) and len(value) == 2:
+            found[stage] = (float(value[0]), int(value[1]))
+    return found

@@ -1,0 +1,243 @@
+"""Everything that an operator can set, in one place.
+
+Each field is an environment variable ``SEAMLESS_<NAME>`` and most are flags of
+``seamless-server serve``. The docstring below a field is its documentation:
+``python -m seamless_server.settings`` prints the table of docs/settings.md from them.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from seamless_server.errors import ConfigError
+
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+Names = Annotated[tuple[str, ...], NoDecode]
+
+
+def _also(field: str, *others: str) -> AliasChoices:
+    return AliasChoices(f"seamless_{field}", *others, field)
+
+
+class Settings(BaseSettings):
+    """The server's settings, read from the environment; keyword arguments win."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SEAMLESS_",
+        populate_by_name=True,
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+    )
+
+    # What is served
+    models: Names = Field(
+        default=("auto",), validation_alias=_also("models", "seamless_model", "MODELS_OVERRIDE")
+    )
+    """Models to load: names or folders, separated by commas. `auto` takes the best one present:
+    the published checkpoint, else the embedded one. Also read from `MODELS_OVERRIDE`."""
+    device: str = "auto"
+    """Where the networks run: `auto`, `cpu`, `cuda:0`, `mps`."""
+    dtype: str = "auto"
+    """Number format of the networks: `auto`, `fp32`, `fp16`, `bf16`."""
+    workers: Count = 0
+    """Threads that compute; 0 means one a CPU core."""
+    threads_per_worker: Count = 0
+    """CPU threads of one network call; 0 shares the cores among the workers."""
+    default_target_language: str = "eng"
+    """What a speaker gets who never chose a language; the model's first one if it lacks this."""
+
+    # Address
+    host: str = "127.0.0.1"
+    """Address to listen on (`serve` only)."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 7860
+    """Port to listen on; 0 takes a free one (`serve` only)."""
+    public_url: str | None = None
+    """Address that people open, when a proxy stands in front (only printed)."""
+    page_dir: Path | None = None
+    """Folder of the built page; by default `streaming-react-app/dist` beside the package."""
+    cors_origins: Names = ()
+    """Other origins whose pages may connect, separated by commas; `*` is everyone. Empty: only
+    pages that this server serves itself."""
+    metrics: bool = True
+    """Serve Prometheus metrics at `/metrics`."""
+
+    # Speakers and rooms
+    max_speakers: Count | None = Field(
+        default=None, validation_alias=_also("max_speakers", "MAX_SPEAKERS")
+    )
+    """Streams at once; further speakers are refused with `max_speakers`. Empty: no limit. Also
+    read from `MAX_SPEAKERS`."""
+    lock_server_completely: bool = Field(
+        default=False, validation_alias=_also("lock_server_completely", "LOCK_SERVER_COMPLETELY")
+    )
+    """Refuse every new stream with `server_locked`. Also read from `LOCK_SERVER_COMPLETELY`."""
+    lock_escape_hatch: bool = False
+    """Let the lock name `remove_server_lock` remove another client's lock, as the original did.
+    Anybody who knows the name can use it: leave it off on a public server."""
+    max_languages: Annotated[int, Field(ge=1)] = 8
+    """Languages that the listeners of one speaker may choose between them."""
+    room_code_length: Annotated[int, Field(ge=4, le=12)] = 4
+    """Letters of a new room's code. Longer codes are harder to guess."""
+    grace_seconds: Positive = 60.0
+    """How long a member that lost its connection is kept: its stream goes on and output is held
+    back for it."""
+    room_expiry_seconds: Positive = 600.0
+    """How long an empty room keeps its transcript."""
+    replay_bytes: Count = 8_000_000
+    """Output held back for absent members of one room, in bytes; the oldest goes first."""
+    transcript_entries: Count = 1_000
+    """Sentences that a room remembers for those who join late, over all languages."""
+
+    # Streams
+    chunk_ms: Annotated[int, Field(ge=20, le=2000)] = 320
+    """Audio that one step of a stream takes when the server keeps up."""
+    join_limit_ms: Annotated[int, Field(ge=20, le=30_000)] = 2_560
+    """Longest stretch of waiting audio that is joined into one step when it does not."""
+    queue_seconds: Positive = 60.0
+    """Audio that may wait in a stream; beyond it the oldest is dropped with a notice."""
+    idle_ms: Annotated[int, Field(ge=100)] = 1_500
+    """Without audio for so long, an open sentence is closed as if silence followed."""
+    flush_seconds: Positive = 60.0
+    """How long a stopped stream may take to translate what was said."""
+
+    # Clients
+    max_message_bytes: Annotated[int, Field(ge=10_000)] = 1_048_576
+    """Largest Socket.IO message."""
+    max_events_per_second: Positive = 200.0
+    """Events of one client, on average over two seconds; more are refused."""
+    max_connections: Count = 2_000
+    """Connections at once."""
+    max_connections_per_address: Count = 0
+    """Connections at once from one address; 0 means no limit of its own."""
+    listener_backlog: Annotated[int, Field(ge=4)] = 128
+    """Messages that may wait for one client; beyond it output for this client is skipped."""
+    max_upload_mb: Positive = 200.0
+    """Largest file for `POST /api/translate`, in megabytes."""
+    max_upload_seconds: Positive = 3_600.0
+    """Longest audio for `POST /api/translate`."""
+    max_translate_jobs: Annotated[int, Field(ge=1)] = 2
+    """Files translated at once; more are answered with 503."""
+
+    # Who may speak and listen
+    auth_secret: SecretStr | None = None
+    """Shared secret that clients send as `token`."""
+    auth_jwt_key: SecretStr | None = None
+    """Key (or public key) that checks the signature of a JSON Web Token sent as `token`; its
+    claim `roles` lists what its bearer may do: `speaker`, `listener`."""
+    auth_jwt_algorithms: Names = ("HS256",)
+    """Algorithms accepted for it, separated by commas."""
+    auth_jwt_audience: str | None = None
+    """Audience that the token must name."""
+    auth_for: Names = ("speaker",)
+    """What needs the secret or token: `speaker`, `listener`, or both, separated by commas."""
+
+    # Several replicas
+    redis_url: SecretStr | None = None
+    """`redis://host:6379/0`: rooms, transcripts and room events are shared through it."""
+    redis_prefix: str = "seamless"
+    """Prefix of every key and channel there."""
+
+    # Debug recordings
+    allow_debug: Literal["auto", "yes", "no"] = "auto"
+    """Record streams that ask for `debug`. `auto`: only for clients on this very machine."""
+    debug_dir: Path = Path("debug")
+    """Where recordings go, one folder a stream."""
+    debug_max_mb: Positive = 2_000.0
+    """All recordings together; the oldest are removed first."""
+    debug_max_days: Positive = 14.0
+    """Age at which a recording is removed."""
+    debug_max_minutes: Positive = 60.0
+    """Longest recording of one stream."""
+    debug_min_free_mb: Count = 500
+    """Recording stops when the disk has less than this left."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """How much is logged."""
+    log_json: bool = False
+    """Log one JSON object a line."""
+
+    @field_validator("models", "cors_origins", "auth_jwt_algorithms", "auth_for", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("auth_for")
+    @classmethod
+    def _roles(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = set(value) - {"speaker", "listener"}
+        if unknown:
+            raise ValueError(f"knows only speaker and listener, not {', '.join(sorted(unknown))}")
+        return value
+
+    @field_validator("max_speakers", "max_connections_per_address", mode="before")
+    @classmethod
+    def _empty(cls, value: object, info: Any) -> object:
+        # `MAX_SPEAKERS=` in a compose file means "not set".
+        return (None if info.field_name == "max_speakers" else 0) if value == "" else value
+
+
+def read_settings(**overrides: Any) -> Settings:
+    """The settings of the environment with `overrides` (those that are not `None`) on top.
+
+    Raises:
+        ConfigError: a value is impossible; names the field as the operator spells it.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = str(first["loc"][0]) if first["loc"] else "settings"
+        name = field.upper() if field.upper() == field else f"SEAMLESS_{field.upper()}"
+        name = name.replace("SEAMLESS_SEAMLESS_", "SEAMLESS_")
+        raise ConfigError(name, first["msg"].removeprefix("Value error, ")) from None
+
+
+@cache
+def _sections() -> dict[str, str]:
+    """The comment above each group of fields, by the group's first field."""
+    source = inspect.getsource(sys.modules[Settings.__module__]).splitlines()
+    tree = ast.parse("\n".join(source))
+    body = next(
+        node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Settings"
+    )
+    found = {}
+    for node in body.body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            above = source[node.lineno - 2].strip()
+            if above.startswith("# "):
+                found[node.target.id] = above[2:]
+    return found
+
+
+def settings_table() -> str:
+    """The settings as Markdown, in the order of the class."""
+    lines: list[str] = []
+    sections = _sections()
+    for name, field in Settings.model_fields.items():
+        if name in sections:
+            lines += ["", f"### {sections[name]}", "", "| variable | default | meaning |"]
+            lines.append("|---|---|---|")
+        default = field.default
+        if isinstance(default, tuple):
+            default = ",".join(default)
+        shown = "" if default in (None, "") else f"`{default}`"
+        meaning = " ".join((field.description or "").split())
+        lines.append(f"| `SEAMLESS_{name.upper()}` | {shown} | {meaning} |")
+    return "\n".join(lines[1:]) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(settings_table())
