@@ -16,13 +16,23 @@ COMMANDS = ("serve", "translate", "stream", "evaluate", "models", "bench_server"
 """Modules of `seamless_server.commands`, in the order of the help page."""
 
 EPILOG = """
-Examples:
+[bold]Examples[/bold]
 
-  seamless-server doctor                                          what this machine has and lacks
+  [dim]What this machine has, and what it lacks:[/dim]
 
-  seamless-server translate talk.wav --task s2st --tgt-lang spa   translate a file as a stream
+  seamless-server doctor
 
-  seamless-server serve --port 7860                               the server and its web page
+  [dim]Translate a file as a stream, into Spanish text and speech:[/dim]
+
+  seamless-server translate talk.wav --task s2st --tgt-lang spa
+
+  [dim]Serve the page and the Socket.IO API:[/dim]
+
+  seamless-server serve --port 7860
+
+  [dim]Every command explains itself:[/dim]
+
+  seamless-server translate --help
 """
 
 app = typer.Typer(
@@ -30,6 +40,7 @@ app = typer.Typer(
     help="Real-time speech translation with SeamlessStreaming models.",
     epilog=EPILOG,
     no_args_is_help=True,
+    rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -1,6 +1,5 @@
 """What is shipped: the wheel, the locked versions, the image's recipe and its replay."""
 
-import re
 import subprocess
 import sys
 import zipfile
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from dockerfile_parse import DockerfileParser
+from huggingface_hub import SpaceCard
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -98,9 +98,9 @@ def test_the_image_runs_unprivileged_on_the_port_that_the_space_expects():
     assert values["EXPOSE"] == "7860"
     assert values["VOLUME"] == "/data"
     assert "/healthz" in values["HEALTHCHECK"]
-    front_matter = (ROOT / "README.md").read_text().split("---")[1]
-    assert re.search(r"^sdk: docker$", front_matter, re.MULTILINE)
-    assert re.search(r"^app_port: 7860$", front_matter, re.MULTILINE)
+    space = SpaceCard.load(ROOT / "README.md", ignore_metadata_errors=False).data
+    assert (space.sdk, space.app_port) == ("docker", int(values["EXPOSE"]))
+    assert len(space.to_dict()["short_description"]) <= 60  # the Space's host refuses longer ones
     sources = [
         source
         for step in steps
