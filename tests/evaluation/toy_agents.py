@@ -22,7 +22,7 @@ def speak(path: Path, words: str, rate: int = RATE) -> Path:
     """Write a file in which `words` can be heard by the agents here."""
     levels = [0.1 * (WORDS.index(word) + 1) for word in words.split()]
     samples = np.repeat(np.array(levels, dtype=np.float32), WORD_SAMPLES * rate // RATE)
-    soundfile.write(path, samples, rate, subtype="FLOAT")
+    soundfile.write(path, samples, rate, subtype="PCM_16")
     return path
 
 

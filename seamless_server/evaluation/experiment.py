@@ -1,0 +1,271 @@
+"""An experiment: one manifest, one system, several languages and settings; one run for each."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from seamless_server.errors import UsageError
+from seamless_server.evaluation import agents, outputs
+from seamless_server.evaluation.agents import AgentSpec
+from seamless_server.evaluation.audio import Preparation
+from seamless_server.evaluation.manifest import Coverage, Selection, Sentence, load_manifest
+from seamless_server.evaluation.provenance import (
+    RunInfo,
+    conditions,
+    hash_folder,
+    open_run,
+    sha256,
+    write_json,
+)
+from seamless_server.evaluation.records import LOG_NAME, write_log
+from seamless_server.evaluation.runner import Outcome, Progress, run_sentences
+from seamless_server.evaluation.scoring import Scored, score
+from seamless_server.evaluation.sentences import SentenceRunner
+from seamless_server.evaluation.transcribe import Transcriber, require_asr, whisper_code
+from seamless_server.evaluation.units import PieceEncoder, Unit
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """All that was asked for."""
+
+    data: Path
+    output: Path
+    spec: AgentSpec
+    selection: Selection = field(default_factory=Selection)
+    audio_root: Path | None = None
+    preparation: Preparation = field(default_factory=Preparation)
+    sweep: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Agent options and the values that each takes in turn; all combinations are run."""
+    unit: Unit = Unit.word
+    spm_model: Path | None = None
+    coverage: Coverage = field(default_factory=Coverage)
+    system: str = ""
+    """Name of the system, for people."""
+    checkpoint: Path | None = None
+    """Folder of the model's files, which are hashed."""
+    workers: int = 1
+    asr_model: str | None = None
+    """Whisper model that hears translated speech; `None` leaves ASR-BLEU out."""
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class Run:
+    """One language and one setting of an experiment."""
+
+    name: str
+    """Path below the experiment's folder; empty if it is the only one."""
+    folder: Path
+    lang: str
+    options: Mapping[str, str]
+    """What this run changes."""
+    sentences: Sequence[Sentence]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished run."""
+
+    run: Run
+    outcome: Outcome
+    scored: Scored
+    info: RunInfo
+
+
+def parse_sweep(texts: Sequence[str]) -> dict[str, list[str]]:
+    """Read ``name=value,value,...``.
+
+    Raises:
+        UsageError: it does not look like that.
+    """
+    sweep: dict[str, list[str]] = {}
+    for text in texts:
+        name, equals, values = text.partition("=")
+        listed = [value.strip() for value in values.split(",") if value.strip()]
+        if not equals or not name.strip() or not listed:
+            raise UsageError(f"--sweep takes name=value,value,...: '{text}'")
+        sweep[name.strip().lstrip("-").replace("-", "_")] = listed
+    return sweep
+
+
+def plan(experiment: Experiment) -> list[Run]:
+    """Check everything and lay out the runs.
+
+    Raises:
+        ManifestError: the data cannot be evaluated.
+        UsageError: the agent or its options do not exist.
+        DependencyError: ASR-BLEU is wanted and cannot be computed here.
+    """
+    settings = [
+        dict(zip(experiment.sweep, values, strict=True))
+        for values in itertools.product(*experiment.sweep.values())
+    ]
+    for options in settings:
+        agents.check(experiment.spec.merged(options))
+    sentences = load_manifest(
+        experiment.data, experiment.audio_root, experiment.selection, experiment.coverage
+    )
+    langs = list(dict.fromkeys(sentence.tgt_lang for sentence in sentences))
+    if experiment.asr_model is not None:
+        require_asr()
+        for lang in langs:
+            whisper_code(lang)
+    runs = []
+    for lang, options in itertools.product(langs, settings):
+        parts = [lang] if len(langs) > 1 else []
+        if options:
+            parts.append(",".join(f"{name}={value}" for name, value in options.items()))
+        name = "/".join(part.replace("/", "_") for part in parts)
+        chosen = [sentence for sentence in sentences if sentence.tgt_lang == lang]
+        runs.append(Run(name, experiment.output / name, lang, options, chosen))
+    return runs
+
+
+class Evaluator:
+    """Carries out the runs of an experiment; agents and recognisers are built when first needed.
+
+    Args:
+        experiment: what to do.
+        build: makes an agent from a spec; replaced to share one system between agents.
+    """
+
+    def __init__(
+        self, experiment: Experiment, build: Callable[[AgentSpec], Any] = agents.build
+    ) -> None:
+        self._experiment = experiment
+        self._build = build
+        self._inputs: dict[str, Any] | None = None
+
+    def run(self, run: Run, on_progress: Callable[[Progress], None] | None = None) -> RunResult:
+        """Carry out one run, or what is left of it, and write all its files but the report.
+
+        Raises:
+            RunFolderError: its folder holds another run.
+            EvaluationError: nothing works.
+        """
+        experiment = self._experiment
+        info = self._info(run)
+        open_run(run.folder, info, overwrite=experiment.overwrite)
+        spec = experiment.spec.merged(run.options)
+        outcome = run_sentences(
+            run.sentences,
+            run.folder,
+            self._runner_factory(spec, run),
+            experiment.preparation,
+            experiment.workers,
+            on_progress,
+        )
+        write_log(run.folder / LOG_NAME, outcome.records)
+        task = experiment.selection.task
+        scored = score(
+            outcome.records,
+            outcome.failures,
+            task=task,
+            lang=run.lang,
+            unit=experiment.unit,
+            pieces=self._pieces(),
+            spm_model=experiment.spm_model,
+            transcriber=self._transcriber() if task == "s2st" else None,
+            wavs=run.folder / "wavs",
+        )
+        metrics = {**scored.metrics, "options": dict(run.options), "system": experiment.system}
+        scored = Scored(metrics, scored.sentences, scored.texts)
+        write_json(run.folder / outputs.METRICS_NAME, metrics)
+        outputs.write_results(
+            run.folder / outputs.RESULTS_NAME, outcome.records, task, scored.texts
+        )
+        outputs.write_scores(run.folder / outputs.SCORES_NAME, metrics)
+        _write_sentences(run.folder / "metrics.tsv", outcome, scored)
+        return RunResult(run, outcome, scored, info)
+
+    def _runner_factory(self, spec: AgentSpec, run: Run) -> Callable[[], SentenceRunner]:
+        experiment = self._experiment
+        (run.folder / "wavs").mkdir(parents=True, exist_ok=True)
+        todo = len(run.sentences)
+        shared = self._build(spec) if todo else None
+        taken = False
+
+        def make() -> SentenceRunner:
+            nonlocal taken
+            agent = shared
+            if taken and not agents.is_stateless(shared):
+                agent = self._build(spec)
+            taken = True
+            return SentenceRunner(
+                agent, run.folder, spec.segment_ms, experiment.unit, self._pieces()
+            )
+
+        return make
+
+    @lru_cache(maxsize=1)  # noqa: B019 (an evaluator lives as long as the program)
+    def _pieces(self) -> PieceEncoder | None:
+        if self._experiment.spm_model is None:
+            return None
+        import sentencepiece
+
+        encoder: PieceEncoder = sentencepiece.SentencePieceProcessor(
+            model_file=str(self._experiment.spm_model)
+        )
+        return encoder
+
+    @lru_cache(maxsize=1)  # noqa: B019
+    def _transcriber(self) -> Transcriber | None:
+        name = self._experiment.asr_model
+        return None if name is None else Transcriber(name, device=self._experiment.spec.device)
+
+    def _info(self, run: Run) -> RunInfo:
+        experiment = self._experiment
+        if self._inputs is None:
+            self._inputs = {
+                "data": experiment.data.name,
+                "data_sha256": sha256(experiment.data),
+                "checkpoint_sha256": (
+                    hash_folder(experiment.checkpoint) if experiment.checkpoint else {}
+                ),
+            }
+        selection = experiment.selection
+        return RunInfo(
+            settings={
+                "task": selection.task,
+                "tgt_lang": run.lang,
+                "system": experiment.system,
+                "agent_class": experiment.spec.agent_class,
+                "agent_options": {**experiment.spec.options, **run.options},
+                "device": experiment.spec.device,
+                "dtype": experiment.spec.dtype,
+                "segment_ms": experiment.spec.segment_ms,
+                "ref_field": selection.ref_field,
+                "strip_silence": experiment.preparation.strip_silence,
+                "standardize_audio": experiment.preparation.standardize,
+                "latency_unit": experiment.unit.value,
+            },
+            inputs=self._inputs,
+            conditions={
+                **conditions(experiment.workers),
+                "selection": {
+                    "start_index": selection.start_index,
+                    "end_index": selection.end_index,
+                    "limit": selection.limit,
+                    "ids": len(selection.ids) or None,
+                },
+                "asr_model": experiment.asr_model,
+            },
+        )
+
+
+def _write_sentences(path: Path, outcome: Outcome, scored: Scored) -> None:
+    """One line of figures a sentence, as SimulEval's metrics.tsv."""
+    names = list(dict.fromkeys(name for row in scored.sentences for name in row))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
+        writer.writerow(["index", "id", *names])
+        for record, row in zip(outcome.records, scored.sentences, strict=True):
+            figures = [f"{row[name]:.3f}" if name in row else "" for name in names]
+            writer.writerow([record.index, record.id, *figures])

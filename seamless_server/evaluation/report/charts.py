@@ -1,0 +1,187 @@
+"""Pictures of the report, as inline SVG that follows the page's colours."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+WIDTH = 720
+_LANE_TEXT = 92
+_MAX_ROWS = 4
+_CHARACTER_WIDTH = 6.2
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One run in a quality-latency picture."""
+
+    x: float
+    y: float
+    label: str
+    series: str
+
+
+def ticks(low: float, high: float, wanted: int = 6) -> list[float]:
+    """Round values that cover a range."""
+    span = max(high - low, 1e-9)
+    step = 10 ** math.floor(math.log10(span / wanted))
+    for factor in (1, 2, 5, 10):
+        if span / (step * factor) <= wanted:
+            step *= factor
+            break
+    first = math.floor(low / step)
+    last = math.ceil(high / step)
+    return [round(n * step, 10) for n in range(first, last + 1)]
+
+
+def curve(points: Sequence[Point], x_name: str, y_name: str) -> str:
+    """Quality over latency: one line a series, through its runs in order of latency."""
+    height, left, right, top, bottom = 300, 64, 16, 14, 46
+    xs = ticks(min(p.x for p in points), max(p.x for p in points))
+    ys = ticks(min(p.y for p in points), max(p.y for p in points))
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        across = (x - xs[0]) / ((xs[-1] - xs[0]) or 1)
+        up = (y - ys[0]) / ((ys[-1] - ys[0]) or 1)
+        return left + across * (WIDTH - left - right), height - bottom - up * (
+            height - top - bottom
+        )
+
+    parts = []
+    for x in xs:
+        px, _ = at(x, ys[0])
+        parts.append(f'<path class="grid" d="M{px:.1f} {top}V{height - bottom}"/>')
+        parts.append(_text(px, height - bottom + 16, f"{x:g}", "middle"))
+    for y in ys:
+        _, py = at(xs[0], y)
+        parts.append(f'<path class="grid" d="M{left} {py:.1f}H{WIDTH - right}"/>')
+        parts.append(_text(left - 8, py + 4, f"{y:g}", "end"))
+    parts.append(_text((left + WIDTH - right) / 2, height - 8, x_name, "middle"))
+    middle = (top + height - bottom) / 2
+    parts.append(
+        f'<text transform="translate(14 {middle:.1f}) rotate(-90)" text-anchor="middle">'
+        f"{escape(y_name)}</text>"
+    )
+    names = list(dict.fromkeys(p.series for p in points))
+    for number, name in enumerate(names):
+        members = sorted((p for p in points if p.series == name), key=lambda p: p.x)
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (at(p.x, p.y) for p in members))
+        style = f"s{number % 6}"
+        parts.append(f'<polyline class="line {style}" points="{path}"/>')
+        for p in members:
+            px, py = at(p.x, p.y)
+            title = f"{p.label}: {y_name} {p.y:.2f}, {x_name} {p.x:.2f}"
+            parts.append(
+                f'<circle class="dot {style}" cx="{px:.1f}" cy="{py:.1f}" r="5">'
+                f"<title>{escape(title)}</title></circle>"
+            )
+            parts.append(_text(px + 8, py - 8, p.label, "start", "small"))
+    return _svg(height, parts, f"{y_name} over {x_name}")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something written: when, and what. Lengths are for speech."""
+
+    start: float
+    text: str
+    length: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """READ and WRITE of one sentence; all times in milliseconds."""
+
+    source_ms: float
+    reads: Sequence[float]
+    """Ends of the segments that were read."""
+    written: Sequence[Mark]
+    """By the source read at that moment (computation-unaware)."""
+    out: Sequence[Mark]
+    """When it came out in real time (computation-aware)."""
+    envelope: Sequence[float] = ()
+    """Loudness of the source, 0 to 1, evenly spaced."""
+
+
+def timeline(content: Timeline) -> str:
+    """The source above, what was written below, on one axis of time."""
+    marks = [*content.written, *content.out]
+    end = max([content.source_ms, *(mark.start + mark.length for mark in marks)])
+    scale = (WIDTH - _LANE_TEXT - 12) / (end or 1.0)
+
+    def at(time: float) -> float:
+        return _LANE_TEXT + time * scale
+
+    parts = [_text(4, 28, "source", "start"), *_source(content, at)]
+    parts.append(
+        f'<rect class="source" x="{at(0):.1f}" y="8" width="{content.source_ms * scale:.1f}"'
+        ' height="32" rx="3"/>'
+    )
+    parts += [f'<path class="read" d="M{at(r):.1f} 34v8"/>' for r in content.reads]
+    y = 56.0
+    for name, style, lane in (
+        ("WRITE", "write", content.written),
+        ("in real time", "aware", content.out),
+    ):
+        rows, drawn = _pack(lane, at, y, style)
+        parts.append(_text(4, y + 12, name, "start"))
+        parts += drawn
+        y += rows * 17 + 10
+    for tick in ticks(0, end, 8):
+        if tick <= end:
+            parts.append(f'<path class="grid" d="M{at(tick):.1f} 6V{y:.0f}"/>')
+            parts.append(_text(at(tick), y + 14, f"{tick / 1000:g} s", "middle", "small"))
+    return _svg(y + 22, parts, "READ and WRITE over time")
+
+
+def _source(content: Timeline, at: Callable[[float], float]) -> list[str]:
+    if not content.envelope:
+        return []
+    count = len(content.envelope)
+    step = content.source_ms / count
+    upper = [
+        f"{at(n * step):.1f},{24 - 15 * level:.1f}" for n, level in enumerate(content.envelope)
+    ]
+    lower = [
+        f"{at(n * step):.1f},{24 + 15 * level:.1f}" for n, level in enumerate(content.envelope)
+    ]
+    return [f'<polygon class="wave" points="{" ".join(upper + lower[::-1])}"/>']
+
+
+def _pack(
+    marks: Sequence[Mark], at: Callable[[float], float], y: float, style: str
+) -> tuple[int, list[str]]:
+    """Place texts in rows so that they do not cover each other, as far as rows go."""
+    free = [0.0] * _MAX_ROWS
+    parts: list[str] = []
+    for mark in marks:
+        x = at(mark.start)
+        row = min(range(_MAX_ROWS), key=lambda index: (free[index] > x, index))
+        if free[row] > x:
+            row = min(range(_MAX_ROWS), key=lambda index: free[index])
+        top = y + row * 17
+        width = max(4.0, at(mark.start + mark.length) - x if mark.length else 0.0)
+        free[row] = x + max(width, len(mark.text) * _CHARACTER_WIDTH) + 8
+        title = f"{mark.start / 1000:.2f} s {mark.text}".strip()
+        parts.append(
+            f'<rect class="{style}" x="{x:.1f}" y="{top:.1f}" width="{width:.1f}" height="14"'
+            f' rx="2"><title>{escape(title)}</title></rect>'
+        )
+        if mark.text:
+            parts.append(_text(x + 6, top + 11, mark.text, "start", "small"))
+    used = max((index + 1 for index, end in enumerate(free) if end), default=1)
+    return used, parts
+
+
+def _text(x: float, y: float, text: str, anchor: str, style: str = "") -> str:
+    name = f' class="{style}"' if style else ""
+    return f'<text{name} x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def _svg(height: float, parts: Sequence[str], title: str) -> str:
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(title)}">'
+        f"{''.join(parts)}</svg>"
+    )
