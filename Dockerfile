@@ -25,7 +25,7 @@ RUN useradd --uid 1000 --create-home user
 WORKDIR /app
 
 # The packages first, so that a change of our code does not install them anew.
-COPY pyproject.toml constraints.txt requirements-simuleval.txt README.md LICENSE LICENSE-WEIGHTS.md ./
+COPY pyproject.toml hatch_build.py constraints.txt requirements-simuleval.txt README.md LICENSE LICENSE-WEIGHTS.md ./
 COPY seamless_server/__init__.py seamless_server/__init__.py
 RUN pip install -c constraints.txt -e ".[redis]" \
     && pip install --no-deps -r requirements-simuleval.txt

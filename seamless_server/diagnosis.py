@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seamless_server.errors import SIMULEVAL_REMEDY, SeamlessError
+from seamless_server.settings import read_settings
 
 Status = Literal["ok", "absent", "warning", "missing"]
 """`absent` is optional and not there; `missing` is needed to run and not there."""
@@ -236,8 +237,6 @@ def _extras() -> Iterator[Finding]:
 
 
 def _settings() -> Iterator[Finding]:
-    from seamless_server.settings import read_settings
-
     try:
         read_settings()
     except SeamlessError as error:
@@ -346,14 +345,19 @@ def _page() -> Iterator[Finding]:
             version or "only for building the page",
             "" if version else "install Node.js 20 or newer with npm",
         )
-    index = ROOT / "streaming-react-app" / "dist" / "index.html"
-    built = index.is_file()
+    try:
+        from seamless_server.pubsub.web import page_folder
+
+        folder = page_folder(read_settings())
+    except (ImportError, SeamlessError):
+        return  # which has a row of its own
+    built = (folder / "index.html").is_file()
     yield Finding(
         "page",
         group,
         "Built page",
         "ok" if built else "warning",
-        str(index.parent) if built else "not built: the server shows a notice in its place",
+        str(folder) if built else "not built: the server shows a notice in its place",
         "" if built else "make setup",
     )
 

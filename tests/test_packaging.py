@@ -1,5 +1,6 @@
 """What is shipped: the wheel, the locked versions, the image's recipe and its replay."""
 
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -33,14 +34,45 @@ def declared() -> list[Requirement]:
     return [Requirement(text) for text in (*PROJECT["dependencies"], *extras)]
 
 
+def wheel_of(project: Path, folder: Path) -> set[str]:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=project, check=True, capture_output=True, timeout=120)
+    (wheel,) = folder.glob("*.whl")
+    return set(zipfile.ZipFile(wheel).namelist())
+
+
 def test_the_wheel_holds_the_package_with_its_data(tmp_path):
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
-    (wheel,) = tmp_path.glob("*.whl")
-    names = zipfile.ZipFile(wheel).namelist()
+    names = wheel_of(ROOT, tmp_path)
     assert "seamless_server/data/languages.tsv" in names
     assert "seamless_server/py.typed" in names
     assert not [name for name in names if name.startswith(("tests/", "training/"))]
+
+
+def test_the_wheel_takes_page_and_small_models_along_but_no_published_weights(tmp_path):
+    project = tmp_path / "project"
+    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "LICENSE-WEIGHTS.md"):
+        project.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, project / name)
+    for name in (
+        "seamless_server/__init__.py",
+        "streaming-react-app/dist/index.html",
+        "streaming-react-app/dist/assets/app.js",
+        "models/mini/config.json",
+        "models/mini/model.safetensors",
+        "models/mini/vocoder_v2.pt",
+    ):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text("x")
+    with (project / "models" / "mini" / "large.safetensors").open("wb") as sparse:
+        sparse.truncate(200_000_000)
+    names = wheel_of(project, tmp_path / "out")
+    assert {name for name in names if "dist-info" not in name} == {
+        "seamless_server/__init__.py",
+        "seamless_server/page/index.html",
+        "seamless_server/page/assets/app.js",
+        "seamless_server/models/mini/config.json",
+        "seamless_server/models/mini/model.safetensors",
+    }
 
 
 @pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
