@@ -1,0 +1,54 @@
+"""How the official pipeline behaves where ours is mended: every quirk has one switch here.
+
+``OFFICIAL`` reproduces published evaluations push by push; ``MENDED``, the default, has all of them
+off. ``docs/fidelity.md`` describes each in the user's terms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from seamless_server.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Compat:
+    """Switches for the behaviour of the official agents."""
+
+    rerun_on_read: bool = False
+    """Every module runs on every push, also when the module before it had nothing new."""
+    refeed_last_chunk: bool = False
+    """The last audio chunk is appended again whenever the extractor is run without new audio."""
+    ignore_stream_end: bool = False
+    """The VAD does not look at the end of the stream, and loses partial chunks at a reset."""
+    unfinished_ends: bool = False
+    """A finished source is not decoded to its end, but as far as one policy call happens to go."""
+    misdirected_reset: bool = False
+    """An early stop resets the agents instead of the session's own states (tree pipelines)."""
+    leaking_language: bool = False
+    """The target language belongs to the agent and survives resets and sessions."""
+    stripped_text: bool = False
+    """Every text output is stripped, so that word boundaries between outputs are lost."""
+    short_and_repeated_speech: bool = False
+    """Segments of one token are not spoken; the last character may be spoken again at the end."""
+    any_unit: bool = False
+    """Units are chosen among control symbols and languages too."""
+    seams: bool = False
+    """Every piece of speech is synthesized without its neighbours."""
+
+
+MENDED = Compat()
+OFFICIAL = Compat(*([True] * 10))
+
+
+def compat_from_name(name: str | None) -> Compat:
+    """``official`` or nothing.
+
+    Raises:
+        ConfigError: another name.
+    """
+    if name in (None, "", "none", "None"):
+        return MENDED
+    if name == "official":
+        return OFFICIAL
+    raise ConfigError("compat", f"must be 'official' or left out, not {name!r}")

@@ -1,0 +1,86 @@
+"""Speech encoder agent: encodes the segment so far, anew with every piece of it."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+import numpy as np
+from simuleval.agents.actions import Action, ReadAction, WriteAction
+from simuleval.data.segments import EmptySegment, Segment, SpeechSegment
+from torch import Tensor
+
+from seamless_server.agents.base import AgentSystem, SeamlessAgent, SessionStates
+from seamless_server.agents.samples import Samples
+
+
+class EncoderStates(SessionStates):
+    """Filterbanks of the segment so far."""
+
+    def reset(self) -> None:
+        """Begin a new segment."""
+        super().reset()
+        self.pieces: list[Samples] = []
+        self.frames = 0
+        self.encoded: Tensor | None = None
+        self.encoded_frames = 0
+
+    def update_source(self, segment: Segment) -> None:
+        """Append frames; unlike elsewhere the language is always the last segment's."""
+        self.source_finished = segment.finished
+        if segment.is_empty:
+            return
+        self.tgt_lang = segment.tgt_lang
+        if len(segment.content):
+            self.pieces.append(segment.content)
+            self.frames += len(segment.content)
+
+    def features(self) -> Samples:
+        """All frames, (T, 80)."""
+        if len(self.pieces) > 1:
+            self.pieces = [np.concatenate(self.pieces)]
+        return self.pieces[0]
+
+
+class OfflineWav2VecBertEncoderAgent(SeamlessAgent):
+    """Filterbanks -> encoder states (S, D) of the whole segment so far."""
+
+    source_type = "speech"
+    target_type = "speech"
+
+    def __init__(self, args: Namespace, system: AgentSystem) -> None:
+        self.min_starting_wait: int | None = args.min_starting_wait_w2vbert
+        self.min_input_length = system.checkpoint.config.encoder.fbank_stride
+        super().__init__(args, system)
+
+    def build_states(self) -> EncoderStates:
+        """States of one session."""
+        return EncoderStates()
+
+    @staticmethod
+    def add_args(parser: ArgumentParser) -> None:
+        """Options, by their official names."""
+        parser.add_argument(
+            "--min-starting-wait-w2vbert",
+            type=int,
+            default=None,
+            help="10 ms frames to wait for before the first encoding (192 = 1.92 s)",
+        )
+
+    def policy(self, states: EncoderStates) -> Action:
+        """WRITE the states once enough has been heard."""
+        wait = self.min_starting_wait
+        if wait is not None and states.frames < wait and not states.source_finished:
+            return ReadAction()
+        if states.frames < self.min_input_length:
+            if not states.source_finished:
+                return ReadAction()
+            if self.compat.unfinished_ends:
+                return WriteAction({}, finished=True)
+            return WriteAction(EmptySegment(finished=True), True)
+        if states.encoded is None or states.encoded_frames != states.frames:
+            states.encoded = self.system.engine.encode(states.features())
+            states.encoded_frames = states.frames
+        segment = SpeechSegment(
+            content=states.encoded, tgt_lang=states.tgt_lang, finished=states.source_finished
+        )
+        return WriteAction(segment, finished=states.source_finished)

@@ -1,0 +1,129 @@
+"""From options to a loaded system; pipelines that name the same model share its weights."""
+
+from __future__ import annotations
+
+import threading
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from seamless_server.agents.base import AgentSystem
+from seamless_server.checkpoints.cards import default_model, find_model
+from seamless_server.checkpoints.loader import load_checkpoint
+from seamless_server.engine import InlineEngine
+from seamless_server.errors import ConfigError
+
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+_systems: dict[tuple[Path, str, str, bool], AgentSystem] = {}
+_lock = threading.Lock()
+
+
+def add_model_args(parser: ArgumentParser) -> None:
+    """Options that say which model runs where."""
+    add = parser.add_argument
+    add("--task", type=str, default="s2st", help="s2st, s2tt or asr")
+    add("--model", type=str, default=None, help="name or folder of a model")
+    add(
+        "--compat",
+        type=str,
+        default=None,
+        choices=["official"],
+        help="repeat the official pipeline's quirks, see docs/fidelity.md",
+    )
+    add("--unity-model-name", type=str, default="seamless_streaming_unity", help="official name")
+    add(
+        "--monotonic-decoder-model-name",
+        type=str,
+        default="seamless_streaming_monotonic_decoder",
+        help="official name",
+    )
+    add("--vocoder-name", type=str, default="vocoder_v2", help="official name")
+    add("--sample-rate", type=float, default=16_000, help="Hz of the input, always 16000")
+    add("--device", type=str, default="auto", help="auto, cpu, cuda:0 or mps")
+    add(
+        "--dtype",
+        type=str,
+        default="auto",
+        choices=["auto", *DTYPES],
+        help="precision: auto is fp16 on CUDA and fp32 elsewhere",
+    )
+    add("--fp16", action="store_true", help="the same as --dtype fp16")
+
+
+def choose_device(name: str | None) -> torch.device:
+    """``auto`` is the first CUDA device, else the CPU.
+
+    Raises:
+        ConfigError: the device does not exist here.
+    """
+    if name in (None, "", "auto"):
+        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(str(name))
+    except RuntimeError:
+        raise ConfigError("device", f"{name!r} is not a device: use auto, cpu, cuda:0 or mps") from None
+    if device.type == "cuda":
+        if not torch.cuda.is_available():
+            raise ConfigError("device", f"{name} is not available: PyTorch sees no CUDA device here")
+        if (device.index or 0) >= torch.cuda.device_count():
+            raise ConfigError("device", f"{name}: there are {torch.cuda.device_count()} CUDA devices")
+    elif device.type == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError("device", "mps is not available here")
+    elif device.type not in ("cpu", "mps"):
+        raise ConfigError("device", f"{name!r} is not supported: use auto, cpu, cuda:0 or mps")
+    return device
+
+
+def choose_dtype(name: str | None, device: torch.device) -> torch.dtype:
+    """``auto`` is half precision on CUDA and single precision elsewhere.
+
+    Raises:
+        ConfigError: another name, or half precision on the CPU.
+    """
+    if name in (None, "", "auto"):
+        return torch.float16 if device.type == "cuda" else torch.float32
+    if name not in DTYPES:
+        raise ConfigError("dtype", f"{name!r} is not one of auto, {', '.join(DTYPES)}")
+    if device.type == "cpu" and name == "fp16":
+        # As the official code does: half precision is for devices that have it.
+        return torch.float32
+    return DTYPES[name]
+
+
+def load_system(
+    model: str | Path | None = None,
+    device: str | None = "auto",
+    dtype: str | None = "auto",
+    speech: bool = True,
+    progress: Callable[[str], None] | None = None,
+) -> AgentSystem:
+    """Load a model by name or folder, or find it among those loaded before.
+
+    Raises:
+        SeamlessError: there is no such model or device, or the files are bad.
+    """
+    folder = find_model(model if model is not None else default_model()).resolve()
+    where = choose_device(device)
+    precision = choose_dtype(dtype, where)
+    with _lock:
+        for with_speech in (True,) if speech else (False, True):
+            key = (folder, str(where), str(precision), with_speech)
+            if key in _systems:
+                return _systems[key]
+        checkpoint = load_checkpoint(folder, where, precision, speech, progress)
+        system = AgentSystem(checkpoint, InlineEngine(checkpoint))
+        _systems[(folder, str(where), str(precision), speech)] = system
+        return system
+
+
+def system_from_args(args: Namespace, speech: bool = True) -> AgentSystem:
+    """Load what parsed options name; official YAML files name the published model."""
+    dtype = getattr(args, "dtype", None)
+    if getattr(args, "fp16", False) and dtype in (None, "auto"):
+        dtype = "fp16"
+    return load_system(
+        getattr(args, "model", None), getattr(args, "device", None), dtype, speech
+    )

@@ -1,0 +1,43 @@
+"""Audio in segments: arrays inside this package, lists of floats from SimulEval."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from simuleval.data.segments import Segment, SpeechSegment
+
+from seamless_server.errors import UsageError
+
+Samples = npt.NDArray[np.float32]
+
+
+@dataclass
+class AudioSegment(SpeechSegment):  # type: ignore[misc]
+    """A speech segment whose content is an array; turned into a list only where JSON needs it."""
+
+    def json(self) -> str:
+        """As SimulEval's remote protocol wants it."""
+        fields = {**self.__dict__, "content": [float(x) for x in self.content]}
+        fields["tgt_lang"] = self.tgt_lang if isinstance(self.tgt_lang, str) else None
+        fields.pop("units", None)
+        return json.dumps(fields)
+
+
+def as_samples(segment: Segment) -> Samples:
+    """Content of a speech segment as an array.
+
+    Raises:
+        UsageError: it is not a flat sequence of finite numbers.
+    """
+    try:
+        samples = np.asarray(segment.content, dtype=np.float32)
+    except (TypeError, ValueError):
+        raise UsageError("audio must be a flat list or array of numbers") from None
+    if samples.ndim != 1:
+        raise UsageError(f"audio must be mono: one dimension, not {samples.ndim}")
+    if not np.isfinite(samples).all():
+        raise UsageError("audio must not contain NaN or infinite samples")
+    return samples

@@ -1,0 +1,235 @@
+"""Voice activity detection: cuts the stream into segments of speech.
+
+The accumulators and their thresholds are those of the official agent: a segment ends after
+``silence_limit_ms`` of silence, or half of it once the segment is long.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from simuleval.agents.actions import Action, ReadAction, WriteAction
+from simuleval.data.segments import EmptySegment, Segment, SpeechSegment
+
+from seamless_server.agents.base import SAMPLE_RATE, SeamlessAgent, SessionStates, language_of
+from seamless_server.agents.samples import as_samples
+from seamless_server.agents.silero import Samples, SileroState, speech_probabilities
+from seamless_server.engine.meter import stage
+
+SPEECH_PROB_THRESHOLD = 0.6
+MOST_DECAYS = 3
+
+Verdict = Literal["speech", "end"]
+
+
+class SpeechTracker:
+    """Decides for each chunk whether it is kept, and whether it ends the segment."""
+
+    def __init__(self, args: Namespace) -> None:
+        self.silence_limit_ms: int = args.silence_limit_ms
+        self.speech_soft_limit_ms: int = args.speech_soft_limit_ms
+        self.window_ms = args.window_size_samples * 1000 / SAMPLE_RATE
+        self.init_speech_prob: float = args.init_speech_prob
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin to wait for a new segment."""
+        self.silence_ms: float = 0
+        self.speech_ms: float = 0
+        self.fresh = True
+        self.decays = 0
+
+    def hear(self, probabilities: Sequence[float], chunk_ms: float, ended: bool) -> list[Verdict]:
+        """What to do with a chunk: keep it ("speech"), end the segment, both in order, or nothing.
+
+        ended: the segment before has ended but nobody has taken note of it yet.
+        """
+        threshold = SPEECH_PROB_THRESHOLD
+        if self.fresh and self.init_speech_prob > 0:
+            threshold += self.init_speech_prob
+        spoken = [p > threshold for p in probabilities]
+        if not any(spoken):
+            if ended or self.fresh:
+                return []
+            self.silence_ms += chunk_ms
+            return self._end_if_silent()
+        if not spoken[-1]:
+            self._keep(chunk_ms)
+            self.silence_ms += self.window_ms * spoken[::-1].index(True)
+            return ["speech", *self._end_if_silent()]
+        if not spoken[0]:
+            self.silence_ms += self.window_ms * spoken.index(True)
+            # Do not cut right before speech.
+            self.silence_ms //= 2
+            verdicts = self._end_if_silent()
+            self.speech_ms += chunk_ms
+            self.fresh = False
+            self.decays = 0
+            return [*verdicts, "speech"]
+        self._keep(chunk_ms)
+        return ["speech"]
+
+    def _keep(self, chunk_ms: float) -> None:
+        self.speech_ms += chunk_ms
+        self.fresh = False
+        if self.decays < MOST_DECAYS:
+            self.silence_ms //= 2
+            self.decays += 1
+
+    def _end_if_silent(self) -> list[Verdict]:
+        limit = self.silence_limit_ms
+        if self.speech_ms >= self.speech_soft_limit_ms:
+            limit //= 2
+        if self.silence_ms < limit:
+            return []
+        self.silence_ms = self.speech_ms = 0
+        return ["end"]
+
+
+@dataclass
+class _Piece:
+    """A kept chunk, or the end of a segment (no samples). ``end`` is its place in the stream."""
+
+    samples: Samples | None
+    end: int
+    lang: str | None
+
+
+class VADStates(SessionStates):
+    """Audio of one session between the microphone and the cutting.
+
+    position: samples heard so far; taken: where the audio handed on so far ends (both from the
+    start of the stream).
+    """
+
+    def __init__(self, args: Namespace) -> None:
+        self.chunk_size: int = args.chunk_size_samples
+        self.window: int = args.window_size_samples
+        self.tracker = SpeechTracker(args)
+        super().__init__()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        super().reset()
+        self.silero = SileroState()
+        self.tracker.restart()
+        self.partial = np.zeros(0, np.float32)
+        self.pieces: deque[_Piece] = deque()
+        self.position = self.taken = self.begin = 0
+        self.open = False
+
+    def update_source(self, segment: Segment) -> None:
+        """Take audio in; the end of the stream closes the open segment."""
+        lang = language_of(segment)
+        if not segment.is_empty and not self.source_finished:
+            self.partial = np.concatenate([self.partial, as_samples(segment)])
+            while len(self.partial) >= self.chunk_size:
+                self._hear(self.partial[: self.chunk_size], lang)
+                self.partial = self.partial[self.chunk_size :]
+        if segment.finished and not self.source_finished:
+            self.source_finished = True
+            if len(self.partial):
+                self._hear(self.partial, lang, pad=True)
+                self.partial = self.partial[:0]
+            self.pieces.append(_Piece(None, self.position, lang))
+
+    def _hear(self, chunk: Samples, lang: str | None, pad: bool = False) -> None:
+        scored = np.pad(chunk, (0, -len(chunk) % self.window)) if pad else chunk
+        with stage("vad"):
+            probabilities = speech_probabilities(scored, self.silero, self.window)
+        self.position += len(chunk)
+        chunk_ms = len(chunk) * 1000 / SAMPLE_RATE
+        verdicts = self.tracker.hear(probabilities, chunk_ms, ended=False)
+        for verdict in verdicts:
+            if verdict == "speech":
+                if not self.open:
+                    self.open = True
+                    self.begin = self.position - len(chunk)
+                self.pieces.append(_Piece(chunk, self.position, lang))
+            else:
+                self.pieces.append(_Piece(None, self.position, lang))
+                self.open = False
+        if verdicts and verdicts[-1] == "end":
+            self.tracker.restart()
+            self.silero = SileroState()
+
+    def take(self) -> SpeechSegment | EmptySegment | None:
+        """What was kept, up to the end of the first segment; None if there is nothing."""
+        kept: list[Samples] = []
+        lang = None
+        while self.pieces:
+            piece = self.pieces.popleft()
+            self.taken = piece.end
+            lang = lang or piece.lang
+            if piece.samples is not None:
+                kept.append(piece.samples)
+                continue
+            if not kept:
+                return EmptySegment(finished=True)
+            return self._speech(kept, True, lang)
+        return self._speech(kept, False, lang) if kept else None
+
+    @staticmethod
+    def _speech(kept: list[Samples], finished: bool, lang: str | None) -> SpeechSegment:
+        return SpeechSegment(
+            content=np.concatenate(kept),
+            finished=finished,
+            sample_rate=SAMPLE_RATE,
+            tgt_lang=lang,
+        )
+
+
+class SileroVADAgent(SeamlessAgent):
+    """Samples -> samples of speech, finished where a segment ends."""
+
+    source_type = "speech"
+    target_type = "speech"
+
+    def build_states(self) -> SessionStates:
+        """States of one session."""
+        if self.compat.ignore_stream_end:
+            from seamless_server.agents.official_vad import OfficialVADStates
+
+            return OfficialVADStates(self.args)
+        return VADStates(self.args)
+
+    @staticmethod
+    def add_args(parser: ArgumentParser) -> None:
+        """Options, by their official names."""
+        parser.add_argument(
+            "--window-size-samples", type=int, default=512, help="samples that the VAD scores at once"
+        )
+        parser.add_argument(
+            "--chunk-size-samples", type=int, default=5120, help="samples that are kept or dropped"
+        )
+        parser.add_argument(
+            "--silence-limit-ms", type=int, default=700, help="silence that ends a segment"
+        )
+        parser.add_argument(
+            "--speech-soft-limit-ms",
+            type=int,
+            default=12_000,
+            help="speech after which half of that silence ends it",
+        )
+        parser.add_argument(
+            "--init-speech-prob",
+            type=float,
+            default=0.15,
+            help="how much surer the VAD must be at the start of a segment",
+        )
+        parser.add_argument("--debug", type=bool, default=False, help="log the VAD's decisions")
+
+    def policy(self, states: SessionStates) -> Action:
+        """WRITE what was kept."""
+        from seamless_server.agents.official_vad import OfficialVADStates
+
+        if isinstance(states, OfficialVADStates):
+            return states.act()
+        assert isinstance(states, VADStates)
+        segment = states.take()
+        return ReadAction() if segment is None else WriteAction(segment, segment.finished)

@@ -1,0 +1,139 @@
+"""Vocoder agent: units -> speech."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from simuleval.agents.actions import Action, ReadAction, WriteAction
+from simuleval.data.segments import Segment
+
+from seamless_server.agents.base import SAMPLE_RATE, AgentSystem, SeamlessAgent, SessionStates
+from seamless_server.agents.samples import AudioSegment, Samples
+from seamless_server.engine import VocodeRequest
+from seamless_server.errors import LanguageError, UsageError
+
+HOLD = 2
+"""Units whose audio waits for what follows (40 ms)."""
+FADE = 160
+"""Samples over which two syntheses of the same place are blended."""
+
+
+@dataclass
+class SpokenSegment(AudioSegment):
+    """Speech and the units that it was made of."""
+
+    units: list[int] = field(default_factory=list)
+
+
+class VocoderStates(SessionStates):
+    """Units that wait to be spoken, and those spoken last."""
+
+    def reset(self) -> None:
+        """Begin a new sentence."""
+        super().reset()
+        self.context: list[int] = []
+        self.held: list[int] = []
+        self.tail: Samples | None = None
+
+    def update_source(self, segment: Segment) -> None:
+        """Take units in."""
+        self.source_finished = segment.finished
+        if segment.is_empty:
+            return
+        self.source.append(segment.content)
+        self.tgt_lang = segment.tgt_lang
+
+
+class VocoderAgent(SeamlessAgent):
+    """Units -> samples at 16 kHz, each piece synthesized with its neighbours around it."""
+
+    source_type = "text"
+    target_type = "speech"
+
+    def __init__(self, args: Namespace, system: AgentSystem) -> None:
+        vocoder = system.checkpoint.vocoder
+        assert vocoder is not None
+        self.speaker: int = args.vocoder_speaker_id
+        if not -1 <= self.speaker < vocoder.config.num_speakers:
+            raise UsageError(
+                f"--vocoder-speaker-id must be from 0 to {vocoder.config.num_speakers - 1}, "
+                "or -1 for the language's first voice"
+            )
+        self.reach = vocoder.receptive_units
+        self.samples_per_unit = vocoder.config.samples_per_unit
+        self.default_lang: str = args.tgt_lang
+        self.speakers = system.checkpoint.config.vocoder_speakers
+        super().__init__(args, system)
+
+    def build_states(self) -> VocoderStates:
+        """States of one session."""
+        return VocoderStates()
+
+    @staticmethod
+    def add_args(parser: ArgumentParser) -> None:
+        """Options, by their official names."""
+        parser.add_argument(
+            "--vocoder-name", type=str, default="vocoder_v2", help="kept for official files"
+        )
+        parser.add_argument(
+            "--vocoder-speaker-id", type=int, default=-1, help="voice; -1 is the language's first"
+        )
+
+    def policy(self, states: VocoderStates) -> Action:
+        """WRITE whatever can be spoken without knowing more."""
+        if self.compat.seams:
+            return self._official(states)
+        pending = states.held + [unit for units in states.source for unit in units]
+        states.source = []
+        if not pending:
+            return self._write([], states) if states.source_finished else ReadAction()
+        hold = 0 if states.source_finished else HOLD
+        if len(pending) <= hold:
+            states.held = pending
+            return ReadAction()
+        units = pending[: len(pending) - hold]
+        states.held = pending[len(units) :]
+        wave = self._vocode([*states.context, *pending], states.tgt_lang)
+        start = len(states.context) * self.samples_per_unit
+        end = start + len(units) * self.samples_per_unit
+        samples = wave[start:end].copy()
+        if states.tail is not None:
+            rise = np.linspace(0, 1, len(states.tail), dtype=np.float32)
+            head = samples[: len(rise)]
+            samples[: len(rise)] = states.tail * (1 - rise) + head * rise
+        states.tail = wave[end : end + FADE].copy() if hold else None
+        states.context = [*states.context, *units][-self.reach :]
+        return self._write(units, states, samples)
+
+    def _official(self, states: VocoderStates) -> Action:
+        if not states.source or len(states.source[0]) == 0:
+            return WriteAction([], finished=True) if states.source_finished else ReadAction()
+        units = list(states.source[0])
+        samples = self._vocode(units, states.tgt_lang)
+        states.source = []
+        return self._write(units, states, samples)
+
+    def _vocode(self, units: list[int], tgt_lang: Any) -> Samples:
+        lang = tgt_lang or self.default_lang
+        rows = self.speakers.get(lang) if isinstance(lang, str) else None
+        if not rows:
+            raise LanguageError(
+                f"the vocoder has no {lang!r}; it speaks: {', '.join(sorted(self.speakers))}"
+            )
+        speaker = rows[0] if self.speaker == -1 else self.speaker
+        return self.system.engine.vocode(VocodeRequest(units, lang, speaker))
+
+    def _write(
+        self, units: list[int], states: VocoderStates, samples: Samples | None = None
+    ) -> Action:
+        segment = SpokenSegment(
+            content=np.zeros(0, np.float32) if samples is None else samples,
+            finished=states.source_finished,
+            sample_rate=SAMPLE_RATE,
+            tgt_lang=states.tgt_lang or self.default_lang,
+            units=units,
+        )
+        return WriteAction(segment, finished=states.source_finished)

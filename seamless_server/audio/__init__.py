@@ -1,0 +1,1 @@
+"""Audio: PCM, resampling, filterbanks, files."""

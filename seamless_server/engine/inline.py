@@ -1,0 +1,141 @@
+"""The inline engine: every request is computed at once, alone, in the caller's thread."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seamless_server.checkpoints.loader import Checkpoint
+from seamless_server.checkpoints.tokenizers import UnitTokenizer, characters_of
+from seamless_server.engine.meter import stage
+from seamless_server.engine.policy import Step, StepResult, emma_policy
+from seamless_server.engine.requests import (
+    DecodeRequest,
+    DecodeResult,
+    PolicyOptions,
+    Samples,
+    UnitsRequest,
+    UnitsResult,
+    VocodeRequest,
+)
+from seamless_server.errors import LanguageError, UsageError
+from seamless_server.nn import DecoderCache, SourceMemory
+
+CACHE_BLOCK = 64
+"""Positions by which a decoder cache grows."""
+
+
+def reduce_p_choose(p_choose: Tensor, options: PolicyOptions) -> Tensor:
+    """p_choose (B, L, H, N, P) -> (B,): one number at the last target and source position."""
+    last = p_choose[:, options.p_choose_start_layer :, :, -1, -1].flatten(1)
+    if options.decision_method == "min":
+        return last.amin(1)
+    if options.decision_method == "mean":
+        return last.mean(1)
+    return last.median(1).values
+
+
+class InlineEngine:
+    """Weights on one device; safe to call from several threads."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.checkpoint = checkpoint
+        weight = checkpoint.decoder.embed.weight
+        self.device, self.dtype = weight.device, weight.dtype
+
+    @torch.inference_mode()
+    def encode(self, features: Samples) -> Tensor:
+        """See :class:`~seamless_server.engine.requests.Engine`."""
+        with stage("encode"):
+            x = torch.from_numpy(np.ascontiguousarray(features)).to(self.device, self.dtype)
+            states, _ = self.checkpoint.encoder(x[None])
+            out: Tensor = states[0]
+            return out
+
+    @torch.inference_mode()
+    def decode(self, request: DecodeRequest) -> DecodeResult:
+        """See :class:`~seamless_server.engine.requests.Engine`."""
+        with stage("decode"):
+            decoder = self.checkpoint.decoder
+            memory = decoder.project_source(request.source[None].to(self.device, self.dtype))
+            loop = emma_policy(request)
+            step = next(loop)
+            cache = DecoderCache(
+                decoder.config, 1, _blocks(len(step.tokens) + 1), self.device, self.dtype
+            )
+            while True:
+                result = self._step(step, memory, cache, request.options)
+                try:
+                    step = loop.send(result)
+                except StopIteration as stop:
+                    answer: DecodeResult = stop.value
+                    return answer
+
+    def _step(
+        self, step: Step, memory: SourceMemory, cache: DecoderCache, options: PolicyOptions
+    ) -> StepResult:
+        decoder = self.checkpoint.decoder
+        end = step.position + len(step.tokens)
+        if end > decoder.config.max_seq_len:
+            raise UsageError(
+                f"a sentence grew beyond the model's {decoder.config.max_seq_len} tokens; "
+                "lower --max-len-b"
+            )
+        cache.grow(_blocks(end))
+        tokens = torch.tensor([list(step.tokens)], device=self.device)
+        positions = torch.arange(step.position, end, device=self.device)[None]
+        features, p_choose = decoder(tokens, memory, positions, cache, end)
+        logits = decoder.logits(features[0, -1])
+        if step.banned:
+            logits[list(step.banned)] = -torch.inf
+        # One transfer, and so one wait for the device, a step.
+        index, prob = torch.stack(
+            [logits.argmax().double(), reduce_p_choose(p_choose, options)[0].double()]
+        ).tolist()
+        return StepResult(int(index), prob, features[0])
+
+    @torch.inference_mode()
+    def units(self, request: UnitsRequest) -> UnitsResult:
+        """See :class:`~seamless_server.engine.requests.Engine`."""
+        with stage("units"):
+            model = self.checkpoint
+            if model.t2u is None or model.char_tokenizer is None:
+                raise UsageError(f"{model.config.name} has no speech output")
+            chars, counts = characters_of(request.ids, model.text_tokenizer, model.char_tokenizer)
+            if not chars:
+                return UnitsResult([], [])
+            out = model.t2u(
+                request.features[None].to(self.device, self.dtype),
+                torch.tensor([chars], device=self.device),
+                torch.tensor([counts], device=self.device),
+                d_factor=request.d_factor,
+            )
+            logits, first = out.logits[0], 0
+            if not request.any_id:
+                first = UnitTokenizer.OFFSET
+                logits = logits[:, first : first + model.config.num_units]
+            ids = (logits.argmax(-1) + first).tolist()
+            return UnitsResult(ids, out.durations[0].tolist())
+
+    @torch.inference_mode()
+    def vocode(self, request: VocodeRequest) -> Samples:
+        """See :class:`~seamless_server.engine.requests.Engine`."""
+        with stage("vocode"):
+            vocoder, config = self.checkpoint.vocoder, self.checkpoint.config
+            if vocoder is None:
+                raise UsageError(f"{config.name} has no speech output")
+            row = config.vocoder_langs.get(request.lang)
+            if row is None:
+                raise LanguageError(f"the vocoder of {config.name} has no {request.lang!r}")
+            wave = vocoder(
+                torch.tensor([list(request.units)], device=self.device),
+                torch.tensor([row], device=self.device),
+                torch.tensor([request.speaker], device=self.device),
+            )
+            samples: Samples = wave[0].float().cpu().numpy()
+            return samples
+
+
+def _blocks(positions: int) -> int:
+    return -(-positions // CACHE_BLOCK) * CACHE_BLOCK

@@ -1,0 +1,51 @@
+"""Seconds and calls by stage, for whoever wants to know where the time goes."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+STAGES = ("vad", "features", "encode", "decode", "units", "vocode")
+
+
+@dataclass
+class Meter:
+    """Seconds and calls by stage."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    calls: dict[str, int] = field(default_factory=dict)
+
+    def add(self, stage: str, seconds: float) -> None:
+        """Count one call."""
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+        self.calls[stage] = self.calls.get(stage, 0) + 1
+
+
+_current: contextvars.ContextVar[Meter | None] = contextvars.ContextVar("meter", default=None)
+
+
+@contextlib.contextmanager
+def metered(meter: Meter) -> Iterator[Meter]:
+    """Let ``meter`` count everything that this thread does inside."""
+    token = _current.set(meter)
+    try:
+        yield meter
+    finally:
+        _current.reset(token)
+
+
+@contextlib.contextmanager
+def stage(name: str) -> Iterator[None]:
+    """Time one call of a stage."""
+    meter = _current.get()
+    if meter is None:
+        yield
+        return
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        meter.add(name, time.perf_counter() - start)
