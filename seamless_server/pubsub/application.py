@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import socketio
 from fastapi import FastAPI, Request
@@ -67,7 +67,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 def _lifespan(
     settings: Settings, metrics: Metrics, sio: socketio.AsyncServer
-) -> Callable[[FastAPI], asynccontextmanager[None]]:  # type: ignore[type-arg]
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         workers = settings.workers or os.cpu_count() or 1

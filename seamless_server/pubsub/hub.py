@@ -86,6 +86,8 @@ class Hub:
         self.rooms: dict[str, Room] = {}
         self.streams: dict[str, Speaking] = {}
         self.lock: Lock | None = None
+        self.translating = 0
+        """Files that `POST /api/translate` works on."""
         self.tasks: set[asyncio.Task[Any]] = set()
         self._later = Later()
         self.debug_store = DebugStore(

@@ -1,0 +1,417 @@
+"""A client of the live server, for scripts.
+
+    async with StreamingClient("http://localhost:7860", target_language="spa") as client:
+        async for event in client.translate("talk.wav"):
+            if isinstance(event, Text):
+                print(event.text, end="\\n" if event.finished else "", flush=True)
+
+It speaks protocol 2 of docs/protocol.md and comes back by itself after a lost connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Literal, TypeAlias
+from urllib.parse import urlencode
+
+import numpy as np
+import numpy.typing as npt
+import socketio
+
+from seamless_server.errors import SeamlessError
+from seamless_server.sessions.sources import Source, open_source
+
+Output = Literal["s2s&t", "s2t", "s2s"]
+Pcm = npt.NDArray[np.int16]
+
+_SOCKET_PATH = "/ws/socket.io"
+_AHEAD_MS = 8_000
+"""Audio that may wait in the server when sending is not paced by the clock."""
+
+
+class ClientError(SeamlessError):
+    """The server refused something; the message is the server's."""
+
+    code = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class _Translation:
+    speaker_id: str
+    lang: str
+    segment_id: int
+    seq: int
+    start_ms: float
+    end_ms: float
+    latency_ms: float
+    finished: bool
+    received_at: float
+    """Monotonic seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text(_Translation):
+    """A piece of text; begins with a space where a word begins."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Speech(_Translation):
+    """A piece of speech."""
+
+    samples: Pcm
+    sample_rate: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How one's own stream is doing."""
+
+    state: str
+    lag_ms: float
+    queued_ms: float
+    coalesced: int
+    dropped_ms: float
+    warning: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that the server says to this client."""
+
+    message: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingSaved:
+    """A debug recording is there."""
+
+    name: str
+    files: tuple[str, ...]
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """The room's transcript was cleared."""
+
+
+Event: TypeAlias = Text | Speech | Status | Notice | RecordingSaved | Cleared
+
+
+class StreamingClient:
+    """A member of a room; speaks with `translate`, listens with `listen`.
+
+    Args:
+        url: the server's address.
+        room: code of the room to join; `None` makes a new one.
+        target_language: to translate into; the speaker's choice when only listening.
+        output: text, speech or both.
+        model: one of the server's models; its first by default.
+        name: shown to others.
+        token: secret or JSON Web Token, if the server asks for one.
+        debug: ask the server to record the stream.
+        client_id: to come back as the same member; a new one by default.
+        verify_tls: turn off for a server with a home-made certificate.
+
+    Raises:
+        ClientError: on entering, when the server cannot be reached or refuses.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        room: str | None = None,
+        target_language: str | None = None,
+        output: Output = "s2s&t",
+        model: str | None = None,
+        name: str | None = None,
+        token: str | None = None,
+        debug: bool = False,
+        client_id: str | None = None,
+        verify_tls: bool = True,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self.room = room
+        self.client_id = client_id or f"py-{uuid.uuid4().hex[:12]}"
+        self.sent_ms = 0.0
+        """Audio sent in the current stream."""
+        self.queued_ms = 0.0
+        """Audio that waits in the server, as far as it told."""
+        self._target = target_language
+        self._output = output
+        self._model = model
+        self._name = name
+        self._auth = {"token": token} if token else {}
+        self._debug = debug
+        self._roles: list[str] = ["listener"]
+        self._rate: int | None = None
+        self._server_id: str | None = None
+        self._stream_server: str | None = None
+        self._events: asyncio.Queue[Event | BaseException | None] = asyncio.Queue()
+        self._online = asyncio.Event()
+        self._resuming: set[asyncio.Task[None]] = set()
+        self._sio = socketio.AsyncClient(
+            reconnection=True,
+            reconnection_delay=0.3,
+            reconnection_delay_max=5,
+            ssl_verify=verify_tls,
+        )
+        self._register()
+
+    # -- connection -------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> StreamingClient:
+        query = urlencode({"clientID": self.client_id, "protocol": 2})
+        try:
+            await self._sio.connect(
+                f"{self.url}?{query}",
+                auth={**self._auth, "clientID": self.client_id, "protocol": 2},
+                socketio_path=_SOCKET_PATH,
+                transports=["websocket"],
+                wait_timeout=10,
+            )
+        except socketio.exceptions.ConnectionError as error:
+            raise ClientError(f"{self.url} cannot be joined: {error}") from None
+        await self._join()
+        self._online.set()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for task in self._resuming:
+            task.cancel()
+        await self._sio.disconnect()
+
+    async def _call(self, event: str, *args: Any, wait: float = 30.0) -> Any:
+        try:
+            answer = await self._sio.call(event, args or None, timeout=wait)
+        except socketio.exceptions.TimeoutError:
+            raise ClientError(f"The server did not answer {event} in time.") from None
+        if isinstance(answer, dict) and answer.get("status") == "error":
+            raise ClientError(str(answer.get("message")), code=str(answer.get("message")))
+        return answer
+
+    async def _join(self) -> None:
+        config = {"roles": self._roles, "lockServerName": None}
+        answer = await self._call("join_room", self.client_id, self.room, config)
+        self.room = answer["roomID"]
+        if self._name:
+            await self._call("set_name", self._name)
+        listening = self._target if "speaker" not in self._roles else None
+        wanted = {"targetLanguage": listening, "output": self._output}
+        await self._call("set_listener_config", wanted)
+
+    def _register(self) -> None:
+        sio = self._sio
+        sio.on("connect", self._connected)
+        sio.on("disconnect", self._disconnected)
+        sio.on("server_id", self._server)
+        sio.on("translation_text", self._text)
+        sio.on("translation_speech", self._speech)
+        sio.on("stream_status", self._status)
+        sio.on("server_exception", self._exception)
+        sio.on("recording_saved", self._saved)
+        sio.on("clear_transcript", lambda *_: self._events.put_nowait(Cleared()))
+
+    async def _connected(self) -> None:
+        if self._server_id is not None:  # not the first time
+            self._later(self._resume())
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._resuming.add(task)
+        task.add_done_callback(self._resuming.discard)
+
+    async def _disconnected(self, *_: Any) -> None:
+        self._online.clear()
+
+    async def _server(self, server_id: str) -> None:
+        self._server_id = server_id
+
+    async def _resume(self) -> None:
+        """After a lost connection: takes the old place, and the stream again if it is gone."""
+        try:
+            await asyncio.sleep(0.05)  # the server's ID comes first
+            await self._join()
+            if self._rate is not None and self._stream_server != self._server_id:
+                await self._configure()
+            self._online.set()
+        except (ClientError, socketio.exceptions.SocketIOError) as error:
+            if self._sio.connected:
+                self._events.put_nowait(ClientError(f"The stream could not go on: {error}"))
+
+    # -- speaking and listening -------------------------------------------------------------------
+
+    async def translate(
+        self,
+        source: Source | AsyncIterable[Pcm],
+        *,
+        rate: int | None = None,
+        realtime: bool = True,
+        chunk_ms: int = 100,
+    ) -> AsyncIterator[Event]:
+        """Sends `source` and gives what comes of it, in order; ends when all of it is translated.
+
+        Args:
+            source: a sound file, `"mic"`, a NumPy array, or an asynchronous iterator of 16-bit
+                mono chunks (the latter two with `rate` in Hz).
+            realtime: send at the pace of speech; else as fast as the server works.
+            chunk_ms: audio in one message.
+
+        Raises:
+            ClientError: the server refuses the stream.
+        """
+        async with contextlib.AsyncExitStack() as stack:
+            chunks, opened_rate = await stack.enter_async_context(
+                open_source(source, rate, chunk_ms)
+            )
+            self._rate = opened_rate
+            if "speaker" not in self._roles:
+                self._roles = ["speaker", "listener"]
+                await self._join()
+            await self._configure()
+            sender = asyncio.create_task(self._send_all(chunks, opened_rate, realtime=realtime))
+            try:
+                while (event := await self._events.get()) is not None:
+                    if isinstance(event, BaseException):
+                        raise event
+                    yield event
+                await sender
+            finally:
+                self._rate = None
+                sender.cancel()
+                await asyncio.gather(sender, return_exceptions=True)
+
+    async def listen(self) -> AsyncIterator[Event]:
+        """Gives everything that is said in the room, until the client is closed."""
+        while (event := await self._events.get()) is not None:
+            if isinstance(event, BaseException):
+                raise event
+            yield event
+
+    async def transcript(self) -> list[dict[str, Any]]:
+        """What was said in the room so far; see `transcript` in docs/protocol.md."""
+        found: list[dict[str, Any]] = await self._call("transcript")
+        return found
+
+    async def set_target_language(self, lang: str) -> None:
+        """Changes the language, also while speaking."""
+        self._target = lang
+        if "speaker" in self._roles:
+            await self._call("set_dynamic_config", {"targetLanguage": lang})
+        else:
+            wanted = {"targetLanguage": lang, "output": self._output}
+            await self._call("set_listener_config", wanted)
+
+    async def _configure(self) -> None:
+        if self._target is not None:
+            await self._call("set_dynamic_config", {"targetLanguage": self._target})
+        await self._call(
+            "configure_stream",
+            {
+                "event": "config",
+                "rate": self._rate,
+                "model_name": self._model,
+                "model_type": self._output,
+                "debug": self._debug,
+                "async_processing": True,
+                "buffer_limit": 0,
+            },
+            wait=120,
+        )
+        self._stream_server = self._server_id
+
+    async def _send_all(self, chunks: AsyncIterable[Pcm], rate: int, *, realtime: bool) -> None:
+        try:
+            self.sent_ms = self.queued_ms = 0.0
+            started = time.monotonic()
+            async for pcm in chunks:
+                while not await self._send(pcm):
+                    await self._online.wait()
+                self.sent_ms += len(pcm) * 1000 / rate
+                if realtime:
+                    await asyncio.sleep(started + self.sent_ms / 1000 - time.monotonic())
+                while not realtime and self.queued_ms > _AHEAD_MS:
+                    await asyncio.sleep(0.1)
+                    await self._send(pcm[:0])
+            await self._online.wait()
+            await self._call("stop_stream", wait=600)
+        except Exception as error:
+            self._events.put_nowait(error)
+        else:
+            self._events.put_nowait(None)
+
+    async def _send(self, pcm: Pcm) -> bool:
+        """Sends a chunk and waits until the server has it; `False` if the connection is lost."""
+        try:
+            data = pcm.astype("<i2", copy=False).tobytes()
+            answer = await self._sio.call("incoming_audio", data, timeout=20)
+        except socketio.exceptions.SocketIOError:
+            if not self._sio.connected:
+                self._online.clear()
+            await asyncio.sleep(0.05)
+            return False
+        if isinstance(answer, dict):
+            self.queued_ms = float(answer.get("queuedMs", self.queued_ms))
+            if answer.get("status") == "error":
+                raise ClientError(str(answer.get("message")))
+        return True
+
+    # -- what the server sends --------------------------------------------------------------------
+
+    async def _text(self, data: dict[str, Any]) -> None:
+        self._events.put_nowait(Text(*_common(data), text=data["payload"]))
+
+    async def _speech(self, data: dict[str, Any]) -> None:
+        samples = np.frombuffer(data["payload"], dtype="<i2")
+        event = Speech(*_common(data), samples=samples, sample_rate=data["sample_rate"])
+        self._events.put_nowait(event)
+
+    async def _status(self, data: dict[str, Any]) -> None:
+        self.queued_ms = float(data["queuedMs"])
+        self._events.put_nowait(
+            Status(
+                state=data["state"],
+                lag_ms=data["lagMs"],
+                queued_ms=data["queuedMs"],
+                coalesced=data["coalesced"],
+                dropped_ms=data.get("droppedMs", 0.0),
+                warning=data.get("warning"),
+            )
+        )
+
+    async def _exception(self, data: dict[str, Any]) -> None:
+        notice = Notice(str(data.get("message")), str(data.get("code", "error")))
+        self._events.put_nowait(notice)
+
+    async def _saved(self, data: dict[str, Any]) -> None:
+        files = tuple(data["files"])
+        self._events.put_nowait(RecordingSaved(data["name"], files, f"{self.url}{data['url']}"))
+
+
+def _common(data: dict[str, Any]) -> tuple[str, str, int, int, float, float, float, bool, float]:
+    return (
+        data["speakerID"],
+        data["lang"],
+        data["segmentID"],
+        data["seq"],
+        data["startMs"],
+        data["endMs"],
+        data["latencyMs"],
+        data["eos"],
+        time.monotonic(),
+    )
