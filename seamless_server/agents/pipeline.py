@@ -16,6 +16,7 @@ from simuleval.data.segments import EmptySegment, Segment
 
 from seamless_server.agents.base import AgentSystem, SeamlessAgent, SessionStates, language_of
 from seamless_server.agents.compat import Compat, compat_from_name
+from seamless_server.agents.features import FeatureStates
 from seamless_server.agents.loading import add_model_args, system_from_args
 from seamless_server.agents.official_vad import OfficialVADStates
 from seamless_server.agents.vad import VADStates
@@ -59,8 +60,18 @@ class SegmentWalk:
         self._visit(self.root, segment, outputs)
         answers = [outputs.get(leaf, EmptySegment()) for leaf in self.leaves]
         if all(x.finished for x in answers):
-            self.end_segment(stream_ended=bool(self.states[self.root].source_finished))
+            early = not self._audio_ended()
+            self._end_sentence()
+            for answer in answers:
+                answer.finished = not early
         return answers
+
+    def _audio_ended(self) -> bool:
+        return any(
+            states.source_finished
+            for states in self.states.values()
+            if isinstance(states, FeatureStates)
+        )
 
     def _visit(
         self, agent: SeamlessAgent, segment: Segment, outputs: dict[SeamlessAgent, Segment]
@@ -73,12 +84,16 @@ class SegmentWalk:
             for child in below:
                 self._visit(child, out, outputs)
 
-    def end_segment(self, stream_ended: bool) -> None:
-        """Make the states ready for the next segment; the VAD keeps what it has heard."""
-        for agent, states in self.states.items():
-            if not isinstance(states, VADStates):
-                states.reset()
-            elif stream_ended and not states.pieces:
+    def _end_sentence(self) -> None:
+        """Make the states ready for the next sentence; audio that was heard is kept."""
+        for states in self.states.values():
+            if isinstance(states, VADStates):
+                done = states.source_finished and not states.pieces
+            elif isinstance(states, FeatureStates):
+                done = states.source_finished
+            else:
+                done = True
+            if done:
                 states.reset()
 
 

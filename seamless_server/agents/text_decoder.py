@@ -128,12 +128,24 @@ class MMASpeechToTextDecoderAgent(SeamlessAgent):
                 ending_token=self.ending_token,
             )
         )
+        if self._too_early(result, states):
+            return ReadAction()
         states.last = result
         states.target = states.target + result.tokens
         states.ngram_blocks = result.ngram_blocks
         if not result.write:
             return ReadAction()
         return WriteAction(self._segment(states, result), finished=result.finished)
+
+    def _too_early(self, result: DecodeResult, states: DecoderStates) -> bool:
+        """Whether a sentence would end before its first word: there is only silence so far."""
+        nothing = not result.tokens and not states.target
+        return (
+            result.finished
+            and nothing
+            and not states.source_finished
+            and not self.compat.unfinished_ends
+        )
 
     @property
     def ending_token(self) -> int | None:

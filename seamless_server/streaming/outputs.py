@@ -1,0 +1,55 @@
+"""What a stream is asked for and what it gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Samples = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is wanted in one language."""
+
+    text: bool = True
+    speech: bool = False
+
+
+@dataclass(frozen=True)
+class TextOutput:
+    """A piece of text in ``lang``.
+
+    text: with its leading space if it begins a word; may be empty when ``finished``.
+    segment_id: number of the segment of speech, from 0. start_ms, end_ms: the stretch of source
+    audio that it covers, from the stream's start. finished: closes the sentence.
+    """
+
+    lang: str
+    text: str
+    segment_id: int
+    start_ms: float
+    end_ms: float
+    finished: bool
+
+
+@dataclass(frozen=True)
+class SpeechOutput:
+    """A piece of speech in ``lang``: samples in [-1, 1] and the units they were made of.
+
+    The other fields are those of :class:`TextOutput`.
+    """
+
+    lang: str
+    samples: Samples
+    sample_rate: int
+    units: list[int]
+    segment_id: int
+    start_ms: float
+    end_ms: float
+    finished: bool
+
+
+Output = TextOutput | SpeechOutput
