@@ -30,9 +30,6 @@ DOWNLOAD_GB = 8.1
 DISK_GB = 17
 """The download, plus the converted copy that loads faster."""
 
-ROOT = Path(__file__).resolve().parent.parent
-"""The checkout, when the package runs from one."""
-
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -255,72 +252,58 @@ def _settings() -> Iterator[Finding]:
 
 
 def _models() -> Iterator[Finding]:
-    group = "Models"
     try:
+        from seamless_server.checkpoints.cards import cards, checkpoint_dir
         from seamless_server.checkpoints.published import FILES
     except ImportError:
         return  # PyTorch is missing, which has a row of its own
-    folder = os.environ.get("SEAMLESS_CHECKPOINT_DIR")
-    cache = Path(folder) if folder else _hub_cache()
-    free = _free_bytes(cache)
-    lacking = [file.name for file in FILES if not _present(file.name, file.repos, folder)]
-    short = bool(lacking) and free is not None and free < DISK_GB * GIGABYTE
+    group = "Models"
+    known = cards()
+    folder = checkpoint_dir()
+    free = _free_bytes(folder)
+    wanting = any(not card.embedded and not card.present for card in known)
+    short = wanting and free is not None and free < DISK_GB * GIGABYTE
     yield Finding(
-        "checkpoint_cache",
+        "checkpoint_dir",
         group,
         "Checkpoint folder",
         "warning" if short else "ok",
-        str(cache) + (f", {free / GIGABYTE:.0f} GB free" if free is not None else ""),
+        str(folder) + (f", {free / GIGABYTE:.0f} GB free" if free is not None else ""),
         f"the published model needs {DISK_GB} GB ({DOWNLOAD_GB} GB to download, as much again "
         "converted); name a larger place: SEAMLESS_CHECKPOINT_DIR=/path"
         if short
         else "",
-        {"path": str(cache), "free_bytes": free},
+        {"path": str(folder), "free_bytes": free},
     )
-    embedded = ROOT / "models" / "SeamlessStreaming-mini"
-    weights = sorted(path.name for path in embedded.glob("*.safetensors"))
-    usable = bool(weights) and (embedded / "config.json").is_file()
-    if not lacking:
-        published: tuple[Status, str, str] = ("ok", "all files present", "")
-    elif len(lacking) < len(FILES):
-        published = ("warning", f"incomplete: lacks {', '.join(lacking)}", "")
-    else:
-        published = ("absent", f"not downloaded ({DOWNLOAD_GB} GB, non-commercial licence)", "")
-    yield Finding(
-        "model_published",
-        group,
-        "SeamlessStreaming",
-        published[0],
-        published[1],
-        "seamless-server models download SeamlessStreaming" if lacking else "",
-        {"lacking": lacking},
-    )
-    yield Finding(
-        "model_embedded",
-        group,
-        "SeamlessStreaming-mini",
-        "ok" if usable else "missing" if lacking else "absent",
-        str(embedded) if usable else "no weights beside this package",
-        ""
-        if usable
-        else "run from a checkout that has models/SeamlessStreaming-mini, or download the "
-        "published model",
-        {"path": str(embedded), "files": weights},
-    )
-
-
-def _hub_cache() -> Path:
-    from huggingface_hub.constants import HF_HUB_CACHE
-
-    return Path(HF_HUB_CACHE)
-
-
-def _present(name: str, repos: tuple[str, ...], folder: str | None) -> bool:
-    if folder and (Path(folder) / name).is_file():
-        return True
-    from huggingface_hub import try_to_load_from_cache
-
-    return any(isinstance(try_to_load_from_cache(repo, name), str) for repo in repos)
+    none = not any(card.present for card in known)
+    for card in known:
+        lacking = card.missing
+        partial = len(lacking) < len(FILES)
+        status: Status = "warning" if partial else "absent"
+        if not lacking:
+            status, value = "ok", str(card.folder)
+        elif partial:
+            value = f"incomplete: {card.folder} lacks {', '.join(lacking)}"
+        elif card.embedded:
+            value = f"no weights in {card.folder}"
+        else:
+            value = f"not downloaded ({DOWNLOAD_GB} GB); licence: {card.licence}"
+        if none and card.embedded:
+            status = "missing"  # the one that needs no download, so that something can be served
+        remedy = (
+            "run from a checkout that holds it, or download the published model"
+            if card.embedded
+            else f"seamless-server models download {card.name}"
+        )
+        yield Finding(
+            f"model:{card.name}",
+            group,
+            card.name,
+            status,
+            value,
+            remedy if lacking else "",
+            {"folder": str(card.folder), "lacking": lacking},
+        )
 
 
 def _free_bytes(path: Path) -> int | None:

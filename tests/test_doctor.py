@@ -14,7 +14,7 @@ WITHOUT = "import sys; sys.modules[{module!r}] = None; from seamless_server.cli 
 
 @pytest.fixture
 def doctor(tmp_path):
-    """Run the command with an empty model cache; gives the exit code and the findings by key."""
+    """Run the command without a checkpoint; gives the exit code and the findings by key."""
 
     def run(*, without: str | None = None, **environment: str):
         command = ["-c", WITHOUT.format(module=without)] if without else ["-m", "seamless_server"]
@@ -23,7 +23,7 @@ def doctor(tmp_path):
             capture_output=True,
             text=True,
             timeout=120,
-            env={**os.environ, "HF_HUB_CACHE": str(tmp_path / "hub"), **environment},
+            env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), **environment},
         )
         report = json.loads(done.stdout)
         assert report["ok"] == (done.returncode == 0)
@@ -34,34 +34,34 @@ def doctor(tmp_path):
 
 @pytest.fixture
 def published(tmp_path):
-    """A folder with files of the published names."""
-    folder = tmp_path / "checkpoint"
-    folder.mkdir()
+    """A checkpoint folder with files of the published names."""
+    folder = tmp_path / "checkpoints"
+    (folder / "SeamlessStreaming").mkdir(parents=True)
     for file in FILES:
-        (folder / file.name).write_bytes(b"")
+        (folder / "SeamlessStreaming" / file.name).write_bytes(b"")
     return folder
 
 
 def test_a_machine_with_everything_needed_is_exit_code_0(doctor, published):
     code, findings = doctor(SEAMLESS_CHECKPOINT_DIR=str(published))
     assert code == 0
-    assert findings["model_published"]["status"] == "ok"
+    assert findings["model:SeamlessStreaming"]["status"] == "ok"
     assert findings["python"]["data"]["version"] == sys.version.split()[0]
     assert findings["cpu"]["data"]["cores"] == len(os.sched_getaffinity(0))
     assert findings["memory"]["data"]["bytes"] > 2**28
-    assert findings["checkpoint_cache"]["data"]["path"] == str(published)
-    assert findings["checkpoint_cache"]["data"]["free_bytes"] > 0
+    assert findings["checkpoint_dir"]["data"]["path"] == str(published)
+    assert findings["checkpoint_dir"]["data"]["free_bytes"] > 0
     assert findings["torch"]["status"] == "ok"
     for package in ("simuleval", "soundfile", "soxr", "kaldi-native-fbank", "silero-vad"):
         assert findings[package]["status"] == "ok"
 
 
 def test_an_incomplete_checkpoint_names_what_it_lacks(doctor, published):
-    (published / "vocoder_v2.pt").unlink()
+    (published / "SeamlessStreaming" / "vocoder_v2.pt").unlink()
     _, findings = doctor(SEAMLESS_CHECKPOINT_DIR=str(published))
-    assert findings["model_published"]["status"] == "warning"
-    assert findings["model_published"]["data"]["lacking"] == ["vocoder_v2.pt"]
-    assert "models download" in findings["model_published"]["remedy"]
+    assert findings["model:SeamlessStreaming"]["status"] == "warning"
+    assert findings["model:SeamlessStreaming"]["data"]["lacking"] == ["vocoder_v2.pt"]
+    assert "models download" in findings["model:SeamlessStreaming"]["remedy"]
 
 
 @pytest.mark.parametrize(
