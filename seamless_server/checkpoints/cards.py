@@ -11,8 +11,11 @@ from seamless_server.errors import CheckpointError
 
 PUBLISHED = "SeamlessStreaming"
 EMBEDDED = "SeamlessStreaming-mini"
-SYSTEM_DIRS = Path(__file__).resolve().parents[2] / "models"
-"""System folders of this checkout: YAML files for SimulEval, and the embedded weights."""
+_PACKAGE = Path(__file__).resolve().parents[1]
+_PACKAGED = _PACKAGE / "models"
+SYSTEM_DIRS = _PACKAGED if _PACKAGED.is_dir() else _PACKAGE.parent / "models"
+"""System folders, inside an installed package or beside it in a checkout: YAML files for
+SimulEval, and the embedded weights."""
 
 ALIASES = {
     "seamless_streaming": PUBLISHED,
