@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from simuleval.agents import AgentPipeline, GenericAgent, TreeAgentPipeline
@@ -19,6 +20,7 @@ from seamless_server.agents.compat import Compat, compat_from_name
 from seamless_server.agents.features import FeatureStates
 from seamless_server.agents.loading import add_model_args, system_from_args
 from seamless_server.agents.official_vad import OfficialVADStates
+from seamless_server.agents.samples import with_lists
 from seamless_server.agents.vad import VADStates
 
 
@@ -137,6 +139,14 @@ def _early_reset(states: Iterable[Any]) -> None:
             state.reset()
 
 
+def _first_language(option: str) -> str:
+    """SimulEval's own data loaders take ``--tgt-lang`` for a file with a language a sentence."""
+    path = Path(option)
+    if not path.is_file():
+        return option
+    return path.read_text(encoding="utf-8").split("\n", 1)[0].strip()
+
+
 class _SystemMixin:
     """Options and loading that chains and trees share."""
 
@@ -157,6 +167,7 @@ class _SystemMixin:
 
     def _prepare(self, args: Namespace, system: AgentSystem | None) -> AgentSystem:
         self.compat = compat_from_name(getattr(args, "compat", None))
+        args.tgt_lang = _first_language(args.tgt_lang)
         self.system = system or system_from_args(args, speech=self.speech)
         return self.system
 
@@ -198,7 +209,11 @@ class SeamlessPipeline(_SystemMixin, AgentPipeline):  # type: ignore[misc]
         session.outbox = session.walk.push(segment)[0]
 
     def pop(self, states: SessionList | None = None) -> Segment:
-        """What the last push gave."""
+        """What the last push gave; without states, as SimulEval's evaluator takes it."""
+        out = self._pop(states)
+        return with_lists(out) if states is None else out
+
+    def _pop(self, states: SessionList | None) -> Segment:
         if not self.compat.rerun_on_read:
             session = self._session(states)
             out, session.outbox = session.outbox, None
@@ -263,6 +278,13 @@ class SeamlessTreePipeline(_SystemMixin, TreeAgentPipeline):  # type: ignore[mis
 
     def pop(self, states: SessionDict | None = None) -> Any:
         """What the last push gave, a list or the leaf of ``output_index``."""
+        out = self._pop(states)
+        if states is None:
+            for segment in out if isinstance(out, list) else [out]:
+                with_lists(segment)
+        return out
+
+    def _pop(self, states: SessionDict | None) -> Any:
         if not self.compat.rerun_on_read:
             session = self._session(states)
             outputs = session.outbox or [EmptySegment() for _ in self.target_modules]

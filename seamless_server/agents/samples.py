@@ -41,3 +41,10 @@ def as_samples(segment: Segment) -> Samples:
     if not np.isfinite(samples).all():
         raise UsageError("audio must not contain NaN or infinite samples")
     return samples
+
+
+def with_lists(segment: Segment) -> Segment:
+    """The same segment as SimulEval's evaluator takes it: it adds the content to a list."""
+    if isinstance(segment.content, np.ndarray):
+        segment.content = segment.content.tolist()
+    return segment

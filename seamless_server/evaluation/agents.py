@@ -167,8 +167,11 @@ def build(spec: AgentSpec) -> Any:
 def is_stateless(agent: Any) -> bool:
     """Whether one agent object can serve several sentences at a time, each with states of its own.
 
-    SimulEval's rule: an agent whose policy takes the states as an argument keeps none itself.
+    SimulEval's rule: an agent whose policy takes the states as an argument keeps none itself. In
+    the official compatibility mode ours break it, as the official ones do.
     """
+    if getattr(getattr(agent, "compat", None), "leaking_language", False):
+        return False
     modules = list(getattr(agent, "module_list", [agent]))
     return all(len(inspect.signature(module.policy).parameters) > 0 for module in modules)
 

@@ -153,7 +153,7 @@ class Evaluator:
         experiment = self._experiment
         info = self._info(run)
         open_run(run.folder, info, overwrite=experiment.overwrite)
-        spec = experiment.spec.merged(run.options)
+        spec = experiment.spec.merged({**run.options, "tgt_lang": run.lang})
         outcome = run_sentences(
             run.sentences,
             run.folder,

@@ -152,7 +152,7 @@ class _Reader:
         self._root = root
         self._selection = selection
         self._coverage = coverage
-        self._languages: dict[tuple[str, Direction], bool] = {}
+        self._own_languages: set[str] = set()
 
     def read(self) -> list[Sentence]:
         header = self._lines[0].rstrip().split("\t") if self._lines else []
@@ -207,6 +207,8 @@ class _Reader:
         if not chosen.tgt_langs and own is None:
             self.problems.append(f"line {index + 2} ({identity}) names no language in 'tgt_lang'")
             return []
+        if own is not None:
+            self._own_languages.add(own)
         langs = chosen.tgt_langs or (own or "",)
         sentences = []
         for lang in langs:
@@ -239,9 +241,9 @@ class _Reader:
             if self._selection.limit is None or taken[sentence.tgt_lang] < self._selection.limit:
                 taken[sentence.tgt_lang] += 1
                 kept.append(sentence)
+        others = ", ".join(sorted(self._own_languages))
         for lang in self._selection.tgt_langs:
-            if found and not taken[lang]:
-                others = ", ".join(sorted({sentence.tgt_lang for sentence in found}))
+            if others and not taken[lang]:
                 self.problems.append(f"has no line for '{lang}' (it has: {others})")
         self._check_languages(kept)
         for ref in dict.fromkeys(sentence.audio for sentence in kept):

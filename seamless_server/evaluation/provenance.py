@@ -23,6 +23,7 @@ _PACKAGES = (
     "silero-vad", "soundfile", "soxr", "kaldi-native-fbank", "faster-whisper", "av",
 )  # fmt: skip
 
+_CHECKPOINT_SUFFIXES = {".pt", ".safetensors", ".model", ".json"}
 _BLOCK = 1 << 20
 
 
@@ -42,11 +43,11 @@ def sha256(path: Path) -> str:
 
 
 def hash_folder(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file of a checkpoint folder, by its name below the folder."""
+    """SHA-256 of every file of a checkpoint folder, by name."""
     return {
-        path.relative_to(folder).as_posix(): sha256(path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not path.name.startswith(".") and "__pycache__" not in path.parts
+        path.name: sha256(path)
+        for path in sorted(folder.iterdir())
+        if path.is_file() and path.suffix in _CHECKPOINT_SUFFIXES
     }
 
 

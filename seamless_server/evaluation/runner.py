@@ -117,6 +117,11 @@ def run_sentences(
     _write_failures(output / FAILURES_NAME, batch.failures)
     if batch.fault is not None:
         raise batch.fault
+    if batch.failures and not batch.succeeded and not finished:
+        last = batch.failures[-1]
+        raise EvaluationError(
+            f"no sentence could be evaluated; {last.id} failed with: {last.error}"
+        )
     return Outcome(
         records=[record for record in read_log(log) if record.index in wanted],
         failures=sorted(batch.failures, key=lambda failure: failure.index),
@@ -138,7 +143,7 @@ class _Batch:
         self._stripper = SilenceStripper()
         self._total = total
         self._done = done
-        self._succeeded = 0
+        self.succeeded = 0
         self._on_progress = on_progress
         self._lock = threading.Lock()
 
@@ -172,7 +177,7 @@ class _Batch:
         reason = str(error) if known else f"{type(error).__name__}: {error}"
         with self._lock:
             self.failures.append(Failure(sentence.index, sentence.id, sentence.audio_field, reason))
-            hopeless = not self._succeeded and not self._done
+            hopeless = not self.succeeded and not self._done
             if hopeless and len(self.failures) >= _HOPELESS:
                 self.stopped.set()
                 self.fault = EvaluationError(
@@ -182,10 +187,10 @@ class _Batch:
 
     def _finished(self, record: Record | None) -> None:
         with self._lock:
-            self._succeeded += record is not None
+            self.succeeded += record is not None
             if self._on_progress is not None:
                 failed = len(self.failures)
-                done = self._done + self._succeeded + failed
+                done = self._done + self.succeeded + failed
                 self._on_progress(Progress(done, self._total, failed, record))
 
 

@@ -98,6 +98,8 @@ class SentenceRunner:
             steps.append((instance.len_sample_to_ms(instance.step), took))
             if not written.is_empty and len(written.content):
                 if self._speech:
+                    # SimulEval adds the chunks to a list, which arrays take for arithmetic.
+                    written.content = list(written.content)
                     chunks.append((len(steps) - 1, computed))
                 else:
                     fragments.append((written.content, len(steps) - 1, computed))
@@ -148,7 +150,6 @@ class SentenceRunner:
         self, record: Record, instance: Any, chunks: list[tuple[int, float]], clock: list[float]
     ) -> None:
         (self._output / "wavs").mkdir(parents=True, exist_ok=True)
-        instance.prediction_list = [list(chunk) for chunk in instance.prediction_list]
         summary = instance.summarize()
         record.prediction = summary["prediction"] if chunks else ""
         record.delays = list(instance.delays)

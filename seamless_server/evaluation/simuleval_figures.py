@@ -40,7 +40,7 @@ def simuleval_latency(
         tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(spm_model))
     instances = {}
     for position, record in enumerate(records):
-        instance = LogInstance(record.to_json(), unit.value)
+        instance = LogInstance(record.to_json(), Unit.word.value if speech else unit.value)
         instance.set_target_spm_model(tokenizer)
         instances[position] = instance
     figures: dict[str, float | None] = {}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from seamless_server.errors import UsageError
 from seamless_server.evaluation import agents
 from seamless_server.evaluation.agents import AgentSpec
 from seamless_server.evaluation.manifest import Coverage
@@ -62,4 +63,28 @@ def resolve_system(
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
     spec = AgentSpec(path, merged, device, dtype, segment_ms)
-    return SystemUnderTest(name=model or path.rpartition(".")[2], spec=spec)
+    if "model" not in known:
+        if model is not None:
+            raise UsageError(f"{path} has no option --model")
+        return SystemUnderTest(name=path.rpartition(".")[2], spec=spec)
+    return _with_model(spec, model, task)
+
+
+def _with_model(spec: AgentSpec, model: str | None, task: str) -> SystemUnderTest:
+    """Look the model up, as the agent will."""
+    from seamless_server.checkpoints.cards import default_model, find_card, find_model
+    from seamless_server.checkpoints.loader import read_folder_config
+    from seamless_server.checkpoints.published import TOKENIZER
+
+    wanted = model or default_model()
+    folder = find_model(wanted).resolve()
+    card = find_card(wanted)
+    config, _ = read_folder_config(folder)
+    target = config.speech_langs if task == "s2st" else config.text_langs
+    return SystemUnderTest(
+        name=card.name if card else folder.name,
+        spec=spec.merged({"model": card.name if card else str(folder)}),
+        checkpoint=folder,
+        spm_model=folder / TOKENIZER,
+        coverage=Coverage(source=config.source_langs or None, target=target),
+    )
