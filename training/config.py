@@ -10,7 +10,7 @@ from seamless_server.nn.config import (
 )
 
 DIM = 192
-UNITS = 600
+UNITS = 800
 LANGUAGES = ("eng", "spa", "fra", "deu")
 
 ENCODER = SpeechEncoderConfig(

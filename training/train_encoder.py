@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from seamless_server.nn.speech_encoder import SpeechEncoder
 from training import config, metrics
@@ -96,6 +96,7 @@ def main() -> None:
     parser.add_argument("--test", type=Path, nargs="*", default=[])
     parser.add_argument("--steps", type=int, default=12_000)
     parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--frames", type=int, default=8000, help="10 ms frames in a batch")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -118,7 +119,7 @@ def main() -> None:
         optimizer.load_state_dict(state["optimizer"])
         step = state["step"]
     started, saved, seen, total = time.monotonic(), time.monotonic(), 0, 0.0
-    for batch in batches(args.data, args.seed + step):
+    for batch in batches(args.data, args.seed + step, args.frames):
         fraction = min(1.0, step / args.steps)
         rate = args.rate * min(1.0, (step + 1) / 400) * max(0.03, 1 - fraction)
         for group in optimizer.param_groups:

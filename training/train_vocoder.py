@@ -1,0 +1,117 @@
+"""The unit vocoder: units of the target voices back to their flat-pitch speech.
+
+    python -m training.train_vocoder --data /var/tmp/mini/units --out /var/tmp/mini/vocoder
+
+Multi-resolution STFT losses (arXiv 1910.11480), and the waveform itself: with the pitch period
+bound to the unit grid, phase is no matter of chance. Goes on from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seamless_server.nn.vocoder import Vocoder
+from training import config, units
+
+RESOLUTIONS = ((256, 64), (512, 128), (1024, 256))
+SEGMENT = 36
+
+
+def stft_loss(made: Tensor, wanted: Tensor) -> Tensor:
+    """Spectral convergence and log-magnitude distance, mean over the resolutions."""
+    total = torch.zeros(())
+    for size, hop in RESOLUTIONS:
+        window = torch.hann_window(size)
+        a, b = (
+            torch.stft(x, size, hop, window=window, return_complex=True).abs().clamp(min=1e-4)
+            for x in (made, wanted)
+        )
+        total = total + (a - b).norm() / b.norm() + F.l1_loss(a.log(), b.log())
+    return total / len(RESOLUTIONS)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--batch", type=int, default=12)
+    parser.add_argument("--rate", type=float, default=1e-3)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(3)
+    rng = np.random.default_rng(3)
+    table = [
+        (number, u, wave)
+        for number, lang in enumerate(config.LANGUAGES)
+        for _, u, wave in units.read(args.data, lang)
+        if len(u) > SEGMENT
+    ]
+    vocoder = Vocoder(config.VOCODER)
+    optimizer = torch.optim.AdamW(vocoder.parameters(), lr=args.rate, betas=(0.8, 0.99))
+    args.out.mkdir(parents=True, exist_ok=True)
+    path = args.out / "state.pt"
+    step = 0
+    if path.exists():
+        state = torch.load(path, weights_only=True)
+        vocoder.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        step = state["step"]
+    saved = time.monotonic()
+    totals = np.zeros(2)
+    while step < args.steps:
+        for group in optimizer.param_groups:
+            group["lr"] = args.rate * min(1, (step + 1) / 200) * max(0.03, 1 - step / args.steps)
+        rows = [table[i] for i in rng.integers(len(table), size=args.batch)]
+        ids, waves = [], []
+        for _, u, wave in rows:
+            start = int(rng.integers(0, len(u) - SEGMENT))
+            ids.append(u[start : start + SEGMENT])
+            waves.append(wave[start * units.HOP : (start + SEGMENT) * units.HOP])
+        langs = torch.tensor([row[0] for row in rows])
+        wanted = torch.from_numpy(np.stack(waves))
+        made = vocoder(torch.from_numpy(np.stack(ids)), langs, langs)
+        spectral, direct = stft_loss(made, wanted), F.l1_loss(made, wanted)
+        loss = spectral + 10.0 * direct
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(vocoder.parameters(), 5.0)
+        optimizer.step()
+        step += 1
+        totals += (float(spectral.detach()), float(direct.detach()))
+        if step % 100 == 0:
+            line = {
+                "step": step,
+                "stft": round(totals[0] / 100, 4),
+                "wave": round(totals[1] / 100, 5),
+                "seconds": round(time.monotonic() - saved, 1),
+            }
+            totals[:] = 0
+            print(line, flush=True)
+            with (args.out / "log.jsonl").open("a") as log:
+                log.write(json.dumps(line) + "\n")
+        if step >= args.steps or time.monotonic() - saved > 120:
+            saved = time.monotonic()
+            part = path.with_suffix(".part")
+            torch.save(
+                {
+                    "model": vocoder.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "step": step,
+                },
+                part,
+            )
+            part.replace(path)
+
+
+if __name__ == "__main__":
+    main()

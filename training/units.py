@@ -1,0 +1,146 @@
+"""Speech units of the target voices, and the alignment of characters with them.
+
+    python -m training.units --out /var/tmp/mini/units --sentences 700
+
+One SVOX Pico voice a language is analysed with WORLD (pyworld) and spoken again at a flat pitch of
+200 Hz: four pitch periods then fall on exactly one unit of 20 ms, so that a small vocoder can learn
+the waveform itself. Units are k-means clusters of the spectral envelope, each language its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyworld
+
+from training import config
+from training.speech import engines
+from training.text import sample
+
+HOP = 320
+PITCH = 200.0
+VOICES = {"eng": "en-US", "spa": "es-ES", "fra": "fr-FR", "deu": "de-DE"}
+RATE = 0.95
+Array = Any
+
+
+def _mel_matrix(bands: int, bins: int) -> Array:
+    top = 2595 * np.log10(1 + 8000 / 700)
+    edges = 700 * (10 ** (np.linspace(0, top, bands + 2) / 2595) - 1) / 8000 * (bins - 1)
+    grid = np.arange(bins)[None, :]
+    rise = (grid - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
+    fall = (edges[2:, None] - grid) / (edges[2:] - edges[1:-1])[:, None]
+    weights = np.maximum(0, np.minimum(rise, fall))
+    return weights / np.maximum(weights.sum(1, keepdims=True), 1e-9)
+
+
+_MEL = _mel_matrix(40, 513)
+_DCT = (
+    np.cos(np.pi / 40 * np.arange(20)[:, None] * (np.arange(40)[None, :] + 0.5)) * (2 / 40) ** 0.5
+)
+
+
+def analyse(samples: Array) -> tuple[Array, Array]:
+    """Samples of a target voice -> features (U, 21) and flat-pitch samples (U * 320,)."""
+    samples = np.pad(samples.astype(np.float64), (HOP * 3, HOP * 4))
+    coarse, times = pyworld.dio(samples, 16_000, f0_floor=80, f0_ceil=400, frame_period=5)
+    f0 = pyworld.stonemask(samples, coarse, times, 16_000)
+    envelope = pyworld.cheaptrick(samples, f0, times, 16_000)
+    aperiodicity = pyworld.d4c(samples, f0, times, 16_000)
+    voiced = f0 > 0
+    aperiodicity[~voiced] = 1.0
+    flat = pyworld.synthesize(np.full_like(f0, PITCH), envelope, aperiodicity, 16_000, 5.0)
+    units = min(len(flat) // HOP, len(f0) // 4)
+    cepstrum = np.log(envelope @ _MEL.T + 1e-8) @ _DCT.T
+    cepstrum[:, 0] *= 0.35  # loudness counts for less than the shape
+    features = np.concatenate([cepstrum, 2.0 * voiced[:, None]], 1)[: units * 4]
+    return features.reshape(units, 4, -1).mean(1), flat[: units * HOP].astype(np.float32)
+
+
+def kmeans(x: Array, clusters: int, seed: int, rounds: int = 25) -> Array:
+    """Centres (clusters, D) of the rows of ``x``."""
+    rng = np.random.default_rng(seed)
+    centres = x[rng.choice(len(x), clusters, replace=False)]
+    for _ in range(rounds):
+        nearest = assign(x, centres)
+        counts = np.bincount(nearest, minlength=clusters)
+        sums = np.zeros_like(centres)
+        np.add.at(sums, nearest, x)
+        centres = np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None], centres)
+        empty = np.flatnonzero(counts == 0)
+        centres[empty] = x[rng.choice(len(x), len(empty))]
+    return centres
+
+
+def assign(x: Array, centres: Array) -> Array:
+    """Nearest centre of each row."""
+    scores = x @ centres.T - 0.5 * (centres**2).sum(1)
+    return scores.argmax(1)
+
+
+def speakable(text: str, lang: str) -> str:
+    """The text as the target voice reads it best."""
+    return text.replace("-", " ") if lang in ("eng", "fra") else text
+
+
+def make(out: Path, sentences: int, seed: int = 31) -> None:
+    """Write, for each language, waveforms with their units and texts, and the cluster centres."""
+    out.mkdir(parents=True, exist_ok=True)
+    each = config.UNITS // len(config.LANGUAGES)
+    for number, lang in enumerate(config.LANGUAGES):
+        if (out / f"{lang}.npz").exists():
+            continue
+        texts = list(
+            dict.fromkeys(s.text(lang) for s in itertools.islice(sample.stream(seed), sentences))
+        )
+        features, waves = [], []
+        for text in texts:
+            voice = engines.Voice("pico", VOICES[lang], RATE)
+            x, wave = analyse(engines.speak(speakable(text, lang), voice))
+            features.append(x)
+            waves.append(wave)
+        stacked = np.concatenate(features)
+        some = stacked[np.random.default_rng(seed).permutation(len(stacked))[:60_000]]
+        centres = kmeans(some, each, seed)
+        units = assign(stacked, centres) + number * each
+        np.savez(
+            out / f"{lang}.part.npz",
+            centres=centres.astype(np.float32),
+            units=units.astype(np.int16),
+            lengths=np.array([len(x) for x in features]),
+            waves=(np.clip(np.concatenate(waves), -1, 1) * 32767).astype(np.int16),
+            texts=np.array(json.dumps(texts, ensure_ascii=False)),
+        )
+        (out / f"{lang}.part.npz").rename(out / f"{lang}.npz")
+        print(lang, len(texts), "sentences,", len(stacked) / 50 / 60, "minutes", flush=True)
+
+
+def read(out: Path, lang: str) -> list[tuple[str, Array, Array]]:
+    """(text, units, samples) of every sentence of a language."""
+    with np.load(out / f"{lang}.npz", allow_pickle=False) as data:
+        texts = json.loads(str(data["texts"]))
+        ends = data["lengths"].cumsum()
+        units, waves = data["units"], data["waves"]
+    starts = ends - np.diff(ends, prepend=0)
+    return [
+        (text, units[a:b].astype(int), waves[a * HOP : b * HOP].astype(np.float32) / 32767)
+        for text, a, b in zip(texts, starts, ends, strict=True)
+    ]
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--sentences", type=int, default=700)
+    args = parser.parse_args()
+    make(args.out, args.sentences)
+
+
+if __name__ == "__main__":
+    main()
