@@ -98,18 +98,20 @@ def _soon(loop: asyncio.AbstractEventLoop, action: Callable[[], None]) -> None:
 
 
 def _loader(settings: Settings, workers: int) -> Loader:
-    def load(name: str) -> System:
+    def load(name: str, progress: Callable[[str], None]) -> System:
         # Only now, in the background: importing torch alone takes seconds.
         import torch
 
-        from seamless_server.sessions.choice import best_model
         from seamless_server.streaming import load_system
 
         threads = settings.threads_per_worker or max(1, (os.cpu_count() or 1) // workers)
         torch.set_num_threads(threads)
-        chosen = best_model() if name == "auto" else name
-        system: System = load_system(chosen, device=settings.device, dtype=settings.dtype)
-        return system
+        return load_system(
+            None if name == "auto" else name,
+            device=settings.device,
+            dtype=settings.dtype,
+            progress=progress,
+        )
 
     return load
 

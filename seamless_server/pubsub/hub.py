@@ -27,7 +27,7 @@ from seamless_server.pubsub.schema import (
 from seamless_server.pubsub.state import StateStore
 from seamless_server.sessions.debug_store import DebugStore
 from seamless_server.sessions.loading import Models
-from seamless_server.sessions.system import System
+from seamless_server.sessions.system import System, model_folder
 from seamless_server.settings import Settings
 
 if TYPE_CHECKING:
@@ -320,9 +320,13 @@ class Hub:
 def capability(system: System) -> Capability:
     """How a system is offered to clients."""
     speaks = bool(system.speech_languages)
+    description, folder = system.description, model_folder(system)
+    if folder is not None:
+        # Where things lie on this machine is nobody's business.
+        description = description.replace(str(folder), folder.name)
     return Capability(
         name=system.name,
-        description=system.description,
+        description=description,
         modalities=["s2t", "s2s"] if speaks else ["s2t"],
         targetLangs=list(system.text_languages),
         speechLangs=list(system.speech_languages),

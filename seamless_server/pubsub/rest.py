@@ -16,6 +16,7 @@ from seamless_server import __version__
 from seamless_server.languages import all_languages
 from seamless_server.pubsub.hub import Hub, capability
 from seamless_server.pubsub.schema import Capability
+from seamless_server.sessions.system import model_folder
 
 router = APIRouter()
 
@@ -199,8 +200,8 @@ def _folders(hub: Hub) -> list[tuple[str, Path]]:
     """The folders of the loaded models, where they have one."""
     found = []
     for system in hub.models.systems():
-        folder = getattr(system, "folder", None) or getattr(system, "path", None)
-        if isinstance(folder, Path):
+        folder = model_folder(system)
+        if folder is not None:
             found.append((system.name, folder))
     return found
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +17,8 @@ from seamless_server.sessions.system import System
 
 logger = logging.getLogger(__name__)
 
-Loader = Callable[[str], System]
+Loader = Callable[[str, Callable[[str], None]], System]
+"""Makes a system of a name or folder, and tells meanwhile what it does."""
 
 
 @dataclass(slots=True)
@@ -106,7 +108,7 @@ class Models:
         try:
             for name in self._names:
                 self._step(name, "loading")
-                system = self._load(name)
+                system = self._load(name, partial(self._step, name))
                 self._step(system.name, "warming up")
                 _warm_up(system)
                 self._systems[system.name] = system

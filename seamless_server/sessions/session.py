@@ -29,7 +29,6 @@ from seamless_server.sessions.system import (
     Stream,
     TextOut,
     Wanted,
-    stage_seconds,
 )
 
 logger = logging.getLogger(__name__)
@@ -328,7 +327,7 @@ class Session:
         yield from self._stream.finish()
 
     def _count_stages(self) -> None:
-        for stage, (seconds, calls) in stage_seconds(self._stream).items():
+        for stage, (seconds, calls) in self._stream.stats.items():
             before_seconds, before_calls = self._stages.get(stage, (0.0, 0))
             self._metrics.stage_seconds.labels(stage).inc(max(0.0, seconds - before_seconds))
             self._metrics.stage_calls.labels(stage).inc(max(0, calls - before_calls))

@@ -6,7 +6,8 @@ read and tested without knowing networks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -66,6 +67,9 @@ class Stream(Protocol):
 
     @property
     def position_ms(self) -> float: ...
+    @property
+    def stats(self) -> Mapping[str, tuple[float, int]]:
+        """Seconds and calls by stage, so far."""
 
     def push(self, samples: Samples) -> Iterator[TextOut | SpeechOut]:
         """Takes the next audio; yields each output the moment it exists. Blocks."""
@@ -106,21 +110,7 @@ class Wanted(Protocol):
     def speech(self) -> bool: ...
 
 
-def is_speech(output: TextOut | SpeechOut) -> bool:
-    """Tells the two kinds of output apart."""
-    return hasattr(output, "samples")
-
-
-def stage_seconds(stream: Stream) -> dict[str, tuple[float, int]]:
-    """Seconds and calls of each stage so far, where the stream keeps count."""
-    stats: Any = getattr(stream, "stats", None) or {}
-    if callable(stats):
-        stats = stats()
-    found: dict[str, tuple[float, int]] = {}
-    items: Iterable[tuple[str, Any]] = stats.items() if isinstance(stats, Mapping) else ()
-    for stage, value in items:
-        if isinstance(value, Mapping):
-            found[stage] = (float(value.get("seconds", 0.0)), int(value.get("calls", 0)))
-        elif isinstance(value, (tuple, list)) and len(value) == 2:
-            found[stage] = (float(value[0]), int(value[1]))
-    return found
+def model_folder(system: System) -> Path | None:
+    """The folder of a model, where phrases and sample clips may lie."""
+    path = getattr(getattr(getattr(system, "agents", None), "checkpoint", None), "path", None)
+    return path if isinstance(path, Path) else None

@@ -1,0 +1,337 @@
+"""What protocol 2 adds to the original's conversation."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from seamless_server.pubsub.running import BackgroundServer
+
+from .conftest import Connect, silence, speech
+
+Start = Callable[..., BackgroundServer]
+
+
+async def test_every_output_says_whose_it_is_and_where_it_belongs(
+    shared_server: BackgroundServer, connect: Connect
+) -> None:
+    peer = await connect(shared_server)
+    await peer.join()
+    await peer.call("set_dynamic_config", {"targetLanguage": "spa"})
+    await peer.configure(buffer_limit=0)
+    audio = speech("human_pauses")
+    await peer.speak(audio)
+    await peer.call("stop_stream")
+    outputs = [
+        data for name, data in peer.events if name in ("translation_text", "translation_speech")
+    ]
+    duration_ms = len(audio) / 16
+    for output in outputs:
+        assert output["speakerID"] == peer.client_id
+        assert output["lang"] == "spa"
+        assert 0 <= output["startMs"] <= output["endMs"] <= duration_ms
+        assert output["latencyMs"] >= 0
+    numbers = [output["seq"] for output in outputs]
+    assert numbers == sorted(set(numbers))
+    segments = [output["segmentID"] for output in peer.of("translation_text")]
+    assert segments == sorted(segments)
+    assert len(set(segments)) > 1
+    for segment, group in itertools.groupby(
+        peer.of("translation_text"), key=lambda output: output["segmentID"]
+    ):
+        assert list(group)[-1]["eos"] is True, segment
+
+
+async def test_speech_is_binary_and_is_what_version_1_gets_as_numbers(
+    shared_server: BackgroundServer, connect: Connect
+) -> None:
+    speaker = await connect(shared_server)
+    room = await speaker.join(None, "speaker")
+    modern = await connect(shared_server)
+    await modern.join(room, "listener")
+    original = await connect(shared_server, protocol=1)
+    await original.join(room, "listener")
+    await speaker.configure()
+    await speaker.speak(speech("human_short"))
+    await speaker.call("stop_stream")
+    sounds = modern.of("translation_speech")
+    assert {sound["encoding"] for sound in sounds} == {"pcm16"}
+    binary = np.frombuffer(b"".join(sound["payload"] for sound in sounds), "<i2")
+    floats = np.concatenate([s["payload"] for s in original.of("translation_speech")])
+    assert len(binary) == len(floats) > 0
+    assert np.abs(binary / 32767 - floats).max() < 1e-4
+    words = " ".join(text["payload"] for text in original.of("translation_text"))
+    assert words.split() == modern.text().split()
+    assert speaker.of("translation_text") == []  # it did not come to listen
+
+
+async def test_listeners_choose_their_own_language_and_the_encoder_runs_once(
+    start_server: Start, connect: Connect
+) -> None:
+    async def say(*languages: str) -> tuple[dict[str, str], float]:
+        # Every step takes one chunk: what a step takes must not depend on the machine's load.
+        server = start_server(join_limit_ms=320)
+        speaker = await connect(server, f"speaker-{len(languages)}")
+        room = await speaker.join(None, "speaker")
+        await speaker.call("set_dynamic_config", {"targetLanguage": "spa"})
+        listeners = {}
+        for lang in languages:
+            listener = listeners[lang] = await connect(server, f"listener-{lang}-{len(languages)}")
+            await listener.join(room, "listener")
+            answer = await listener.call(
+                "set_listener_config", {"targetLanguage": lang, "output": "s2t"}
+            )
+            assert answer["status"] == "ok"
+            assert answer["targetLanguage"] == lang
+        await speaker.configure()
+        await speaker.speak(speech("human_short"))
+        await speaker.call("stop_stream")
+        for listener in listeners.values():
+            await listener.until("translation_text", lambda text: text["eos"])
+        metrics = server.app.state.hub.metrics
+        encoded = metrics.registry.get_sample_value(
+            "seamless_stage_calls_total", {"stage": "encode"}
+        )
+        return {lang: peer.text(lang) for lang, peer in listeners.items()}, encoded or 0.0
+
+    alone, calls_alone = await say("fra")
+    together, calls_together = await say("fra", "deu", "spa")
+    assert together["fra"] == alone["fra"] != ""
+    assert len(set(together.values())) > 1
+    assert calls_alone > 0
+    # A branch whose sentence ends early goes on with an encoder state of its own for a while.
+    assert calls_together < 2 * calls_alone
+
+
+async def test_a_listener_gets_only_what_it_asked_for(
+    shared_server: BackgroundServer, connect: Connect
+) -> None:
+    speaker = await connect(shared_server)
+    room = await speaker.join(None, "speaker")
+    await speaker.call("set_dynamic_config", {"targetLanguage": "spa"})
+    peers = {}
+    for output in ("s2s&t", "s2t", "s2s", "none"):
+        peer = peers[output] = await connect(shared_server)
+        await peer.join(room, "listener")
+        await peer.call("set_listener_config", {"targetLanguage": None, "output": output})
+    await speaker.configure(model_type="s2t")
+    await speaker.speak(speech("human_short"))
+    await speaker.call("stop_stream")
+    await asyncio.sleep(0.2)
+    got = {
+        output: (bool(p.of("translation_text")), bool(p.of("translation_speech")))
+        for output, p in peers.items()
+    }
+    # The speaker asked for text only; listeners may still hear it.
+    assert got == {
+        "s2s&t": (True, True),
+        "s2t": (True, False),
+        "s2s": (False, True),
+        "none": (False, False),
+    }
+
+
+async def test_a_listener_changes_its_language_in_mid_stream(
+    shared_server: BackgroundServer, connect: Connect
+) -> None:
+    speaker = await connect(shared_server)
+    room = await speaker.join(None, "speaker")
+    await speaker.call("set_dynamic_config", {"targetLanguage": "spa"})
+    listener = await connect(shared_server)
+    await listener.join(room, "listener")
+    await speaker.configure()
+    audio = speech("human_pauses")
+    await speaker.speak(audio[: len(audio) // 2])
+    await listener.until("translation_text", lambda text: text["lang"] == "spa")
+    await listener.call("set_listener_config", {"targetLanguage": "deu", "output": "s2t"})
+    changed = len(listener.events)
+    await speaker.speak(audio[len(audio) // 2 :])
+    await speaker.call("stop_stream")
+    await listener.until("translation_text", lambda text: text["lang"] == "deu")
+    later = [data["lang"] for name, data in listener.events[changed:] if name == "translation_text"]
+    assert set(later) == {"deu"}
+
+
+async def test_languages_that_are_not_offered_are_refused(
+    shared_server: BackgroundServer, connect: Connect
+) -> None:
+    peer = await connect(shared_server)
+    await peer.join()
+    for event in ("set_dynamic_config", "set_listener_config"):
+        answer = await peer.call(event, {"targetLanguage": "xho"})
+        assert answer["status"] == "error"
+        assert answer["field"] == "targetLanguage"
+        assert "spa" in answer["message"]
+
+
+async def test_a_room_has_a_limit_of_languages(start_server: Start, connect: Connect) -> None:
+    server = start_server(max_languages=1)
+    first = await connect(server, "first")
+    room = await first.join(None, "listener")
+    second = await connect(server, "second")
+    await second.join(room, "listener")
+    wanted = {"targetLanguage": "fra", "output": "s2t"}
+    assert (await first.call("set_listener_config", wanted))["status"] == "ok"
+    assert (await second.call("set_listener_config", wanted))["status"] == "ok"
+    refused = await second.call("set_listener_config", {**wanted, "targetLanguage": "deu"})
+    assert refused["status"] == "error"
+    assert "fra" in refused["message"]
+    await second.call("set_listener_config", {"targetLanguage": None, "output": "s2t"})
+    answer = await first.call("set_listener_config", {**wanted, "targetLanguage": "deu"})
+    assert answer["status"] == "ok"  # what it leaves does not count
+
+
+async def test_late_joiners_get_the_transcript(
+    shared_server: BackgroundServer, connect: Connect
+) -> None:
+    speaker = await connect(shared_server)
+    room = await speaker.join()
+    await speaker.call("set_dynamic_config", {"targetLanguage": "spa"})
+    await speaker.configure()
+    await speaker.speak(speech("human_pauses"))
+    await speaker.call("stop_stream")
+    late = await connect(shared_server)
+    await late.join(room, "listener")
+    transcript = await late.call("transcript")
+    assert {entry["speakerID"] for entry in transcript} == {speaker.client_id}
+    assert len(transcript) > 1
+    told = {}
+    for text in speaker.of("translation_text"):
+        told[text["segmentID"]] = told.get(text["segmentID"], "") + text["payload"]
+    written = {entry["segmentID"]: entry["text"] for entry in transcript}
+    assert written == {key: text.strip() for key, text in told.items() if text.strip()}
+    # A second stream of the same speaker goes on with its numbers.
+    await speaker.configure()
+    await speaker.speak(speech("human_short"))
+    await speaker.call("stop_stream")
+    longer = await late.call("transcript")
+    assert [entry["segmentID"] for entry in longer[: len(transcript)]] == sorted(written)
+    assert min(entry["segmentID"] for entry in longer[len(transcript) :]) > max(written)
+    await late.call("clear_transcript_for_all")
+    await speaker.until("clear_transcript")
+    assert await late.call("transcript") == []
+
+
+async def test_the_transcript_is_bounded(start_server: Start, connect: Connect) -> None:
+    server = start_server(transcript_entries=2)
+    speaker = await connect(server, "speaker")
+    await speaker.join()
+    await speaker.configure()
+    await speaker.speak(speech("human_pauses"))
+    await speaker.call("stop_stream")
+    segments = {text["segmentID"] for text in speaker.of("translation_text") if text["payload"]}
+    kept = [entry["segmentID"] for entry in await speaker.call("transcript")]
+    assert len(segments) > 2
+    assert kept == sorted(segments)[-2:]
+
+
+async def test_the_speaker_is_told_how_its_stream_does(
+    shared_server: BackgroundServer, connect: Connect
+) -> None:
+    peer = await connect(shared_server)
+    await peer.join()
+    await peer.configure()
+    await peer.speak(speech("human_pauses"), pause=0.15)
+    statuses = peer.of("stream_status")
+    assert {status["state"] for status in statuses} <= {"listening", "speech", "flushing"}
+    assert "speech" in {status["state"] for status in statuses}
+    assert all(status["lagMs"] >= 0 and status["queuedMs"] >= 0 for status in statuses)
+    assert any(status["lagMs"] > 0 for status in statuses)
+
+
+async def test_audio_is_acknowledged_on_request(
+    shared_server: BackgroundServer, connect: Connect
+) -> None:
+    peer = await connect(shared_server)
+    await peer.join()
+    await peer.configure()
+    answer = await peer.call("incoming_audio", silence(1.0).tobytes())
+    assert set(answer) == {"queuedMs"}
+    assert 0 <= answer["queuedMs"] <= 1000
+
+
+@pytest.mark.parametrize("protocol", [1, 2])
+async def test_output_meanwhile_is_delivered_to_who_comes_back(
+    start_server: Start, connect: Connect, protocol: int
+) -> None:
+    server = start_server(grace_seconds=30)
+    speaker = await connect(server, "speaker")
+    room = await speaker.join(None, "speaker")
+    listener = await connect(server, "listener", protocol=protocol)
+    await listener.join(room, "listener")
+    await speaker.configure(buffer_limit=0)
+    await listener.sio.disconnect()
+    await speaker.until(
+        "room_state_update",
+        lambda s: s["members"].get("listener", {}).get("connection_status") == "disconnected",
+    )
+    await speaker.speak(speech("human_short"))
+    await speaker.call("stop_stream")
+    again = await connect(server, "listener", protocol=protocol)
+    await again.until("translation_text", lambda text: text["eos"])
+    await again.until("translation_speech")
+    # Once only.
+    before = len(again.of("translation_text"))
+    await again.sio.disconnect()
+    third = await connect(server, "listener", protocol=protocol)
+    await third.call("set_name", "x")
+    assert third.of("translation_text") == []
+    assert before > 0
+
+
+async def test_a_speaker_that_loses_its_connection_goes_on_where_it_was(
+    start_server: Start, connect: Connect
+) -> None:
+    server = start_server(grace_seconds=30)
+    speaker = await connect(server, "speaker")
+    room = await speaker.join(None, "speaker")
+    listener = await connect(server, "listener")
+    await listener.join(room, "listener")
+    await speaker.configure()
+    audio = speech("human_pauses")
+    await speaker.speak(audio[: len(audio) // 2])
+    await speaker.sio.disconnect()
+    again = await connect(server, "speaker")
+    await again.speak(audio[len(audio) // 2 :])
+    await again.call("stop_stream")
+    await listener.until("translation_text", lambda text: text["eos"])
+    ends = [text["endMs"] for text in listener.of("translation_text")]
+    assert max(ends) > len(audio) / 16 / 2
+
+
+async def test_who_stays_away_is_forgotten_and_empty_rooms_expire(
+    start_server: Start, connect: Connect
+) -> None:
+    server = start_server(grace_seconds=0.3, room_expiry_seconds=0.3)
+    speaker = await connect(server, "speaker")
+    room = await speaker.join()
+    await speaker.configure()
+    await speaker.speak(speech("human_short"))
+    await speaker.sio.disconnect()
+    watcher = await connect(server, "watcher")
+    await watcher.until(
+        "server_state_update",
+        lambda s: room not in s["statusByRoom"] and s["totalActiveTranscoders"] == 0,
+    )
+    hub = server.app.state.hub
+    assert set(hub.members) == {"watcher"}
+    assert hub.streams == {}
+
+
+async def test_a_client_id_can_be_reserved(
+    shared_server: BackgroundServer, connect: Connect
+) -> None:
+    """Others in the room know the ID, but not the key."""
+    import socketio
+
+    peer = await connect(shared_server, auth={"resumeKey": "mine"})
+    await peer.join()
+    with pytest.raises(socketio.exceptions.ConnectionError):
+        await connect(shared_server, peer.client_id, auth={"resumeKey": "guessed"})
+    await peer.sio.disconnect()
+    again = await connect(shared_server, peer.client_id, auth={"resumeKey": "mine"})
+    await again.until("room_state_update")
