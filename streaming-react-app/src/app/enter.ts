@@ -1,0 +1,101 @@
+/** Into a room: everything that follows a click on "Speak" or "Listen". */
+import { preferences } from '../state/preferences';
+import type { Role } from '../wire/messages';
+import type { Client } from './client';
+import { firstTarget } from './useOffer';
+
+export interface Entry {
+  roomID: string | null;
+  role: Role;
+  /** From the address; otherwise what was chosen before. */
+  lang: string | null;
+  lockName: string | null;
+  /** Whether this comes from a click, which lets the page sound and ask for the microphone. */
+  clicked: boolean;
+}
+
+export const rolesOf = (role: Role): Role[] =>
+  // Speakers see what they say, too.
+  role === 'speaker' ? ['speaker', 'listener'] : ['listener'];
+
+/** The browser's languages as the models' codes, as far as they are the same thing. */
+function ownLanguage(): string {
+  const known: Record<string, string> = { en: 'eng', es: 'spa', fr: 'fra', de: 'deu', pt: 'por' };
+  return known[navigator.language.slice(0, 2)] ?? '';
+}
+
+/** Waits for the server to say what it offers; gives up quietly. */
+function offered(client: Client): Promise<string[]> {
+  const langs = () =>
+    client.room.server.getState().state?.agentsCapabilities.flatMap((agent) => agent.targetLangs);
+  return new Promise((resolve) => {
+    const now = langs();
+    if (now && now.length > 0) {
+      resolve(now);
+      return;
+    }
+    const stop = client.room.server.subscribe(() => {
+      const later = langs();
+      if (!later || later.length === 0) return;
+      stop();
+      resolve(later);
+    });
+  });
+}
+
+async function chooseSpeakersTarget(client: Client, lang: string | null): Promise<void> {
+  const spoken = preferences.getState().speakLanguage ?? ownLanguage();
+  const saved = lang ?? preferences.getState().targetLanguage;
+  const target = firstTarget(await offered(client), saved, spoken);
+  // The person may have been faster.
+  if (target !== null && client.speaker.state.getState().targetLanguage === null) {
+    await client.speaker.setTargetLanguage(target);
+  }
+}
+
+/** Shows in the address where this is, so that a reload or a bookmark comes back here. */
+function showInAddress(roomID: string, role: Role): void {
+  const url = new URL(window.location.href);
+  url.searchParams.set('roomID', roomID);
+  url.searchParams.set('role', role);
+  window.history.replaceState(null, '', url);
+}
+
+export async function enterRoom(client: Client, entry: Entry): Promise<boolean> {
+  const { room, listener, speaker } = client;
+  const prefs = preferences.getState();
+  const speaks = entry.role === 'speaker';
+  listener.setVolume(prefs.volume);
+  listener.state.setState({
+    language: speaks ? null : (entry.lang ?? prefs.listenLanguage),
+    wantText: prefs.wantText,
+    wantSpeech: !speaks && prefs.wantSpeech,
+  });
+  if (listener.state.getState().wantSpeech) void listener.unlock();
+  if (!(await room.join(entry.roomID, rolesOf(entry.role), entry.lockName, prefs.name)))
+    return false;
+  const { roomID } = room.view.getState();
+  if (roomID !== null) showInAddress(roomID, entry.role);
+  await listener.apply();
+  void listener.catchUp();
+  if (speaks) {
+    const chosen = chooseSpeakersTarget(client, entry.lang);
+    if (entry.clicked) {
+      const { deviceId, noiseSuppression, echoCancellation } = prefs;
+      // The permission is asked for now; the language is known long before anybody has spoken.
+      void speaker.start({ kind: 'microphone', deviceId, noiseSuppression, echoCancellation });
+    }
+    void chosen;
+  }
+  return true;
+}
+
+/** Takes the other role as well, or drops the speaker's. */
+export async function changeRole(client: Client, role: Role): Promise<void> {
+  const { room, speaker } = client;
+  if (role === 'listener') await speaker.stop();
+  await room.setRoles(rolesOf(role));
+  const { roomID } = room.view.getState();
+  if (roomID !== null) showInAddress(roomID, role);
+  if (role === 'speaker') await chooseSpeakersTarget(client, null);
+}

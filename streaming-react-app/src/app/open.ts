@@ -1,0 +1,48 @@
+/** Opens the page's connections as its address asks. */
+import { tabIdentity } from '../net/clientId';
+import { serverBase } from '../net/serverAddress';
+import { loadServerInfo } from '../state/serverInfo';
+import { Client } from './client';
+import { enterRoom } from './enter';
+import type { UrlParams } from './urlParams';
+
+export interface Clients {
+  client: Client;
+  original: Client | null;
+}
+
+/** Joins as a reader who never sounds: for screens that nobody sits at. */
+async function watch(client: Client, roomID: string | null, lang: string | null, text: boolean) {
+  client.listener.state.setState({ language: lang, wantText: text, wantSpeech: false });
+  if (!(await client.room.join(roomID, ['listener'], null, ''))) return;
+  await client.listener.apply();
+  if (text) await client.listener.catchUp();
+}
+
+export async function openClients(params: UrlParams): Promise<Clients> {
+  const base = serverBase(params.serverURL);
+  const open = async (suffix = '') =>
+    new Client({ base, token: params.token, ...(await tabIdentity(suffix)) });
+  const client = await open();
+  let original: Client | null = null;
+  void loadServerInfo(base);
+  if (params.view === 'overlay') {
+    void watch(client, params.roomID, params.lang, true);
+  } else if (params.view === 'presenter') {
+    original = await open('.original');
+    const second = original;
+    void watch(client, params.roomID, params.lang, true).then(() =>
+      watch(second, client.room.view.getState().roomID, params.spoken, params.spoken !== null),
+    );
+  } else if (params.autoJoin) {
+    const role = params.role ?? 'listener';
+    void enterRoom(client, {
+      roomID: params.roomID,
+      role,
+      lang: params.lang,
+      lockName: params.enableServerLock && role === 'speaker' ? 'Speaker' : null,
+      clicked: false,
+    });
+  }
+  return { client, original };
+}

@@ -1,0 +1,112 @@
+/** The connection's and the room's state, kept through reconnects. */
+import type { Connection, LinkEvent } from '../net/connection';
+import { values } from '../state/store';
+import type { Role, RoomState, ServerState } from '../wire/messages';
+
+export interface LinkState {
+  status: 'connecting' | 'connected' | 'reconnecting' | 'refused';
+  /** The server's own words when it refused. */
+  message: string | null;
+}
+
+export interface RoomView {
+  phase: 'outside' | 'joining' | 'inside';
+  roomID: string | null;
+  roles: readonly Role[];
+  state: RoomState | null;
+  /** What the server answered when joining failed. */
+  error: string | null;
+}
+
+export class Room {
+  readonly link = values<LinkState>({ status: 'connecting', message: null });
+  readonly view = values<RoomView>({
+    phase: 'outside',
+    roomID: null,
+    roles: [],
+    state: null,
+    error: null,
+  });
+  readonly server = values<{ state: ServerState | null }>({ state: null });
+
+  /** Called in the room again after a reconnect; `restarted` when the server forgot everything. */
+  onRestored: (restarted: boolean) => void = () => undefined;
+  onLost: () => void = () => undefined;
+
+  private serverID: string | null = null;
+  private lockName: string | null = null;
+  private wasConnected = false;
+
+  constructor(private readonly connection: Connection) {
+    connection.onLink = (event) => this.linkChanged(event);
+    connection.on('server_id', (id) => void this.serverSeen(id));
+    connection.on('server_state_update', (state) => this.server.setState({ state }));
+    connection.on('room_state_update', (state) => {
+      if (state.room_id === this.view.getState().roomID) this.view.setState({ state });
+    });
+  }
+
+  get me(): string {
+    return this.connection.clientID;
+  }
+
+  /** Whether the server has a stream of this member. */
+  get streaming(): boolean {
+    return this.view.getState().state?.members[this.me]?.transcoder ?? false;
+  }
+
+  async join(roomID: string | null, roles: readonly Role[], lockName: string | null, name: string) {
+    this.lockName = lockName;
+    this.view.setState({ phase: 'joining', roomID, roles, error: null });
+    try {
+      if (name !== '') await this.connection.setName(name).catch(() => undefined);
+      const answer = await this.connection.join(roomID, roles, lockName);
+      if (!answer.roomID) throw new Error(answer.message ?? '');
+      this.view.setState({ phase: 'inside', roomID: answer.roomID });
+    } catch (error) {
+      const message = error instanceof Error ? error.message : '';
+      this.view.setState({ phase: 'outside', roles: [], error: message });
+    }
+    return this.view.getState().phase === 'inside';
+  }
+
+  async setRoles(roles: readonly Role[]): Promise<void> {
+    const { roomID } = this.view.getState();
+    this.view.setState({ roles });
+    await this.connection.join(roomID, roles, this.lockName);
+  }
+
+  async setLock(lockName: string | null): Promise<void> {
+    this.lockName = lockName;
+    await this.setRoles(this.view.getState().roles);
+  }
+
+  private linkChanged(event: LinkEvent): void {
+    if (event.type === 'disconnected') {
+      this.link.setState({ status: 'reconnecting' });
+      this.onLost();
+    } else if (event.type === 'failed') {
+      const refused = /unauthorized|forbidden|token|full|refused/i.test(event.message);
+      const away = this.wasConnected ? 'reconnecting' : 'connecting';
+      this.link.setState({ status: refused ? 'refused' : away, message: event.message });
+    }
+  }
+
+  private async serverSeen(id: string): Promise<void> {
+    const restarted = this.serverID !== null && this.serverID !== id;
+    const returning = this.wasConnected;
+    this.serverID = id;
+    this.wasConnected = true;
+    const { phase, roomID, roles } = this.view.getState();
+    if (returning && phase === 'inside') {
+      try {
+        await this.connection.join(roomID, roles, this.lockName);
+        this.onRestored(restarted);
+      } catch {
+        // The connection went away again: the next one comes here anew.
+        return;
+      }
+    }
+    this.link.setState({ status: 'connected', message: null });
+  }
+}

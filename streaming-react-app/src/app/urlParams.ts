@@ -1,0 +1,119 @@
+/** What the address asks for. The first six are those of the original demo's page. */
+import type { Role } from '../wire/messages';
+
+export interface UrlParams {
+  animateTextDisplay: boolean;
+  autoJoin: boolean;
+  debug: boolean;
+  enableServerLock: boolean;
+  roomID: string | null;
+  serverURL: string | null;
+  role: Role | null;
+  lang: string | null;
+  /** The language that the speaker speaks; the presenter view shows its words beside the translation. */
+  spoken: string | null;
+  view: 'page' | 'overlay' | 'presenter';
+  /** Interface language. */
+  ui: string | null;
+  /** For servers that ask for one. */
+  token: string | null;
+  overlay: OverlayParams;
+}
+
+export interface OverlayParams {
+  lines: number;
+  size: number;
+  position: 'top' | 'middle' | 'bottom';
+  align: 'left' | 'center' | 'right';
+  color: string;
+  background: string;
+  names: boolean;
+}
+
+export const ROOM_CODE = /^[A-Za-z0-9_-]{1,64}$/;
+const LANGUAGE_CODE = /^[a-z]{3}(_[A-Z][a-z]{3})?$/;
+const HEX_COLOUR = /^#?([0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})$/i;
+
+function flag(query: URLSearchParams, name: string, fallback: boolean): boolean {
+  const value = query.get(name);
+  if (value === null) return fallback;
+  return !['false', '0', 'no', 'off'].includes(value.toLowerCase());
+}
+
+function oneOf<T extends string>(value: string | null, allowed: readonly T[], fallback: T): T {
+  return allowed.find((item) => item === value) ?? fallback;
+}
+
+function matching(value: string | null, pattern: RegExp): string | null {
+  return value !== null && pattern.test(value) ? value : null;
+}
+
+function within(value: string | null, low: number, high: number, fallback: number): number {
+  const number = value === null || value.trim() === '' ? Number.NaN : Number(value);
+  return Number.isFinite(number) ? Math.min(high, Math.max(low, number)) : fallback;
+}
+
+function colour(value: string | null, fallback: string): string {
+  if (value === 'transparent') return value;
+  return value !== null && HEX_COLOUR.test(value) ? `#${value.replace('#', '')}` : fallback;
+}
+
+function serverAddress(value: string | null): string | null {
+  if (value === null || value === '') return null;
+  const withScheme = /^[a-z]+:\/\//i.test(value) ? value : `http://${value}`;
+  if (!URL.canParse(withScheme)) return null;
+  return /^https?:$/.test(new URL(withScheme).protocol) ? withScheme : null;
+}
+
+/** Reads a query string; whatever does not fit falls back to its default. */
+export function readUrlParams(search: string): UrlParams {
+  const query = new URLSearchParams(search);
+  return {
+    animateTextDisplay: flag(query, 'animateTextDisplay', true),
+    autoJoin: flag(query, 'autoJoin', false),
+    debug: flag(query, 'debug', false),
+    enableServerLock: flag(query, 'enableServerLock', false),
+    roomID: matching(query.get('roomID'), ROOM_CODE),
+    serverURL: serverAddress(query.get('serverURL')),
+    role: matching(query.get('role'), /^(speaker|listener)$/) as Role | null,
+    lang: matching(query.get('lang'), LANGUAGE_CODE),
+    spoken: matching(query.get('spoken'), LANGUAGE_CODE),
+    view: oneOf(query.get('view'), ['page', 'overlay', 'presenter'], 'page'),
+    ui: matching(query.get('ui'), /^[a-z]{2}$/),
+    token: query.get('token') || null,
+    overlay: {
+      lines: Math.round(within(query.get('lines'), 1, 12, 2)),
+      size: within(query.get('size'), 12, 200, 44),
+      position: oneOf(query.get('position'), ['top', 'middle', 'bottom'], 'bottom'),
+      align: oneOf(query.get('align'), ['left', 'center', 'right'], 'center'),
+      color: colour(query.get('color'), '#ffffff'),
+      background: colour(query.get('background'), '#000000b3'),
+      names: flag(query, 'names', true),
+    },
+  };
+}
+
+export interface LinkTarget {
+  roomID: string;
+  role?: Role;
+  lang?: string | null;
+  spoken?: string | null;
+  view?: 'overlay' | 'presenter';
+}
+
+/** The address that brings somebody into a room, made from the address of this page. */
+export function roomLink(pageUrl: string, target: LinkTarget): string {
+  const url = new URL(pageUrl);
+  const serverURL = url.searchParams.get('serverURL');
+  // The token stays here: who gets the link may not be meant to have it.
+  url.search = '';
+  url.hash = '';
+  url.searchParams.set('roomID', target.roomID);
+  if (target.view) url.searchParams.set('view', target.view);
+  else url.searchParams.set('autoJoin', 'true');
+  if (target.role) url.searchParams.set('role', target.role);
+  if (target.lang) url.searchParams.set('lang', target.lang);
+  if (target.spoken) url.searchParams.set('spoken', target.spoken);
+  if (serverURL) url.searchParams.set('serverURL', serverURL);
+  return url.toString();
+}

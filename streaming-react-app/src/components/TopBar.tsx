@@ -1,0 +1,110 @@
+import Button from '@mui/material/Button';
+import IconButton from '@mui/material/IconButton';
+import Tooltip from '@mui/material/Tooltip';
+import { Activity, LogOut, Maximize, Minimize, QrCode, Settings } from 'lucide-react';
+import { Suspense, lazy, useState } from 'react';
+import type { ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+import { forgetTab } from '../net/clientId';
+import { useFullscreen } from '../hooks/useFullscreen';
+import { Brand } from './Brand';
+
+// What opens on a click loads on that click.
+const InviteDialog = lazy(() => import('./InviteDialog'));
+const SettingsDialog = lazy(() => import('./SettingsDialog'));
+
+interface Props {
+  /** Without a room the bar shows only the display's settings. */
+  roomID?: string | null;
+  lang?: string | null;
+  spoken?: string | null;
+  debug?: { shown: boolean; toggle: () => void };
+  children?: ReactNode;
+}
+
+function leave(): void {
+  forgetTab();
+  const url = new URL(window.location.href);
+  for (const name of ['roomID', 'role', 'autoJoin', 'lang']) url.searchParams.delete(name);
+  window.location.assign(url);
+}
+
+export function TopBar({ roomID, lang, spoken, debug, children }: Props) {
+  const { t } = useTranslation();
+  const [dialog, setDialog] = useState<'settings' | 'invite' | null>(null);
+  const fullscreen = useFullscreen();
+  const close = () => setDialog(null);
+  return (
+    <header className="top">
+      <Brand />
+      {roomID && (
+        <div className="room-code" aria-label={t('room.label', { code: roomID })} role="group">
+          <span className="room-code-word">{t('room.code')}</span>
+          <strong data-testid="room-code">{roomID}</strong>
+        </div>
+      )}
+      <span className="spacer" />
+      {roomID && (
+        <Button
+          variant="outlined"
+          startIcon={<QrCode size={18} />}
+          onClick={() => setDialog('invite')}
+          className="invite"
+        >
+          {t('room.invite')}
+        </Button>
+      )}
+      {children}
+      {debug && (
+        <Tooltip title={t('debug.open')}>
+          <IconButton
+            aria-label={t('debug.open')}
+            aria-pressed={debug.shown}
+            onClick={debug.toggle}
+            className="wide-only"
+          >
+            <Activity size={20} />
+          </IconButton>
+        </Tooltip>
+      )}
+      {fullscreen.possible && (
+        <Tooltip title={t(fullscreen.active ? 'settings.exitFullscreen' : 'settings.fullscreen')}>
+          <IconButton
+            aria-label={t(fullscreen.active ? 'settings.exitFullscreen' : 'settings.fullscreen')}
+            onClick={fullscreen.toggle}
+            className="wide-only"
+          >
+            {fullscreen.active ? <Minimize size={20} /> : <Maximize size={20} />}
+          </IconButton>
+        </Tooltip>
+      )}
+      <Tooltip title={t('settings.open')}>
+        <IconButton aria-label={t('settings.open')} onClick={() => setDialog('settings')}>
+          <Settings size={20} />
+        </IconButton>
+      </Tooltip>
+      {roomID && (
+        <Tooltip title={t('room.leave')}>
+          <IconButton aria-label={t('room.leave')} onClick={leave}>
+            <LogOut size={20} />
+          </IconButton>
+        </Tooltip>
+      )}
+      {dialog === 'settings' && (
+        <Suspense>
+          <SettingsDialog onClose={close} />
+        </Suspense>
+      )}
+      {dialog === 'invite' && roomID && (
+        <Suspense>
+          <InviteDialog
+            roomID={roomID}
+            lang={lang ?? null}
+            spoken={spoken ?? null}
+            onClose={close}
+          />
+        </Suspense>
+      )}
+    </header>
+  );
+}

@@ -1,0 +1,33 @@
+/** Time series for the debug panel's charts, bounded. */
+
+export type Series =
+  'textLatency' | 'speechLatency' | 'lag' | 'queued' | 'behind' | 'realTimeFactor';
+
+export interface Point {
+  time: number;
+  value: number;
+}
+
+const MOST_POINTS = 900;
+
+export class Metrics {
+  private readonly series = new Map<Series, Point[]>();
+
+  add(series: Series, value: number | null | undefined, time = Date.now()): void {
+    if (typeof value !== 'number' || !Number.isFinite(value)) return;
+    const points = this.series.get(series) ?? [];
+    points.push({ time, value });
+    if (points.length > MOST_POINTS) points.splice(0, points.length - MOST_POINTS);
+    this.series.set(series, points);
+  }
+
+  points(series: Series, since: number): Point[] {
+    return (this.series.get(series) ?? []).filter((point) => point.time >= since);
+  }
+}
+
+/** Share of points at or below which `share` of them lie; null without points. */
+export function percentile(points: readonly Point[], share: number): number | null {
+  const sorted = points.map((point) => point.value).sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? null;
+}

@@ -1,0 +1,87 @@
+/** Languages by the codes of the models: names for people, tags for the browser, direction. */
+
+export interface Language {
+  /** Three letters, as the model says it; a script may follow (`cmn_Hant`). */
+  code: string;
+  /** English name. */
+  name: string;
+  /** ISO 15924 script. */
+  script: string;
+  sourceSpeech: boolean;
+  targetText: boolean;
+  targetSpeech: boolean;
+}
+
+const RIGHT_TO_LEFT = new Set(['Arab', 'Hebr', 'Syrc', 'Thaa', 'Nkoo', 'Adlm', 'Rohg']);
+
+/** The BCP 47 tag of a model's code: `spa` -> `es`, `cmn_Hant` -> `zh-Hant`. */
+export function languageTag(code: string): string {
+  try {
+    return Intl.getCanonicalLocales(code.replace('_', '-'))[0] ?? code;
+  } catch {
+    return 'und';
+  }
+}
+
+/** `rtl` for Arabic, Hebrew, Urdu and the like, by the script that the language is written in. */
+export function direction(language: Pick<Language, 'script'> | undefined): 'ltr' | 'rtl' {
+  return language && RIGHT_TO_LEFT.has(language.script) ? 'rtl' : 'ltr';
+}
+
+function nameIn(locale: string, tag: string): string | null {
+  try {
+    if (Intl.DisplayNames.supportedLocalesOf([locale]).length === 0) return null;
+    return new Intl.DisplayNames([locale], { type: 'language', fallback: 'none' }).of(tag) ?? null;
+  } catch {
+    return null;
+  }
+}
+
+const nativeNames = new Map<string, string>();
+
+/** The language's name in itself ("Deutsch"), or its English name where the browser has none. */
+export function nativeName(language: Language): string {
+  const known = nativeNames.get(language.code);
+  if (known !== undefined) return known;
+  const tag = languageTag(language.code);
+  const name = nameIn(tag, tag) ?? language.name;
+  const capital = name.charAt(0).toLocaleUpperCase(tag) + name.slice(1);
+  nativeNames.set(language.code, capital);
+  return capital;
+}
+
+/** The language's name in the interface's language, or its English name. */
+export function localName(language: Language, uiLanguage: string): string {
+  if (uiLanguage === 'en') return language.name;
+  return nameIn(uiLanguage, languageTag(language.code)) ?? language.name;
+}
+
+function fold(text: string): string {
+  return text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase();
+}
+
+/**
+ * Languages that a typed text may mean, best first: by English, native or interface name, or code.
+ * A name that begins with the text comes before one that has it inside.
+ */
+export function searchLanguages(
+  languages: readonly Language[],
+  query: string,
+  uiLanguage: string,
+): Language[] {
+  const wanted = fold(query.trim());
+  if (wanted === '') return [...languages];
+  const rank = (language: Language): number => {
+    const names = [language.name, nativeName(language), localName(language, uiLanguage)].map(fold);
+    if (names.some((name) => name.startsWith(wanted))) return 0;
+    if (language.code.toLowerCase().startsWith(wanted)) return 1;
+    if (names.some((name) => name.split(/[\s(-]+/).some((word) => word.startsWith(wanted))))
+      return 2;
+    return names.some((name) => name.includes(wanted)) ? 3 : 4;
+  };
+  return languages
+    .map((language) => ({ language, rank: rank(language) }))
+    .filter((item) => item.rank < 4)
+    .sort((a, b) => a.rank - b.rank)
+    .map((item) => item.language);
+}

@@ -1,0 +1,160 @@
+/** The socket: typed events in and out, acknowledgements as promises. No state of the page's own. */
+import { io } from 'socket.io-client';
+import type { Socket } from 'socket.io-client';
+import type {
+  Ack,
+  AudioAck,
+  JoinAck,
+  ListenerAck,
+  OutputType,
+  Role,
+  ServerEvents,
+  StreamConfig,
+  TranscriptEntry,
+} from '../wire/messages';
+
+export interface ListenerConfig {
+  targetLanguage: string | null;
+  output: OutputType;
+}
+
+export type LinkEvent =
+  | { type: 'connected' }
+  | { type: 'disconnected'; reason: string }
+  | { type: 'failed'; message: string };
+
+const ANSWER_WITHIN_MS = 10_000;
+/** Configuring may wait for a model to load. */
+const CONFIGURE_WITHIN_MS = 60_000;
+
+export interface ConnectionOptions {
+  base: string;
+  clientID: string;
+  /** Proves, after a reconnect, that this is the same client. */
+  resumeKey: string;
+  /** For servers that ask for one. */
+  token: string | null;
+  /** Sees every message, for the debug panel. */
+  onTraffic?: (direction: 'in' | 'out', event: string, payload: unknown) => void;
+}
+
+export class Connection {
+  onLink: (event: LinkEvent) => void = () => undefined;
+
+  private readonly socket: Socket;
+
+  constructor(private readonly options: ConnectionOptions) {
+    const url = new URL(options.base);
+    this.socket = io(url.origin, {
+      path: `${url.pathname}ws/socket.io`,
+      transports: ['websocket'],
+      query: { clientID: options.clientID, protocol: '2' },
+      auth: { resumeKey: options.resumeKey, ...(options.token ? { token: options.token } : {}) },
+      autoConnect: false,
+      reconnectionDelay: 500,
+      reconnectionDelayMax: 4000,
+    });
+    this.socket.on('connect', () => this.onLink({ type: 'connected' }));
+    this.socket.on('disconnect', (reason) => this.disconnected(reason));
+    this.socket.on('connect_error', (error) =>
+      this.onLink({ type: 'failed', message: error.message }),
+    );
+    this.socket.onAny((event: string, payload: unknown) =>
+      this.options.onTraffic?.('in', event, payload),
+    );
+  }
+
+  get clientID(): string {
+    return this.options.clientID;
+  }
+
+  get connected(): boolean {
+    return this.socket.connected;
+  }
+
+  open(): void {
+    this.socket.connect();
+  }
+
+  close(): void {
+    this.socket.disconnect();
+  }
+
+  on<E extends keyof ServerEvents>(event: E, handler: ServerEvents[E]): void {
+    this.socket.on(event as string, handler);
+  }
+
+  join(roomID: string | null, roles: readonly Role[], lockServerName: string | null) {
+    return this.ask<Partial<JoinAck> & Partial<Ack>>('join_room', this.clientID, roomID, {
+      roles,
+      lockServerName,
+    });
+  }
+
+  setListenerConfig(config: ListenerConfig) {
+    return this.ask<ListenerAck>('set_listener_config', config);
+  }
+
+  setDynamicConfig(config: { targetLanguage: string }) {
+    return this.ask<Ack>('set_dynamic_config', config);
+  }
+
+  configureStream(config: StreamConfig) {
+    return this.askWithin<Ack>(CONFIGURE_WITHIN_MS, 'configure_stream', {
+      event: 'config',
+      async_processing: true,
+      // Speech is wanted the moment it exists; the player needs no stock.
+      buffer_limit: 0,
+      ...config,
+    });
+  }
+
+  stopStream() {
+    return this.askWithin<Ack>(CONFIGURE_WITHIN_MS, 'stop_stream');
+  }
+
+  transcript() {
+    return this.ask<TranscriptEntry[] | Ack>('transcript');
+  }
+
+  clearTranscriptForAll(): void {
+    this.trace('clear_transcript_for_all', null);
+    this.socket.emit('clear_transcript_for_all');
+  }
+
+  setName(name: string) {
+    return this.ask<unknown>('set_name', name);
+  }
+
+  sendAudio(pcm: ArrayBuffer, onAck?: (queuedMs: number) => void): void {
+    this.trace('incoming_audio', pcm);
+    if (!onAck) {
+      this.socket.emit('incoming_audio', pcm);
+      return;
+    }
+    this.socket.emit('incoming_audio', pcm, (answer: Partial<AudioAck> | null) =>
+      onAck(answer?.queuedMs ?? 0),
+    );
+  }
+
+  private disconnected(reason: string): void {
+    this.onLink({ type: 'disconnected', reason });
+    // After a disconnect by the server the library does not come back by itself.
+    if (reason === 'io server disconnect') setTimeout(() => this.socket.connect(), 2000);
+  }
+
+  private ask<T>(event: string, ...args: unknown[]): Promise<T> {
+    return this.askWithin<T>(ANSWER_WITHIN_MS, event, ...args);
+  }
+
+  private async askWithin<T>(milliseconds: number, event: string, ...args: unknown[]): Promise<T> {
+    this.trace(event, args.length === 1 ? args[0] : args);
+    const answer = (await this.socket.timeout(milliseconds).emitWithAck(event, ...args)) as T;
+    this.options.onTraffic?.('in', `${event} (answer)`, answer);
+    return answer;
+  }
+
+  private trace(event: string, payload: unknown): void {
+    this.options.onTraffic?.('out', event, payload);
+  }
+}

@@ -1,0 +1,379 @@
+/** This member's own stream: from a source of sound to the server, until it is stopped. */
+import { openFileSource, fetchClip } from '../audio/capture/fileSource';
+import { openLiveSource, requestMicrophone, requestTabAudio } from '../audio/capture/liveSource';
+import type { MicrophoneSettings } from '../audio/capture/liveSource';
+import type { CapturedFrame } from '../audio/capture/messages';
+import { CaptureError } from '../audio/capture/problems';
+import type { CaptureProblem } from '../audio/capture/problems';
+import type { CaptureHandlers, RunningSource } from '../audio/capture/source';
+import type { Room } from '../app/room';
+import type { Metrics } from '../debug/metrics';
+import type { Connection } from '../net/connection';
+import { values } from '../state/store';
+import type { RecordingSaved, StreamStatus } from '../wire/messages';
+import { Pace } from './pace';
+import { Uplink } from './uplink';
+
+export type SourceSpec =
+  | ({ kind: 'microphone' } & MicrophoneSettings)
+  | { kind: 'tab' }
+  | { kind: 'file'; file: File }
+  | { kind: 'clip'; url: string; name: string };
+
+export type WaitReason = 'full' | 'locked' | 'loading';
+
+export interface SpeakingState {
+  phase: 'idle' | 'opening' | 'waiting' | 'live' | 'finishing';
+  waitReason: WaitReason | null;
+  sourceKind: SourceSpec['kind'] | null;
+  sourceLabel: string;
+  duration: number | null;
+  startedAt: number | null;
+  muted: boolean;
+  paused: boolean;
+  /** A patient source waits for the server. */
+  throttled: boolean;
+  targetLanguage: string | null;
+  model: string | null;
+  record: boolean;
+  status: StreamStatus | null;
+  heldMs: number;
+  droppedMs: number;
+  problem: CaptureProblem | null;
+  /** A sentence of the server about this stream. */
+  serverMessage: string | null;
+  recordings: RecordingSaved[];
+  monitor: number;
+}
+
+export interface Level {
+  rms: number;
+  peak: number;
+}
+
+const TRY_AGAIN_MS = 4000;
+const RESTARTS = { most: 3, withinMs: 60_000 };
+/** One zero sample tells the server that nothing more is to come for now: it closes the sentence. */
+const NOTHING_MORE = new ArrayBuffer(2);
+
+export class Speaker {
+  readonly state = values<SpeakingState>({
+    phase: 'idle',
+    waitReason: null,
+    sourceKind: null,
+    sourceLabel: '',
+    duration: null,
+    startedAt: null,
+    muted: false,
+    paused: false,
+    throttled: false,
+    targetLanguage: null,
+    model: null,
+    record: false,
+    status: null,
+    heldMs: 0,
+    droppedMs: 0,
+    problem: null,
+    serverMessage: null,
+    recordings: [],
+    monitor: 0,
+  });
+  /** Changes fifty times a second: for a meter, not for React. */
+  readonly level = values<Level>({ rms: 0, peak: 0 });
+
+  private source: RunningSource | null = null;
+  private uplink: Uplink | null = null;
+  private configured = false;
+  private retry: ReturnType<typeof setTimeout> | null = null;
+  private restarts: number[] = [];
+  private attempt = 0;
+  private pace = new Pace();
+
+  constructor(
+    private readonly connection: Connection,
+    private readonly room: Room,
+    private readonly metrics: Metrics,
+  ) {
+    connection.on('stream_status', (status) => this.heard(status));
+    connection.on('recording_saved', (recording) =>
+      this.state.setState(({ recordings }) => ({ recordings: [...recordings, recording] })),
+    );
+    connection.on('server_exception', ({ message }) =>
+      this.state.setState({ serverMessage: message }),
+    );
+    room.view.subscribe(({ state }, before) => {
+      const had = before.state?.members[room.me]?.transcoder ?? false;
+      const has = state?.members[room.me]?.transcoder ?? false;
+      if (had && !has && this.configured) void this.endedByServer();
+    });
+  }
+
+  async start(spec: SourceSpec): Promise<void> {
+    await this.abandon();
+    const attempt = ++this.attempt;
+    this.state.setState({
+      phase: 'opening',
+      sourceKind: spec.kind,
+      problem: null,
+      serverMessage: null,
+      muted: false,
+      paused: false,
+      throttled: false,
+      status: null,
+      heldMs: 0,
+      droppedMs: 0,
+    });
+    try {
+      const source = await this.open(spec);
+      if (attempt !== this.attempt) {
+        await source.stop();
+        return;
+      }
+      this.source = source;
+      source.setMonitor(this.state.getState().monitor);
+      this.pace = new Pace();
+      this.uplink = new Uplink(
+        {
+          ready: () => this.configured && this.connection.connected,
+          send: (pcm, onAck) => this.connection.sendAudio(pcm, onAck),
+        },
+        source.rate,
+      );
+      this.state.setState({ sourceLabel: source.label, duration: source.duration });
+      if (source.patient) await source.pause();
+      await this.configure();
+    } catch (error) {
+      if (attempt !== this.attempt) return;
+      const problem = error instanceof CaptureError ? error.problem : 'unknown';
+      await this.abandon();
+      this.state.setState({ problem: problem === 'cancelled' ? null : problem });
+    }
+  }
+
+  /** Ends the source; what was said is still translated. */
+  async stop(): Promise<void> {
+    const { phase } = this.state.getState();
+    if (phase === 'idle' || phase === 'finishing') return;
+    if (phase !== 'live') {
+      await this.abandon();
+      return;
+    }
+    this.state.setState({ phase: 'finishing' });
+    await this.closeSource();
+    this.uplink?.flush();
+    this.configured = false;
+    try {
+      await this.connection.stopStream();
+    } catch {
+      // Away: the server ends the stream when its grace period is over.
+    }
+    if (this.state.getState().phase === 'finishing') await this.abandon();
+  }
+
+  setMuted(muted: boolean): void {
+    this.state.setState({ muted });
+    if (muted) this.sayNothingMore();
+  }
+
+  async setPaused(paused: boolean): Promise<void> {
+    this.state.setState({ paused });
+    if (paused) this.sayNothingMore();
+    await this.steer();
+  }
+
+  setMonitor(monitor: number): void {
+    this.state.setState({ monitor });
+    this.source?.setMonitor(monitor);
+  }
+
+  dismissProblem(): void {
+    this.state.setState({ problem: null, serverMessage: null });
+  }
+
+  async setTargetLanguage(targetLanguage: string): Promise<void> {
+    this.state.setState({ targetLanguage });
+    try {
+      const answer = await this.connection.setDynamicConfig({ targetLanguage });
+      if (answer.status === 'error') this.state.setState({ serverMessage: answer.message });
+    } catch {
+      // Away: it is set again with the stream.
+    }
+  }
+
+  /** The connection went away: audio waits here. */
+  lost(): void {
+    this.configured = false;
+    this.uplink?.reset();
+  }
+
+  /** The connection is back, and this member in its room. */
+  async restored(restarted: boolean): Promise<void> {
+    const { phase, targetLanguage } = this.state.getState();
+    if (phase === 'finishing') {
+      await this.abandon();
+    } else if (phase === 'live' && !restarted && this.room.streaming) {
+      this.configured = true;
+      this.uplink?.flush();
+    } else if (phase === 'live' || phase === 'waiting') {
+      await this.configure();
+    } else if (targetLanguage !== null) {
+      await this.setTargetLanguage(targetLanguage);
+    }
+  }
+
+  private open(spec: SourceSpec): Promise<RunningSource> {
+    const handlers: CaptureHandlers = {
+      onFrame: (frame) => this.captured(frame),
+      onEnd: () => void this.stop(),
+      onProblem: (problem) => this.state.setState({ problem }),
+    };
+    switch (spec.kind) {
+      case 'microphone':
+        return requestMicrophone(spec).then((stream) => openLiveSource(stream, handlers));
+      case 'tab':
+        return requestTabAudio().then((stream) => openLiveSource(stream, handlers));
+      case 'file':
+        return spec.file
+          .arrayBuffer()
+          .then((data) => openFileSource(data, spec.file.name, handlers));
+      case 'clip':
+        return fetchClip(spec.url).then((data) => openFileSource(data, spec.name, handlers));
+    }
+  }
+
+  private async configure(): Promise<void> {
+    const { source, attempt } = this;
+    if (!source) return;
+    const { targetLanguage, model, record } = this.state.getState();
+    try {
+      if (targetLanguage !== null) await this.connection.setDynamicConfig({ targetLanguage });
+      const answer = await this.connection.configureStream({
+        rate: source.rate,
+        model_name: model ?? this.room.server.getState().state?.agentsCapabilities[0]?.name ?? '',
+        model_type: 's2s&t',
+        debug: record,
+      });
+      if (attempt !== this.attempt) return;
+      if (answer.status === 'ok') await this.begin();
+      else if (answer.message === 'max_speakers') this.wait('full');
+      else if (answer.message === 'server_locked') this.wait('locked');
+      else if (this.room.server.getState().state?.ready === false) this.wait('loading');
+      else await this.refuse(answer.message);
+    } catch {
+      // No answer: the connection is away, and `restored` comes back here.
+      if (attempt === this.attempt && this.connection.connected) this.wait('full');
+    }
+  }
+
+  private async begin(): Promise<void> {
+    this.configured = true;
+    this.state.setState({
+      phase: 'live',
+      waitReason: null,
+      startedAt: this.state.getState().startedAt ?? Date.now(),
+    });
+    await this.steer();
+    this.uplink?.flush();
+  }
+
+  private wait(waitReason: WaitReason): void {
+    this.state.setState({ phase: 'waiting', waitReason });
+    if (this.retry !== null) clearTimeout(this.retry);
+    this.retry = setTimeout(() => void this.configure(), TRY_AGAIN_MS);
+  }
+
+  private async refuse(message: string): Promise<void> {
+    await this.abandon();
+    this.state.setState({ serverMessage: message });
+  }
+
+  /** The server ended the stream (a fault in it): starts again, but not for ever. */
+  private async endedByServer(): Promise<void> {
+    const { phase } = this.state.getState();
+    if (phase !== 'live') return;
+    this.configured = false;
+    const now = Date.now();
+    this.restarts = this.restarts.filter((time) => now - time < RESTARTS.withinMs);
+    this.restarts.push(now);
+    if (this.restarts.length > RESTARTS.most) await this.abandon();
+    else await this.configure();
+  }
+
+  private captured(frame: CapturedFrame): void {
+    const { phase, muted, paused } = this.state.getState();
+    this.level.setState({ rms: frame.rms, peak: frame.peak });
+    if (!this.uplink || muted || paused || phase === 'waiting') return;
+    this.uplink.push(frame.pcm);
+    const { heldMs, droppedMs } = this.uplink.figures;
+    const before = this.state.getState();
+    // A few frames on their way are nothing to speak of.
+    const shown = heldMs > 500 ? Math.round(heldMs / 100) * 100 : 0;
+    if (shown !== before.heldMs || droppedMs !== before.droppedMs) {
+      this.state.setState({ heldMs: shown, droppedMs });
+    }
+    if (this.source?.patient && this.uplink.slowDown !== before.throttled) {
+      this.state.setState({ throttled: !before.throttled });
+      void this.steer();
+    }
+  }
+
+  /** Lets the source run or wait. */
+  private async steer(): Promise<void> {
+    const { paused, throttled } = this.state.getState();
+    if (!this.source) return;
+    if (paused || throttled) await this.source.pause();
+    else await this.source.resume();
+    // A source that waits sends nothing, so nobody would notice that it may go on.
+    if (throttled && !paused) setTimeout(() => this.resumeWhenClear(), 500);
+  }
+
+  private resumeWhenClear(): void {
+    const { throttled } = this.state.getState();
+    if (!throttled || !this.uplink) return;
+    const queuedMs = this.state.getState().status?.queuedMs ?? 0;
+    if (queuedMs < 1500) this.state.setState({ throttled: false });
+    void this.steer();
+  }
+
+  private sayNothingMore(): void {
+    if (this.configured && this.connection.connected) this.connection.sendAudio(NOTHING_MORE);
+    this.level.setState({ rms: 0, peak: 0 });
+  }
+
+  private heard(status: StreamStatus): void {
+    this.state.setState({ status });
+    this.metrics.add('lag', status.lagMs);
+    this.metrics.add('queued', status.queuedMs);
+    if (this.uplink) {
+      const takenMs = this.uplink.figures.sentMs - status.queuedMs;
+      this.metrics.add('realTimeFactor', this.pace.add(takenMs, Date.now()));
+    }
+  }
+
+  private async closeSource(): Promise<void> {
+    const { source } = this;
+    this.source = null;
+    this.level.setState({ rms: 0, peak: 0 });
+    await source?.stop();
+  }
+
+  /** Back to nothing, whatever was going on. */
+  private async abandon(): Promise<void> {
+    this.attempt += 1;
+    if (this.retry !== null) clearTimeout(this.retry);
+    this.retry = null;
+    const wasConfigured = this.configured;
+    this.configured = false;
+    this.uplink = null;
+    await this.closeSource();
+    if (wasConfigured) await this.connection.stopStream().catch(() => undefined);
+    this.state.setState({
+      phase: 'idle',
+      waitReason: null,
+      startedAt: null,
+      status: null,
+      heldMs: 0,
+      throttled: false,
+    });
+  }
+}

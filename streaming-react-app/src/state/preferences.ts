@@ -1,0 +1,79 @@
+/** What this person likes, kept in the browser. */
+import { values } from './store';
+
+export type ThemeChoice = 'system' | 'light' | 'dark' | 'contrast';
+export type Announce = 'sentences' | 'phrases' | 'off';
+
+export interface Preferences {
+  theme: ThemeChoice;
+  uiLanguage: string | null;
+  /** Size of captions, in px; 0 follows the window. */
+  captionSize: number;
+  volume: number;
+  keepAwake: boolean;
+  announce: Announce;
+  name: string;
+  listenLanguage: string | null;
+  speakLanguage: string | null;
+  targetLanguage: string | null;
+  wantText: boolean;
+  wantSpeech: boolean;
+  deviceId: string | null;
+  noiseSuppression: boolean;
+  echoCancellation: boolean;
+}
+
+const KEY = 'seamless.preferences';
+
+const DEFAULTS: Preferences = {
+  theme: 'system',
+  uiLanguage: null,
+  captionSize: 0,
+  volume: 1,
+  keepAwake: true,
+  announce: 'sentences',
+  name: '',
+  listenLanguage: null,
+  speakLanguage: null,
+  targetLanguage: null,
+  wantText: true,
+  wantSpeech: true,
+  deviceId: null,
+  noiseSuppression: true,
+  echoCancellation: true,
+};
+
+/** Takes over what is known and of the right type; the rest keeps its default. */
+export function readPreferences(saved: string | null): Preferences {
+  const result: Record<string, unknown> = { ...DEFAULTS };
+  try {
+    const known = JSON.parse(saved ?? '{}') as Record<string, unknown>;
+    for (const [key, fallback] of Object.entries(DEFAULTS)) {
+      const value = known[key];
+      if (typeof value === typeof fallback || (fallback === null && typeof value === 'string')) {
+        result[key] = value;
+      }
+    }
+  } catch {
+    // Unreadable preferences are no preferences.
+  }
+  return result as unknown as Preferences;
+}
+
+function stored(): string | null {
+  try {
+    return localStorage.getItem(KEY);
+  } catch {
+    return null;
+  }
+}
+
+export const preferences = values<Preferences>(readPreferences(stored()));
+
+preferences.subscribe((state) => {
+  try {
+    localStorage.setItem(KEY, JSON.stringify(state));
+  } catch {
+    // Private windows may refuse: the preferences then last as long as the page.
+  }
+});

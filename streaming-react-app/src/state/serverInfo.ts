@@ -1,0 +1,40 @@
+/** What the server offers: languages, phrases, clips; and whether its models are loaded. */
+import { fetchClips, fetchLanguages, fetchPhrases, fetchReadiness } from '../net/api';
+import type { Clip, Phrase, Readiness } from '../net/api';
+import type { Language } from '../languages/languages';
+import { values } from './store';
+
+export interface ServerInfo {
+  languages: Language[];
+  phrases: Phrase[];
+  clips: Clip[];
+  readiness: Readiness | null;
+}
+
+export const serverInfo = values<ServerInfo>({
+  languages: [],
+  phrases: [],
+  clips: [],
+  readiness: null,
+});
+
+const ASK_AGAIN_MS = 1500;
+
+/** Reads all of it; asks again until the models are loaded. */
+export async function loadServerInfo(base: string): Promise<void> {
+  const readiness = await fetchReadiness(base).catch(() => null);
+  const [languages, phrases, clips] = await Promise.allSettled([
+    fetchLanguages(base),
+    fetchPhrases(base),
+    fetchClips(base),
+  ]);
+  serverInfo.setState({
+    readiness,
+    ...(languages.status === 'fulfilled' ? { languages: languages.value } : {}),
+    ...(phrases.status === 'fulfilled' ? { phrases: phrases.value } : {}),
+    ...(clips.status === 'fulfilled' ? { clips: clips.value } : {}),
+  });
+  // A model that failed may be mended and the server restarted: keep looking, less often.
+  const pause = readiness?.error ? 10 * ASK_AGAIN_MS : ASK_AGAIN_MS;
+  if (!readiness?.ready) setTimeout(() => void loadServerInfo(base), pause);
+}

@@ -1,0 +1,69 @@
+/** A transcript as a file: TXT, SRT, VTT, JSON. Names appear when there is more than one speaker. */
+import type { Cue } from './cues';
+import { cues } from './cues';
+import type { Transcript } from './transcript';
+
+export type TextFormat = 'txt' | 'srt' | 'vtt' | 'json';
+export type NameOf = (speakerID: string) => string;
+
+export const MIME: Record<TextFormat, string> = {
+  txt: 'text/plain;charset=utf-8',
+  srt: 'application/x-subrip;charset=utf-8',
+  vtt: 'text/vtt;charset=utf-8',
+  json: 'application/json',
+};
+
+function clock(milliseconds: number, separator: string): string {
+  const pad = (value: number, width: number) => String(Math.floor(value)).padStart(width, '0');
+  const hours = pad(milliseconds / 3_600_000, 2);
+  const minutes = pad((milliseconds / 60_000) % 60, 2);
+  const seconds = pad((milliseconds / 1000) % 60, 2);
+  return `${hours}:${minutes}:${seconds}${separator}${pad(milliseconds % 1000, 3)}`;
+}
+
+const span = (cue: Cue, separator: string): string =>
+  `${clock(cue.startMs, separator)} --> ${clock(cue.endMs, separator)}`;
+
+/** Within a cue, markup characters are text, and an empty line would end it. */
+function vttText(text: string): string {
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replace(/\s*\n\s*/g, ' ');
+}
+
+const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, ' ').trim();
+
+export function formatTranscript(transcript: Transcript, format: TextFormat, name: NameOf): string {
+  const several = new Set(transcript.lines.map((line) => line.speakerID)).size > 1;
+  const prefix = (speakerID: string) => (several ? `${oneLine(name(speakerID))}: ` : '');
+  switch (format) {
+    case 'txt':
+      return transcript.lines
+        .filter((line) => line.text !== '')
+        .map((line) => `${prefix(line.speakerID)}${oneLine(line.text)}\n`)
+        .join('');
+    case 'srt':
+      return cues(transcript)
+        .map(
+          (cue, i) =>
+            `${String(i + 1)}\n${span(cue, ',')}\n${prefix(cue.speakerID)}${oneLine(cue.text)}\n`,
+        )
+        .join('\n');
+    case 'vtt':
+      return [
+        'WEBVTT\n',
+        ...cues(transcript).map((cue) => {
+          const voice = several ? `<v ${vttText(name(cue.speakerID))}>` : '';
+          return `${span(cue, '.')}\n${voice}${vttText(cue.text.trim())}\n`;
+        }),
+      ].join('\n');
+    case 'json':
+      return `${JSON.stringify(
+        cues(transcript).map((cue) => ({ ...cue, speaker: name(cue.speakerID) })),
+        null,
+        2,
+      )}\n`;
+  }
+}

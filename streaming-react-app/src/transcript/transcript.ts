@@ -1,0 +1,176 @@
+/** What was said so far, as lines that only ever grow. Pure functions over plain data. */
+import type { TranscriptEntry, TranslationText } from '../wire/messages';
+
+/** A piece as it came: its text and the stretch of the speaker's audio that it covers. */
+export interface Piece {
+  text: string;
+  startMs: number;
+  endMs: number;
+}
+
+export interface Line {
+  key: string;
+  speakerID: string;
+  /** Counts a speaker's streams: segment numbers begin anew with each. */
+  stream: number;
+  segmentID: number;
+  lang: string;
+  pieces: Piece[];
+  text: string;
+  /** Where the newest piece begins in `text`. */
+  freshFrom: number;
+  finished: boolean;
+}
+
+type Last = Pick<TranslationText, 'seq' | 'segmentID' | 'startMs' | 'endMs'>;
+
+export interface Transcript {
+  lines: Line[];
+  /** Speaker -> the number of its stream and the last message of each language. */
+  streams: Record<string, { number: number; last: Record<string, Last> }>;
+  /** `speaker/stream` -> time of day at which that stream's audio began, where it is known. */
+  origins: Record<string, number>;
+}
+
+export const EMPTY_TRANSCRIPT: Transcript = { lines: [], streams: {}, origins: {} };
+
+export const streamKey = (line: Pick<Line, 'speakerID' | 'stream'>): string =>
+  `${line.speakerID}/${String(line.stream)}`;
+
+function lineKey(speakerID: string, stream: number, segmentID: number, lang: string): string {
+  return `${speakerID}/${String(stream)}/${String(segmentID)}/${lang}`;
+}
+
+/** Pieces carry their own word boundaries; a sentence does not begin with one. */
+function joined(before: string, piece: string): string {
+  return before === '' ? piece.trimStart() : before + piece;
+}
+
+function appended(line: Line, piece: Piece, finished: boolean): Line {
+  const text = joined(line.text, piece.text);
+  return {
+    ...line,
+    text,
+    pieces: piece.text === '' ? line.pieces : [...line.pieces, piece],
+    freshFrom: text === line.text ? line.freshFrom : line.text.length,
+    finished: line.finished || finished,
+  };
+}
+
+function replaced(lines: Line[], at: number, line: Line): Line[] {
+  const copy = [...lines];
+  copy[at] = line;
+  return copy;
+}
+
+/** How far times may go back within a stream before it must be another one. */
+const BACKWARDS_MS = 2000;
+
+function repeats(message: Last, last: Last): boolean {
+  const { seq, segmentID, startMs } = message;
+  return seq === last.seq && segmentID === last.segmentID && startMs === last.startMs;
+}
+
+/** Numbers and times only grow within a stream: when they fall, the speaker began a new one. */
+function beginsAnew(message: Last, last: Last): boolean {
+  return message.seq <= last.seq || message.endMs < last.endMs - BACKWARDS_MS;
+}
+
+/** Adds a message; one that comes twice changes nothing. */
+export function addText(transcript: Transcript, message: TranslationText, now: number): Transcript {
+  const { speakerID, lang, segmentID, seq, startMs, endMs } = message;
+  const known = transcript.streams[speakerID] ?? { number: 0, last: {} };
+  const last = known.last[lang];
+  if (last && repeats(message, last)) return transcript;
+  if (last && beginsAnew(message, last)) {
+    return addText(beginStream(transcript, speakerID), message, now);
+  }
+  const stream = known.number;
+  const streams = {
+    ...transcript.streams,
+    [speakerID]: {
+      number: stream,
+      last: { ...known.last, [lang]: { seq, segmentID, startMs, endMs } },
+    },
+  };
+  const origin = `${speakerID}/${String(stream)}`;
+  const origins =
+    origin in transcript.origins
+      ? transcript.origins
+      : { ...transcript.origins, [origin]: now - (message.latencyMs ?? 0) - endMs };
+  const key = lineKey(speakerID, stream, segmentID, lang);
+  const piece = { text: message.payload, startMs, endMs };
+  const at = transcript.lines.findLastIndex((line) => line.key === key && !line.finished);
+  const line = transcript.lines[at];
+  if (line) {
+    const grown = appended(line, piece, message.eos);
+    return { lines: replaced(transcript.lines, at, grown), streams, origins };
+  }
+  if (message.payload.trim() === '') return { ...transcript, streams, origins };
+  const before = transcript.lines.filter((other) => other.key.startsWith(key)).length;
+  const empty: Line = {
+    key: before === 0 ? key : `${key}/${String(before)}`,
+    speakerID,
+    stream,
+    segmentID,
+    lang,
+    pieces: [],
+    text: '',
+    freshFrom: 0,
+    finished: false,
+  };
+  return {
+    lines: [...transcript.lines, appended(empty, piece, message.eos)],
+    streams,
+    origins,
+  };
+}
+
+/** A speaker began a new stream: its numbers start again, and its open lines end here. */
+export function beginStream(transcript: Transcript, speakerID: string): Transcript {
+  const number = (transcript.streams[speakerID]?.number ?? 0) + 1;
+  return {
+    ...transcript,
+    lines: transcript.lines.map((line) =>
+      line.speakerID === speakerID && !line.finished ? { ...line, finished: true } : line,
+    ),
+    streams: { ...transcript.streams, [speakerID]: { number, last: {} } },
+  };
+}
+
+/**
+ * Puts what was said before this page came in front of what it heard itself. Of each sentence the
+ * wanted language is taken, or whatever language there is.
+ */
+export function addHistory(
+  transcript: Transcript,
+  entries: readonly TranscriptEntry[],
+  wanted: string | null,
+): Transcript {
+  const sentence = (entry: TranscriptEntry) => `${entry.speakerID}/${String(entry.segmentID)}`;
+  const languagesOf = new Map<string, string[]>();
+  for (const entry of entries) {
+    const known = languagesOf.get(sentence(entry)) ?? [];
+    languagesOf.set(sentence(entry), [...known, entry.lang]);
+  }
+  const heard = new Set(transcript.lines.map((line) => `${line.speakerID}/${line.text}`));
+  const older: Line[] = [];
+  entries.forEach((entry, index) => {
+    const languages = languagesOf.get(sentence(entry)) ?? [];
+    const chosen = languages.find((lang) => lang === wanted) ?? languages[0];
+    const text = entry.text.trim();
+    if (entry.lang !== chosen || text === '' || heard.has(`${entry.speakerID}/${text}`)) return;
+    older.push({
+      key: `history/${String(index)}/${sentence(entry)}/${entry.lang}`,
+      speakerID: entry.speakerID,
+      stream: transcript.streams[entry.speakerID]?.number ?? 0,
+      segmentID: entry.segmentID,
+      lang: entry.lang,
+      pieces: [{ text, startMs: entry.startMs, endMs: entry.endMs }],
+      text,
+      freshFrom: 0,
+      finished: true,
+    });
+  });
+  return { ...transcript, lines: [...older, ...transcript.lines] };
+}

@@ -1,0 +1,65 @@
+import { useClient } from '../app/client';
+import { useNames } from '../app/useNames';
+import type { OverlayParams } from '../app/urlParams';
+import { direction, languageTag } from '../languages/languages';
+import { serverInfo } from '../state/serverInfo';
+import { useStore } from '../state/store';
+import type { Line } from '../transcript/transcript';
+import { useTransparentPage } from '../hooks/useTransparentPage';
+
+/** More lines than any overlay shows at once. */
+const DRAWN = 8;
+
+interface Run {
+  key: string;
+  speakerID: string;
+  lang: string;
+  text: string;
+}
+
+/** Sentences of one speaker flow on: two lines are too few to break after each. */
+export function runs(lines: readonly Line[]): Run[] {
+  const result: Run[] = [];
+  for (const { key, speakerID, lang, text } of lines) {
+    const last = result.at(-1);
+    if (last?.speakerID === speakerID && last.lang === lang) last.text += ` ${text}`;
+    else result.push({ key, speakerID, lang, text });
+  }
+  return result;
+}
+
+/** Captions alone on a transparent ground, for streaming programs and projectors. */
+export default function OverlayView({ overlay }: { overlay: OverlayParams }) {
+  const { listener } = useClient();
+  const lines = useStore(listener.transcript, (transcript) => transcript.lines).slice(-DRAWN);
+  const languages = useStore(serverInfo, (info) => info.languages);
+  const { nameOf, several } = useNames();
+  useTransparentPage();
+  return (
+    <main className={`overlay overlay-${overlay.position}`} data-testid="overlay">
+      <div
+        className="overlay-window"
+        style={{
+          fontSize: overlay.size,
+          color: overlay.color,
+          textAlign: overlay.align,
+          maxHeight: `${String(overlay.lines * 1.4)}em`,
+        }}
+      >
+        <div className="overlay-lines">
+          {runs(lines).map((run) => {
+            const language = languages.find((item) => item.code === run.lang);
+            return (
+              <p key={run.key} lang={languageTag(run.lang)} dir={direction(language)}>
+                <span style={{ background: overlay.background }}>
+                  {overlay.names && several && <b>{nameOf(run.speakerID)}: </b>}
+                  {run.text}
+                </span>
+              </p>
+            );
+          })}
+        </div>
+      </div>
+    </main>
+  );
+}

@@ -1,0 +1,215 @@
+// Made by `npm run gen-types` from the schemas of the server. Do not edit.
+
+/**
+ * Answer to most events.
+ */
+export interface Ack {
+  status: 'ok' | 'error';
+  message: string;
+  field: string | null;
+}
+/**
+ * Answer to `incoming_audio`, if one is asked for.
+ */
+export interface AudioAck {
+  queuedMs: number;
+}
+/**
+ * A model that is served.
+ */
+export interface Capability {
+  name: string;
+  description: string;
+  modalities: ('s2t' | 's2s')[];
+  targetLangs: string[];
+  dynamicParams: 'expressive'[];
+  speechLangs: string[];
+  sourceLangs: string[];
+}
+/**
+ * Argument of `set_dynamic_config`; what is absent stays as it is.
+ */
+export interface DynamicConfig {
+  targetLanguage?: string | null;
+  expressive?: boolean | null;
+}
+/**
+ * Answer to `join_room`.
+ */
+export interface JoinAck {
+  roomsJoined: string[];
+  roomID: string;
+}
+/**
+ * Third argument of `join_room`.
+ */
+export interface JoinConfig {
+  roles?: ('speaker' | 'listener')[] | null;
+  lockServerName?: string | null;
+}
+/**
+ * Answer to `set_listener_config`: what the listener will get.
+ */
+export interface ListenerAck {
+  status: 'ok' | 'error';
+  message: string;
+  field: string | null;
+  targetLanguage: string | null;
+  output: 's2s&t' | 's2t' | 's2s' | 'none';
+}
+/**
+ * Argument of `set_listener_config`.
+ */
+export interface ListenerConfig {
+  targetLanguage?: string | null;
+  output?: 's2s&t' | 's2t' | 's2s' | 'none';
+}
+export interface MemberState {
+  client_id: string;
+  session_id: string | null;
+  name: string | null;
+  connection_status: 'connected' | 'disconnected';
+  transcoder: boolean;
+  requested_output_type: ('s2s&t' | 's2t' | 's2s') | null;
+  transcoder_dynamic_config: {
+    [k: string]: unknown;
+  } | null;
+  roles: ('speaker' | 'listener')[];
+  listener_config: {
+    [k: string]: unknown;
+  } | null;
+}
+/**
+ * `recording_saved`, to the speaker.
+ */
+export interface RecordingSaved {
+  name: string;
+  files: string[];
+  url: string;
+}
+/**
+ * `room_state_update`.
+ */
+export interface RoomState {
+  room_id: string;
+  members: {
+    [k: string]: MemberState;
+  };
+  listeners: string[];
+  speakers: string[];
+  activeTranscoders: number;
+}
+export interface RoomStatus {
+  activeConnections: number;
+  activeTranscoders: number;
+}
+/**
+ * `server_exception`, to the client that it concerns.
+ */
+export interface ServerException {
+  message: string;
+  timeEpochMs: number;
+  code: string;
+  event: string | null;
+  field: string | null;
+  room: string | null;
+  clientID: string | null;
+}
+export interface ServerLock {
+  name: string;
+  clientID: string;
+  isActive: boolean;
+}
+/**
+ * `server_state_update`.
+ */
+export interface ServerState {
+  statusByRoom: {
+    [k: string]: RoomStatus;
+  };
+  totalActiveConnections: number;
+  totalActiveTranscoders: number;
+  agentsCapabilities: Capability[];
+  serverLock: ServerLock | null;
+  ready: boolean;
+  maxSpeakers: number | null;
+}
+/**
+ * Argument of `configure_stream`.
+ */
+export interface StreamConfig {
+  event?: string | null;
+  rate: number;
+  model_name?: string | null;
+  model_type?: 's2s&t' | 's2t' | 's2s';
+  debug?: boolean;
+  async_processing?: boolean;
+  buffer_limit?: number;
+}
+/**
+ * `stream_status`, to the speaker, at most twice a second.
+ */
+export interface StreamStatus {
+  state: 'listening' | 'speech' | 'flushing';
+  lagMs: number;
+  queuedMs: number;
+  coalesced: number;
+  droppedMs: number;
+  warning: string | null;
+}
+/**
+ * One sentence of the answer to `transcript`.
+ */
+export interface TranscriptEntry {
+  speakerID: string;
+  lang: string;
+  segmentID: number;
+  startMs: number;
+  endMs: number;
+  text: string;
+}
+/**
+ * `translation_speech` for protocol 2. `payload` is binary: mono 16-bit little-endian.
+ */
+export interface TranslationSpeech {
+  eos: boolean;
+  speakerID: string;
+  lang: string;
+  segmentID: number;
+  seq: number;
+  startMs: number;
+  endMs: number;
+  latencyMs: number;
+  event: 'translation_speech';
+  payload: ArrayBuffer;
+  encoding: 'pcm16';
+  sample_rate: number;
+}
+/**
+ * `translation_text` for protocol 2. `payload` begins with a space where a word begins.
+ */
+export interface TranslationText {
+  eos: boolean;
+  speakerID: string;
+  lang: string;
+  segmentID: number;
+  seq: number;
+  startMs: number;
+  endMs: number;
+  latencyMs: number;
+  event: 'translation_text';
+  payload: string;
+}
+
+/** What the server sends, by event. */
+export interface ServerPayloads {
+  server_id: unknown;
+  server_state_update: ServerState;
+  room_state_update: RoomState;
+  translation_text: TranslationText;
+  translation_speech: TranslationSpeech;
+  clear_transcript: unknown;
+  stream_status: StreamStatus;
+  recording_saved: RecordingSaved;
+  server_exception: ServerException;
+}
