@@ -1,6 +1,8 @@
 """The documentation points at things that exist."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,3 +44,19 @@ def test_make_targets_that_the_readme_names_exist():
     assert named is not None
     for target in re.findall(r"`([\w-]+)`", named[1]):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_the_python_example_runs():
+    page = (ROOT / "docs" / "quickstart.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    recordings = ROOT / "tests" / "recordings"
+    here = {
+        "SeamlessStreaming-mini": str(recordings / "checkpoint"),
+        "talk_16k_mono.wav": str(recordings / "audio" / "human_short.flac"),
+    }
+    for name, path in here.items():
+        assert name in example
+        example = example.replace(name, path)
+    done = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"^ *\d+\.\d\d s  \S", done.stdout, re.MULTILINE)) >= 3
