@@ -31,6 +31,7 @@ class SessionStates(AgentStates):  # type: ignore[misc]
     """States of one agent in one session."""
 
     tgt_lang: Any
+    source_finished: bool
 
     def note_language(self, segment: Segment) -> None:
         """The first language of a session counts, until its states are reset."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
@@ -19,6 +20,8 @@ DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 _systems: dict[tuple[Path, str, str, bool], AgentSystem] = {}
 _lock = threading.Lock()
+
+SMALL_MODEL_BYTES = 200_000_000
 
 
 def add_model_args(parser: ArgumentParser) -> None:
@@ -64,12 +67,18 @@ def choose_device(name: str | None) -> torch.device:
     try:
         device = torch.device(str(name))
     except RuntimeError:
-        raise ConfigError("device", f"{name!r} is not a device: use auto, cpu, cuda:0 or mps") from None
+        raise ConfigError(
+            "device", f"{name!r} is not a device: use auto, cpu, cuda:0 or mps"
+        ) from None
     if device.type == "cuda":
         if not torch.cuda.is_available():
-            raise ConfigError("device", f"{name} is not available: PyTorch sees no CUDA device here")
+            raise ConfigError(
+                "device", f"{name} is not available: PyTorch sees no CUDA device here"
+            )
         if (device.index or 0) >= torch.cuda.device_count():
-            raise ConfigError("device", f"{name}: there are {torch.cuda.device_count()} CUDA devices")
+            raise ConfigError(
+                "device", f"{name}: there are {torch.cuda.device_count()} CUDA devices"
+            )
     elif device.type == "mps" and not torch.backends.mps.is_available():
         raise ConfigError("device", "mps is not available here")
     elif device.type not in ("cpu", "mps"):
@@ -93,6 +102,18 @@ def choose_dtype(name: str | None, device: torch.device) -> torch.dtype:
     return DTYPES[name]
 
 
+def set_cpu_threads(folder: Path) -> None:
+    """One thread for a small model, whose layers are too short to share; else one a core.
+
+    ``OMP_NUM_THREADS`` wins.
+    """
+    if os.environ.get("OMP_NUM_THREADS"):
+        return
+    size = sum(f.stat().st_size for f in folder.iterdir() if f.suffix in (".pt", ".safetensors"))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    torch.set_num_threads(1 if size < SMALL_MODEL_BYTES else max(1, cores or 1))
+
+
 def load_system(
     model: str | Path | None = None,
     device: str | None = "auto",
@@ -113,6 +134,8 @@ def load_system(
             key = (folder, str(where), str(precision), with_speech)
             if key in _systems:
                 return _systems[key]
+        if where.type == "cpu":
+            set_cpu_threads(folder)
         checkpoint = load_checkpoint(folder, where, precision, speech, progress)
         system = AgentSystem(checkpoint, InlineEngine(checkpoint))
         _systems[(folder, str(where), str(precision), speech)] = system
@@ -124,6 +147,4 @@ def system_from_args(args: Namespace, speech: bool = True) -> AgentSystem:
     dtype = getattr(args, "dtype", None)
     if getattr(args, "fp16", False) and dtype in (None, "auto"):
         dtype = "fp16"
-    return load_system(
-        getattr(args, "model", None), getattr(args, "device", None), dtype, speech
-    )
+    return load_system(getattr(args, "model", None), getattr(args, "device", None), dtype, speech)

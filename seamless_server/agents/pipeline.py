@@ -10,7 +10,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from simuleval.agents import AgentPipeline, GenericAgent, TreeAgentPipeline
 from simuleval.data.segments import EmptySegment, Segment
@@ -175,7 +175,7 @@ class _SystemMixin:
 class SeamlessPipeline(_SystemMixin, AgentPipeline):  # type: ignore[misc]
     """A chain of agents."""
 
-    pipeline: list[type[SeamlessAgent]] = []
+    pipeline: ClassVar[list[type[SeamlessAgent]]] = []
 
     def __init__(self, args: Namespace, system: AgentSystem | None = None) -> None:
         system = self._prepare(args, system)
@@ -239,7 +239,7 @@ class SeamlessPipeline(_SystemMixin, AgentPipeline):  # type: ignore[misc]
 class SeamlessTreePipeline(_SystemMixin, TreeAgentPipeline):  # type: ignore[misc]
     """A tree of agents; ``pop`` gives a list, one segment a leaf."""
 
-    pipeline: dict[type[SeamlessAgent], list[type[SeamlessAgent]]] = {}
+    pipeline: ClassVar[dict[type[SeamlessAgent], list[type[SeamlessAgent]]]] = {}
 
     def __init__(self, args: Namespace, system: AgentSystem | None = None) -> None:
         system = self._prepare(args, system)

@@ -43,7 +43,7 @@ class SeamlessStreamingS2TAgent(SeamlessPipeline):
     """Speech -> pieces of text."""
 
     speech = False
-    pipeline = _TEXT
+    pipeline: ClassVar[list[type[SeamlessAgent]]] = _TEXT
 
 
 class SeamlessStreamingS2TDetokAgent(SeamlessPipeline):
@@ -63,7 +63,7 @@ class SeamlessStreamingS2TVADAgent(SeamlessPipeline):
 class SeamlessStreamingS2STAgent(SeamlessPipeline):
     """Speech -> speech."""
 
-    pipeline = _SPEECH
+    pipeline: ClassVar[list[type[SeamlessAgent]]] = _SPEECH
 
 
 class SeamlessStreamingS2STVADAgent(SeamlessPipeline):
@@ -75,7 +75,7 @@ class SeamlessStreamingS2STVADAgent(SeamlessPipeline):
 class SeamlessStreamingS2STJointAgent(SeamlessTreePipeline):
     """Speech -> text and speech."""
 
-    pipeline = _JOINT
+    pipeline: ClassVar[dict[type[SeamlessAgent], list[type[SeamlessAgent]]]] = _JOINT
 
 
 class SeamlessStreamingS2STJointVADAgent(SeamlessTreePipeline):

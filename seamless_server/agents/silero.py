@@ -44,9 +44,7 @@ def _session() -> Any:
     options = onnxruntime.SessionOptions()
     options.inter_op_num_threads = options.intra_op_num_threads = 1
     path = Path(spec.submodule_search_locations[0]) / "data" / "silero_vad.onnx"
-    return onnxruntime.InferenceSession(
-        str(path), options, providers=["CPUExecutionProvider"]
-    )
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def speech_probabilities(samples: Samples, state: SileroState, window: int = WINDOW) -> list[float]:

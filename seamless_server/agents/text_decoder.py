@@ -13,7 +13,6 @@ from seamless_server.agents.base import (
     DecoderOutput,
     SeamlessAgent,
     SessionStates,
-    language_of,
 )
 from seamless_server.checkpoints.tokenizers import EOS
 from seamless_server.engine import DecodeRequest, DecodeResult, PolicyOptions

@@ -202,7 +202,10 @@ class SileroVADAgent(SeamlessAgent):
     def add_args(parser: ArgumentParser) -> None:
         """Options, by their official names."""
         parser.add_argument(
-            "--window-size-samples", type=int, default=512, help="samples that the VAD scores at once"
+            "--window-size-samples",
+            type=int,
+            default=512,
+            help="samples that the VAD scores at once",
         )
         parser.add_argument(
             "--chunk-size-samples", type=int, default=5120, help="samples that are kept or dropped"

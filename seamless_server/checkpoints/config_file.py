@@ -102,9 +102,7 @@ class _Section:
         for field, wanted in values.items():
             value = self.take(field, wanted)
             if value != wanted:
-                raise ConfigError(
-                    self.path(field), f"only {wanted!r} is supported, not {value!r}"
-                )
+                raise ConfigError(self.path(field), f"only {wanted!r} is supported, not {value!r}")
 
     def ignore(self, *fields: str) -> None:
         for field in fields:
@@ -150,7 +148,9 @@ def parse_config(data: object) -> ModelConfig:
     text_langs = root.names("text_langs")
     unit_langs = root.names("unit_langs", [])
     t2u = None if t2u_data is None else _t2u(_Section(t2u_data, "unity.t2u_config"), encoder)
-    vocoder, langs, speakers = None, {}, {}
+    vocoder: VocoderConfig | None = None
+    langs: dict[str, int] = {}
+    speakers: dict[str, tuple[int, ...]] = {}
     vocoder_data = root.take("vocoder", None)
     if vocoder_data is not None:
         vocoder, langs, speakers = _vocoder(_Section(vocoder_data, "vocoder"))
@@ -178,7 +178,9 @@ def parse_config(data: object) -> ModelConfig:
     if config.vocoder is not None and config.vocoder.num_units < config.num_units:
         raise ConfigError("vocoder.num_embeddings", "is smaller than num_units")
     if config.t2u is not None and config.t2u.unit_vocab_size < config.num_units + 4:
-        raise ConfigError("unity.t2u_config.target_vocab_info.size", "is smaller than num_units + 4")
+        raise ConfigError(
+            "unity.t2u_config.target_vocab_info.size", "is smaller than num_units + 4"
+        )
     return config
 
 
@@ -231,7 +233,9 @@ def _encoder(unity: _Section) -> SpeechEncoderConfig:
     shaw.done()
     stacked = values["num_fbank_channels"] * values["fbank_stride"]
     if w2v.integer("feature_dim", stacked) != stacked:
-        raise ConfigError(w2v.path("feature_dim"), f"must be num_fbank_channels * fbank_stride = {stacked}")
+        raise ConfigError(
+            w2v.path("feature_dim"), f"must be num_fbank_channels * fbank_stride = {stacked}"
+        )
     w2v.done()
     unity.fixed(
         {

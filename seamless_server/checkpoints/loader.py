@@ -40,7 +40,7 @@ SOURCE_FILE = {
 
 @dataclass
 class Checkpoint:
-    """Loaded networks and tokenizers of one system. Without speech output the last ones are None."""
+    """Loaded networks and tokenizers of one system. Without speech the last ones are None."""
 
     path: Path
     config: ModelConfig
@@ -201,7 +201,8 @@ def load_checkpoint(
         network.requires_grad_(False).eval()
     encoder, decoder = networks["encoder"], networks["decoder"]
     t2u, vocoder = networks.get("t2u"), networks.get("vocoder")
-    assert isinstance(encoder, SpeechEncoder) and isinstance(decoder, TextDecoder)
+    assert isinstance(encoder, SpeechEncoder)
+    assert isinstance(decoder, TextDecoder)
     assert t2u is None or isinstance(t2u, T2U)
     assert vocoder is None or isinstance(vocoder, Vocoder)
     return Checkpoint(

@@ -141,7 +141,10 @@ class UnitTokenizer:
 
         Control symbols thus come out negative and languages at or above ``num_units``.
         """
-        return [(self.PAD if i == self.EOS else i) - (0 if i in (self.PAD, self.EOS) else self.OFFSET) for i in ids]
+        return [
+            (self.PAD if i == self.EOS else i) - (0 if i in (self.PAD, self.EOS) else self.OFFSET)
+            for i in ids
+        ]
 
 
 def characters_of(

@@ -154,7 +154,7 @@ def _open_trace(jsonl: str | None, stack: ExitStack) -> IO[str] | None:
     if jsonl == "-":
         return sys.stdout
     _check_writable(Path(jsonl))
-    return stack.enter_context(open(jsonl, "w", encoding="utf-8"))
+    return stack.enter_context(Path(jsonl).open("w", encoding="utf-8"))
 
 
 def _check_writable(path: Path) -> None:

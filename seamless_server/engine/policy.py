@@ -116,9 +116,7 @@ def emma_policy(request: DecodeRequest) -> Policy:
         finished = finished or len(target) + 2 * len(predicted) > max_len
     if request.to_end and request.source_finished:
         write = finished = True
-    answer = DecodeResult(
-        predicted, write, finished, 0 if write else guard.blocks, steps=records
-    )
+    answer = DecodeResult(predicted, write, finished, 0 if write else guard.blocks, steps=records)
     if write and request.ending_token is not None:
         answer.ids = context + predicted
         if predicted and predicted[-1] != EOS:

@@ -71,7 +71,8 @@ class SpeechEncoderConfig:
     @property
     def frame_ms(self) -> int:
         """Milliseconds of audio between two encoder outputs (160 in the published model)."""
-        return 10 * self.fbank_stride * self.adaptor_stride**self.num_adaptor_layers
+        shortening: int = self.adaptor_stride**self.num_adaptor_layers
+        return 10 * self.fbank_stride * shortening
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from seamless_server.nn.config import SpeechEncoderConfig
 from seamless_server.nn.layers import Attention, FeedForward

@@ -6,7 +6,7 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 FIRST_POSITION = 2
 """fairseq2 numbers sinusoidal positions from its padding index + 1."""
@@ -61,7 +61,8 @@ class Attention(nn.Module):
 
     def split(self, x: Tensor) -> Tensor:
         """(B, N, D) -> (B, H, N, D/H)."""
-        return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+        y: Tensor = x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+        return y
 
     def project_kv(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values of a memory, each (B, H, N, D/H)."""

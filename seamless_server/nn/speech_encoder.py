@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from seamless_server.nn.config import SpeechEncoderConfig
 from seamless_server.nn.conformer import ConformerBlock, relative_index
@@ -53,7 +53,8 @@ class AdaptorLayer(nn.Module):
         residual = self._shorten(self.residual_layer_norm(x), self.residual_conv, real)
         x = self._shorten(self.self_attn_layer_norm(x), self.self_attn_conv, real)
         x = residual + self.self_attn(x, key_mask)
-        return x + self.ffn(self.ffn_layer_norm(x))
+        y: Tensor = x + self.ffn(self.ffn_layer_norm(x))
+        return y
 
     @staticmethod
     def _shorten(x: Tensor, conv: nn.Conv1d, real: Tensor | None) -> Tensor:

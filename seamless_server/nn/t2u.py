@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from seamless_server.nn.config import T2UConfig
 from seamless_server.nn.layers import (
@@ -47,7 +47,8 @@ class T2UEncoderLayer(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """(B, N, D) -> (B, N, D)."""
         x = x + self.self_attn(self.self_attn_layer_norm(x), mask)
-        return x + self.ffn(self.ffn_layer_norm(x))
+        y: Tensor = x + self.ffn(self.ffn_layer_norm(x))
+        return y
 
 
 class ConvBlock(nn.Module):
@@ -65,7 +66,8 @@ class ConvBlock(nn.Module):
         x = F.relu(self.conv1(x.transpose(1, 2))).transpose(1, 2)
         if mask is not None:
             x = x * mask
-        return self.conv2(x.transpose(1, 2)).transpose(1, 2)
+        y: Tensor = self.conv2(x.transpose(1, 2)).transpose(1, 2)
+        return y
 
 
 class T2UDecoderLayer(nn.Module):
@@ -127,7 +129,8 @@ class T2U(nn.Module):
         dim, size = self.config.model_dim, char_ids.size(1)
         x = upsample(encoded, char_lens, size)
         position = sinusoid(torch.arange(size, device=x.device), dim, x.dtype)
-        return x + self.pos_emb_alpha_char * position + self.embed_char(char_ids) * dim**0.5
+        y: Tensor = x + self.pos_emb_alpha_char * position + self.embed_char(char_ids) * dim**0.5
+        return y
 
     def decode(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """Unit-rate states (B, U, D) -> states behind the final layer norm."""

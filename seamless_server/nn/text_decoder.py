@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from seamless_server.nn.config import TextDecoderConfig
 from seamless_server.nn.layers import Attention, FeedForward, length_mask, sinusoid
@@ -92,7 +92,8 @@ class PChooseLayer(nn.Module):
 
     def split(self, x: Tensor) -> Tensor:
         """(B, N, D) -> (B, H, N, D/H)."""
-        return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+        y: Tensor = x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+        return y
 
     def pooled(self, source: Tensor, lengths: Tensor | None, last_only: bool) -> Tensor:
         """Average frames by ``pre_decision_ratio``; an incomplete last window averages its own.
@@ -116,7 +117,8 @@ class PChooseLayer(nn.Module):
         fill = -size % self.ratio
         count = F.pad(real, (0, fill)).unflatten(1, (-1, self.ratio)).sum(2).clamp(min=1)
         total = F.pad(source * real[..., None], (0, 0, 0, fill)).unflatten(1, (-1, self.ratio))
-        return total.sum(2) / count[..., None].to(source.dtype)
+        y: Tensor = total.sum(2) / count[..., None].to(source.dtype)
+        return y
 
     def project_keys(self, source: Tensor, lengths: Tensor | None, last_only: bool) -> Tensor:
         """Energy keys of a source: (B, S, D) -> (B, H, P, D/H)."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from seamless_server.nn.config import VocoderConfig
 from seamless_server.nn.layers import DurationPredictor, durations_from_log, length_mask, upsample

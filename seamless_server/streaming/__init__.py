@@ -1,4 +1,4 @@
-"""Streaming translation from Python: load a system, open streams, push audio, get text and speech."""
+"""Streaming translation from Python: load a system, open streams, push audio in, get outputs."""
 
 from seamless_server.streaming.live import LiveStream
 from seamless_server.streaming.official import OfficialStream

@@ -73,7 +73,8 @@ class Branch:
     def _speak(self, decoded: Segment, segment_id: int, now_ms: float) -> Iterator[Output]:
         if self._units is None or self._vocoder is None:
             return
-        assert self._agents.units is not None and self._agents.vocoder is not None
+        assert self._agents.units is not None
+        assert self._agents.vocoder is not None
         units = self._call(self._agents.units, decoded, self._units)
         if units.is_empty and not units.finished:
             return

@@ -239,4 +239,3 @@ class LiveStream:
     @staticmethod
     def _ms(samples: int) -> float:
         return samples * 1000 / SAMPLE_RATE
-

@@ -43,8 +43,10 @@ class OfficialStream:
     @staticmethod
     def _make(system: AgentSystem, args: Namespace, target: Target, vad: bool) -> Any:
         if not target.speech:
-            text = pipelines.SeamlessStreamingS2TVADAgent if vad else (
-                pipelines.SeamlessStreamingS2TDetokAgent
+            text = (
+                pipelines.SeamlessStreamingS2TVADAgent
+                if vad
+                else (pipelines.SeamlessStreamingS2TDetokAgent)
             )
             return text(args, system)
         if vad:
@@ -139,5 +141,3 @@ class OfficialStream:
     def _text(self, text: str, finished: bool) -> TextOutput:
         now = self.position_ms
         return TextOutput(self._lang, text, self._segment_id, now, now, finished)
-
-

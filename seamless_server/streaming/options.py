@@ -66,7 +66,7 @@ def model_defaults(folders: list[Path]) -> dict[str, Any]:
     known = agent_options()
     for folder in folders:
         files = sorted(folder.glob("*.yaml")) if folder.is_dir() else []
-        main = [f for f in files if f.name == "main.yaml"] or files[:1]
+        main = [f for f in files if f.name.endswith("main.yaml")] or files[:1]
         if not main:
             continue
         try:
@@ -78,9 +78,7 @@ def model_defaults(folders: list[Path]) -> dict[str, Any]:
     return {}
 
 
-def make_args(
-    defaults: Mapping[str, Any], given: Mapping[str, Any], **fixed: Any
-) -> Namespace:
+def make_args(defaults: Mapping[str, Any], given: Mapping[str, Any], **fixed: Any) -> Namespace:
     """Options for the agents.
 
     Raises:

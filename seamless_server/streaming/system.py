@@ -1,13 +1,13 @@
 """Load a model once, open any number of streams on it.
 
-    from seamless_server.streaming import Target, load_system
+from seamless_server.streaming import Target, load_system
 
-    system = load_system("SeamlessStreaming-mini")
-    stream = system.open_stream({"spa": Target(text=True, speech=True)})
-    for output in stream.push(samples):
-        ...
-    for output in stream.finish():
-        ...
+system = load_system("SeamlessStreaming-mini")
+stream = system.open_stream({"spa": Target(text=True, speech=True)})
+for output in stream.push(samples):
+    ...
+for output in stream.finish():
+    ...
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from seamless_server.agents.vocoder import VocoderAgent
 from seamless_server.checkpoints.cards import find_card
 from seamless_server.errors import LanguageError, UsageError
 from seamless_server.languages import codes
-from seamless_server.streaming.live import LiveStream, StreamAgents
 from seamless_server.streaming.branch import BranchAgents
+from seamless_server.streaming.live import LiveStream, StreamAgents
 from seamless_server.streaming.official import OfficialStream
 from seamless_server.streaming.options import make_args, model_defaults
 from seamless_server.streaming.outputs import Target
@@ -46,7 +46,11 @@ class System:
     """A loaded model. Its streams may run in different threads at once."""
 
     def __init__(
-        self, agents: AgentSystem, name: str, description: str, defaults: Mapping[str, Any],
+        self,
+        agents: AgentSystem,
+        name: str,
+        description: str,
+        defaults: Mapping[str, Any],
         compat: str | None = None,
     ) -> None:
         self.agents = agents

@@ -1,0 +1,82 @@
+"""Download of the published files from the Hugging Face hub: progress, resume, checksums."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from seamless_server.checkpoints.published import FILES, PublishedFile
+from seamless_server.errors import CheckpointError
+
+HASH_BLOCK = 1 << 22
+SPARE = 1 << 28
+
+
+def download_published(folder: Path, say: Callable[[str], None], token: str | None = None) -> None:
+    """Fetch what ``folder`` lacks; an interrupted download goes on where it stopped.
+
+    Args:
+        say: gets one line about each file.
+
+    Raises:
+        CheckpointError: no network, no such file on the hub, too little disk, or a wrong checksum.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    todo = [file for file in FILES if not (folder / file.name).is_file()]
+    needed = int(sum(file.megabytes for file in todo) * 1e6)
+    free = shutil.disk_usage(folder).free
+    if todo and free < needed + SPARE:
+        raise CheckpointError(
+            folder,
+            f"has {free / 1e9:.1f} GB free, but {needed / 1e9:.1f} GB are needed; name a larger "
+            "place by SEAMLESS_CHECKPOINT_DIR",
+        )
+    for file in FILES:
+        if file in todo:
+            repo = _fetch(file, folder, token)
+            say(f"{file.name}: from {repo}, checksum right")
+        else:
+            say(f"{file.name}: present")
+
+
+def _fetch(file: PublishedFile, folder: Path, token: str | None) -> str:
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub.errors import EntryNotFoundError
+
+    for repo in file.repos:
+        try:
+            metadata = get_hf_file_metadata(hf_hub_url(repo, file.name), token=token)
+            path = Path(hf_hub_download(repo, file.name, local_dir=folder, token=token))
+        except EntryNotFoundError:
+            continue
+        except Exception as error:  # the hub's client raises what its HTTP library of the day does
+            raise CheckpointError(folder / file.name, _by_hand(folder, error)) from None
+        expected = (metadata.etag or "").strip('"')
+        # The hub names large files by their SHA-256, small ones by a git hash.
+        if len(expected) == 64 and sha256(path) != expected:
+            path.unlink()
+            raise CheckpointError(
+                path, "arrived damaged (wrong checksum) and was removed; run the command again"
+            )
+        return repo
+    raise CheckpointError(folder / file.name, f"is in none of {', '.join(file.repos)}")
+
+
+def _by_hand(folder: Path, error: Exception) -> str:
+    reason = type(error).__name__
+    wanted = "; ".join(f"{file.name} from {' or '.join(file.repos)}" for file in FILES)
+    return (
+        f"cannot be downloaded ({reason}). Without a network, fetch these files on another "
+        f"machine from the Hugging Face hub and put them into {folder}: {wanted}"
+    )
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(HASH_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
