@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -101,6 +102,26 @@ class RedisManager(socketio.AsyncRedisManager, LocalManager):  # type: ignore[mi
         self._metrics = metrics
 
 
+class _OneLine(logging.Filter):
+    """What a broken client causes is one line in the log, not a traceback each."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and record.exc_info[1] is not None:
+            record.msg = f"{record.getMessage()}: {record.exc_info[1]!r}"
+            record.args, record.exc_info, record.levelno = (), None, logging.WARNING
+            record.levelname = "WARNING"
+        return True
+
+
+def _quiet(name: str, talkative: bool) -> logging.Logger:
+    """A logger for the Socket.IO libraries, which tell of every message at level info."""
+    found = logging.getLogger(f"seamless_server.{name}")
+    found.setLevel(logging.INFO if talkative else logging.ERROR)
+    if not found.filters:
+        found.addFilter(_OneLine())
+    return found
+
+
 def make_server(settings: Settings, metrics: Metrics) -> socketio.AsyncServer:
     """The Socket.IO server."""
     manager: LocalManager | RedisManager
@@ -113,9 +134,12 @@ def make_server(settings: Settings, metrics: Metrics) -> socketio.AsyncServer:
             settings.listener_backlog,
             metrics,
         )
+    talkative = settings.log_level == "debug"
     origins: Any = list(settings.cors_origins) or None
     return socketio.AsyncServer(
         async_mode="asgi",
+        logger=_quiet("socketio", talkative),
+        engineio_logger=_quiet("engineio", talkative),
         client_manager=manager,
         serializer=BoundedPacket,
         json=Json,

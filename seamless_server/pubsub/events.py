@@ -30,8 +30,6 @@ Answer = Any
 Handler = Callable[..., Awaitable[Answer]]
 
 ESCAPE_HATCH = "remove_server_lock"
-_PATIENCE = 1_000
-"""Events refused in a row after which a client is disconnected."""
 
 
 class Events:
@@ -80,12 +78,10 @@ class Events:
     async def _allowed(self, connection: Connection, event: str) -> bool:
         limits = connection.limits
         if limits.events.take() and (event != "join_room" or limits.joins.take()):
-            limits.refused = 0
             return True
-        limits.refused += 1
         self._hub.metrics.refused.labels("rate").inc()
         await self._notice(connection, f"{event}: too many events; slow down", "rate", event)
-        if limits.refused == _PATIENCE:
+        if not limits.patience.take():
             logger.warning("a client is disconnected: it floods the server")
             await self._hub.sio.disconnect(connection.sid)
         return False

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+_PATIENCE = 1_000
+
 
 class TokenBucket:
     """Lets `rate` events a second through on average, `burst` at once."""
@@ -39,5 +41,5 @@ class ClientLimits:
         # Four-letter codes must not be found by trying.
         self.joins = TokenBucket(1.0, 60.0)
         self.notices = TokenBucket(1.0, 5.0)
-        self.refused = 0
-        """Events refused in a row."""
+        self.patience = TokenBucket(events_per_second, _PATIENCE)
+        """Refusals that are borne before the client is sent away."""

@@ -1,0 +1,270 @@
+"""What ill-meant or broken clients send. After each, the server serves the next one as ever."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import aiohttp
+import httpx
+import pytest
+import socketio
+
+from seamless_server.pubsub.running import BackgroundServer
+
+from .conftest import Connect, Peer, speech
+
+Start = Callable[..., BackgroundServer]
+
+
+@pytest.fixture
+async def then_it_serves(shared_server: BackgroundServer, connect: Connect) -> AsyncIterator[None]:
+    """A normal client gets its translation after the test's client did its worst."""
+    yield
+    peer = await connect(shared_server, "a-normal-client")
+    await peer.join()
+    assert (await peer.configure())["status"] == "ok"
+    await peer.speak(speech("human_short"))
+    await peer.call("stop_stream")
+    assert peer.text()
+    await peer.call("join_room", peer.client_id, None, {"roles": []})
+
+
+WRONG: list[Any] = [
+    None, True, 0, -1, 1.5, 1e308, "", "x" * 300, "\x00", "../../etc", [], [[]], {}, {"a": 1},
+    b"", b"\x00\xff", {"rate": b"x"}, {"roles": "speaker"}, {"roles": [1]}, {"targetLanguage": 5},
+    {"targetLanguage": "../x"}, {"lockServerName": {}}, {"output": "loud"}, {"rate": 16000.5},
+]  # fmt: skip
+
+EVENTS = {
+    "join_room": 3,
+    "set_dynamic_config": 1,
+    "configure_stream": 1,
+    "incoming_audio": 1,
+    "stop_stream": 0,
+    "clear_transcript_for_all": 0,
+    "set_name": 1,
+    "set_listener_config": 1,
+    "transcript": 0,
+    "no_such_event": 1,
+}
+
+
+@pytest.mark.usefixtures("then_it_serves")
+async def test_wrong_types_at_every_argument_are_answered(
+    start_server: Start, connect: Connect
+) -> None:
+    server = start_server(max_events_per_second=100_000, wait_ready=False)
+    peer = await connect(server, "wrong")
+    for event, count in EVENTS.items():
+        for position in range(count + 1):
+            for wrong in WRONG:
+                good: list[Any] = ["wrong", None, {"roles": ["listener"]}][:count]
+                arguments = [*good[:position], wrong, *good[position + 1 :]]
+                answer = await peer.sio.call(event, tuple(arguments), timeout=20)
+                assert answer is None or isinstance(answer, (dict, list)), (event, wrong)
+    await peer.sio.emit("join_room")
+    assert (await peer.call("set_name", "still here"))["status"] == "ok"
+    for exception in peer.of("server_exception"):
+        assert "Traceback" not in exception["message"]
+        assert "seamless_server" not in exception["message"]
+        assert ".py" not in exception["message"]
+
+
+@pytest.mark.usefixtures("then_it_serves")
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"rate": 0}, "rate"),
+        ({"rate": -1}, "rate"),
+        ({"rate": 1e9}, "rate"),
+        ({"rate": "48000"}, "rate"),
+        ({"rate": None}, "rate"),
+        ({"rate": True}, "rate"),
+        ({"model_name": "../../models"}, "model_name"),
+        ({"model_name": 7}, "model_name"),
+        ({"model_type": "s2x"}, "model_type"),
+        ({"buffer_limit": -1}, "buffer_limit"),
+        ({"buffer_limit": "many"}, "buffer_limit"),
+        ({"debug": "yes"}, "debug"),
+    ],
+)
+async def test_a_bad_configuration_is_refused_by_the_field_s_name(
+    shared_server: BackgroundServer, connect: Connect, change: dict[str, Any], field: str
+) -> None:
+    peer = await connect(shared_server)
+    await peer.join()
+    answer = await peer.configure(**change)
+    assert answer["status"] == "error"
+    assert answer["field"] == field
+    assert field in answer["message"]
+    exception = await peer.until("server_exception")
+    assert exception["field"] == field
+
+
+@pytest.mark.usefixtures("then_it_serves")
+async def test_audio_that_is_none(shared_server: BackgroundServer, connect: Connect) -> None:
+    peer = await connect(shared_server)
+    await peer.join()
+    answer = await peer.call("incoming_audio", b"\x00\x00")
+    assert answer["status"] == "error"  # no stream yet
+    await peer.configure()
+    for audio, part in [(b"\x00" * 4001, "even"), ("text", "audio"), ([0, 1], "audio")]:
+        answer = await peer.call("incoming_audio", audio)
+        assert answer["status"] == "error"
+        assert part in answer["message"]
+    noise = random.Random(7).randbytes(64_000)
+    assert "queuedMs" in await peer.call("incoming_audio", noise)
+    assert "queuedMs" in await peer.call("incoming_audio", b"")
+    assert (await peer.call("stop_stream"))["status"] == "ok"
+
+
+@pytest.mark.usefixtures("then_it_serves")
+async def test_packets_that_are_none(shared_server: BackgroundServer) -> None:
+    chance = random.Random(5)
+    packets: list[str | bytes] = [
+        "", "9", "4", "42", '42["', '42[]', "42{}", "42null", '42"x"', "4", "43", "4399999999",
+        '42["join_room",' + "[" * 5000, '4599999999-["incoming_audio",{"_placeholder":true}]',
+        '451-["incoming_audio",{"_placeholder":true,"num":77}]', '42["\\ud800"]', "40{bad",
+        '42["set_name","' + "\u202e" * 40 + '"]', chance.randbytes(500), b"", b"4",
+    ]  # fmt: skip
+    packets += [chance.randbytes(chance.randrange(1, 80)).decode("latin1") for _ in range(60)]
+    url = shared_server.url.replace("http", "ws")
+    async with aiohttp.ClientSession() as session:
+        for packet in packets:
+            address = f"{url}/ws/socket.io/?EIO=4&transport=websocket&clientID=broken"
+            async with session.ws_connect(address) as ws:
+                await ws.send_str("40")
+                if isinstance(packet, bytes):
+                    await ws.send_bytes(packet)
+                else:
+                    await ws.send_str(packet)
+                await ws.send_str('420["set_name","x"]')
+
+
+@pytest.mark.usefixtures("then_it_serves")
+async def test_a_client_cannot_make_the_server_hold_endless_attachments(
+    shared_server: BackgroundServer, connect: Connect
+) -> None:
+    url = shared_server.url.replace("http", "ws")
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(f"{url}/ws/socket.io/?EIO=4&transport=websocket&clientID=hoarder") as ws,
+    ):
+        await ws.send_str("40")
+        await ws.receive()
+        await ws.send_str('45999999-["incoming_audio",{"_placeholder":true,"num":0}]')
+        for _ in range(20):
+            await ws.send_bytes(b"x" * 100_000)
+        peer = await connect(shared_server, "beside-the-hoarder")
+        await peer.call("set_name", "x")
+    held = shared_server.app.state.hub.sio._binary_packet
+    assert held == {}
+
+
+@pytest.mark.usefixtures("then_it_serves")
+@pytest.mark.parametrize("megabytes", [2, 100])
+async def test_a_huge_message_ends_its_connection_only(
+    shared_server: BackgroundServer, connect: Connect, megabytes: int
+) -> None:
+    witness = await connect(shared_server)
+    peer = await connect(shared_server)
+    await peer.join()
+    await peer.configure()
+    await peer.sio.emit("incoming_audio", b"\x00" * megabytes * 1_000_000)
+    await peer.until("disconnect")
+    assert (await witness.call("set_name", "unharmed"))["status"] == "ok"
+
+
+@pytest.mark.usefixtures("then_it_serves")
+async def test_a_flood_of_events_is_refused_and_others_are_not(
+    start_server: Start, connect: Connect
+) -> None:
+    server = start_server(max_events_per_second=50, wait_ready=False)
+    flooder = await connect(server, "flooder")
+    witness = await connect(server, "witness")
+
+    async def flood(peer: Peer) -> None:
+        for number in range(3000):
+            if not peer.sio.connected:
+                break
+            await peer.sio.emit("set_name", f"name {number}")
+
+    flooding = asyncio.create_task(flood(flooder))
+    for _ in range(20):
+        assert (await witness.call("set_name", "quiet"))["status"] == "ok"
+        await asyncio.sleep(0.05)
+    await flooder.until("disconnect")
+    flooding.cancel()
+    await asyncio.gather(flooding, return_exceptions=True)
+    assert any(exception["code"] == "rate" for exception in flooder.of("server_exception"))
+    assert witness.of("server_exception") == []
+
+
+async def test_room_codes_cannot_be_tried_in_numbers(start_server: Start, connect: Connect) -> None:
+    server = start_server(wait_ready=False)
+    peer = await connect(server, "guesser")
+    answers = [
+        await peer.call("join_room", "guesser", f"AA{number:02}", {"roles": ["listener"]})
+        for number in range(80)
+    ]
+    assert answers[0]["roomID"] == "AA00"
+    assert answers[-1]["status"] == "error"
+
+
+@pytest.mark.usefixtures("then_it_serves")
+async def test_names_are_data(shared_server: BackgroundServer, connect: Connect) -> None:
+    peer = await connect(shared_server)
+    await peer.join()
+    name = "<img src=x onerror=alert(1)>\x00\x1b[31m\u202e"
+    await peer.call("set_name", name)
+    state = await peer.until(
+        "room_state_update", lambda s: s["members"][peer.client_id]["name"] is not None
+    )
+    shown = state["members"][peer.client_id]["name"]
+    assert shown == "<img src=x onerror=alert(1)>  [31m"
+    for room in ("../../etc", "a/b", "a b", "x" * 65, "", "ROOM|v1"):
+        answer = await peer.call("join_room", peer.client_id, room, {"roles": ["listener"]})
+        assert answer["field"] == "roomID", room
+
+
+async def test_nobody_speaks_in_another_s_name(
+    shared_server: BackgroundServer, connect: Connect
+) -> None:
+    peer, other = await connect(shared_server), await connect(shared_server)
+    await other.join()
+    answer = await peer.call("join_room", other.client_id, None, {"roles": ["speaker"]})
+    assert answer["field"] == "clientID"
+
+
+async def test_connections_are_limited(start_server: Start, connect: Connect) -> None:
+    server = start_server(max_connections=2, wait_ready=False)
+    await connect(server, "one")
+    two = await connect(server, "two")
+    with pytest.raises(socketio.exceptions.ConnectionError):
+        await connect(server, "three")
+    await two.sio.disconnect()
+    await connect(server, "four")
+    narrow = start_server(max_connections_per_address=1, wait_ready=False)
+    await connect(narrow, "one")
+    with pytest.raises(socketio.exceptions.ConnectionError):
+        await connect(narrow, "two")
+
+
+async def test_pages_of_other_origins_are_refused_unless_allowed(start_server: Start) -> None:
+    async def status(server: BackgroundServer, origin: str) -> tuple[int, str | None]:
+        async with httpx.AsyncClient() as http:
+            answer = await http.get(
+                f"{server.url}/ws/socket.io/?EIO=4&transport=polling", headers={"Origin": origin}
+            )
+            rest = await http.get(f"{server.url}/healthz", headers={"Origin": origin})
+            return answer.status_code, rest.headers.get("access-control-allow-origin")
+
+    closed = start_server(wait_ready=False)
+    assert await status(closed, "https://evil.example") == (400, None)
+    assert await status(closed, closed.url) == (200, None)
+    open_ = start_server(cors_origins="https://good.example", wait_ready=False)
+    assert await status(open_, "https://good.example") == (200, "https://good.example")
+    assert await status(open_, "https://evil.example") == (400, None)
