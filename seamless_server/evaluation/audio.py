@@ -7,7 +7,6 @@ import io
 import re
 import threading
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
@@ -70,27 +69,18 @@ def probe(ref: AudioRef) -> str | None:
         with soundfile.SoundFile(ref.open()) as file:
             if len(file.read(_PROBE_FRAMES)) == 0:
                 return "holds no audio"
-    except (soundfile.SoundFileError, OSError) as error:
-        return _probe_with_av(ref, str(error))
+    except (soundfile.SoundFileError, OSError):
+        return _probe_with_av(ref)
     return None
 
 
-def _probe_with_av(ref: AudioRef, reason: str) -> str | None:
-    if find_spec("av") is None:
-        return _unreadable(reason)
+def _probe_with_av(ref: AudioRef) -> str | None:
     try:
         for _ in _av_blocks(ref):
             return None
     except AudioError as error:
         return error.reason
     return "holds no audio"
-
-
-def _unreadable(reason: str) -> str:
-    return (
-        f"cannot be read as audio ({reason.rstrip('.').strip()}); "
-        "formats beyond WAV, FLAC, Ogg and MP3 need `pip install av`"
-    )
 
 
 def load(ref: AudioRef) -> Samples:
@@ -120,9 +110,8 @@ def _decode(ref: AudioRef) -> tuple[Samples, int]:
     try:
         samples, rate = soundfile.read(ref.open(), dtype="float32")
         return cast(Samples, samples), int(rate)
-    except (soundfile.SoundFileError, OSError) as error:
-        if find_spec("av") is None:
-            raise AudioError(str(ref), _unreadable(str(error))) from None
+    except (soundfile.SoundFileError, OSError):
+        pass  # libsndfile does not know it; FFmpeg may
     blocks = list(_av_blocks(ref))
     if not blocks:
         raise AudioError(str(ref), "holds no audio")

@@ -7,6 +7,7 @@ import io
 import tarfile
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -22,6 +23,7 @@ from seamless_server.evaluation.audio import (
     Preparation,
     SilenceStripper,
     load,
+    probe,
     standardize,
 )
 from seamless_server.evaluation.manifest import (
@@ -145,12 +147,28 @@ def test_text_is_not_quoted_and_may_hold_any_character(tmp_path: Path) -> None:
     assert [one.reference for one in found] == [text]
 
 
-@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
+def write_sound(path: Path, samples: np.ndarray, rate: int) -> None:
+    """Write stereo in the format of the suffix."""
+    if path.suffix != ".m4a":
+        soundfile.write(path, samples, rate)
+        return
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=rate, layout="stereo")
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(samples.T, dtype=np.float32), format="fltp", layout="stereo"
+        )
+        frame.sample_rate = rate
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3", "m4a"])
 def test_any_format_rate_and_channels(tmp_path: Path, suffix: str) -> None:
     time = np.arange(44_100) / 44_100
     tone = 0.5 * np.sin(2 * np.pi * 440 * time)
     path = tmp_path / f"tone.{suffix}"
-    soundfile.write(path, np.stack([tone, tone], axis=1), 44_100)
+    write_sound(path, np.stack([tone, tone], axis=1), 44_100)
+    assert probe(AudioRef.parse(str(path))) is None
     heard = load(AudioRef.parse(str(path)))
     assert heard.dtype == np.float32
     assert abs(len(heard) - SAMPLE_RATE) < 2000  # lossy codecs pad

@@ -52,7 +52,6 @@ def run_report(side: Side, options: ReportOptions) -> str:
         page.cards(metrics),
         page.section("Quality", page.quality_table(metrics)),
         latency,
-        page.curves([(_label(metrics), metrics["tgt_lang"], metrics)]),
         page.failures(failed),
         _sentences(side, options),
         page.reproduction(side.info, metrics),
@@ -226,11 +225,12 @@ def _sentences(side: Side, options: ReportOptions) -> str:
             for key, name in (("score", score), ("lag", lag), ("start", "StartOffset"))
             if name in row
         )
+        opened = " open" if position == 0 else ""
         figures = [f"{name} {page.number(name, row[name])}" for name in (score, lag) if name in row]
         items.append(
-            f'<div class="sentence" data-index="{record.index}"{data}><details><summary>'
+            f'<div class="sentence" data-index="{record.index}"{data}><details{opened}><summary>'
             f"<b>{escape(record.id)}</b> <small>{escape(', '.join(figures) or 'no output')}</small>"
-            f" {escape(side.texts.get(record.index) or record.prediction)}</summary>"
+            f" {escape(side.texts.get(record.index) or record.reference)}</summary>"
             f"{_sentence(side, record, options, with_audio=position < options.audio)}"
             "</details></div>"
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH = 720
+_CURVE_WIDTH = 480
 _LANE_TEXT = 92
 _MAX_ROWS = 4
 _CHARACTER_WIDTH = 6.2
@@ -25,7 +26,9 @@ class Point:
 
 def ticks(low: float, high: float, wanted: int = 6) -> list[float]:
     """Round values that cover a range."""
-    span = max(high - low, 1e-9)
+    if high - low < 1e-9:
+        low, high = low if low == 0 else low - 0.5, high + 0.5
+    span = high - low
     step = 10 ** math.floor(math.log10(span / wanted))
     for factor in (1, 2, 5, 10):
         if span / (step * factor) <= wanted:
@@ -38,14 +41,14 @@ def ticks(low: float, high: float, wanted: int = 6) -> list[float]:
 
 def curve(points: Sequence[Point], x_name: str, y_name: str) -> str:
     """Quality over latency: one line a series, through its runs in order of latency."""
-    height, left, right, top, bottom = 300, 64, 16, 14, 46
+    height, left, right, top, bottom = 300, 60, 24, 14, 46
     xs = ticks(min(p.x for p in points), max(p.x for p in points))
     ys = ticks(min(p.y for p in points), max(p.y for p in points))
 
     def at(x: float, y: float) -> tuple[float, float]:
         across = (x - xs[0]) / ((xs[-1] - xs[0]) or 1)
         up = (y - ys[0]) / ((ys[-1] - ys[0]) or 1)
-        return left + across * (WIDTH - left - right), height - bottom - up * (
+        return left + across * (_CURVE_WIDTH - left - right), height - bottom - up * (
             height - top - bottom
         )
 
@@ -56,9 +59,9 @@ def curve(points: Sequence[Point], x_name: str, y_name: str) -> str:
         parts.append(_text(px, height - bottom + 16, f"{x:g}", "middle"))
     for y in ys:
         _, py = at(xs[0], y)
-        parts.append(f'<path class="grid" d="M{left} {py:.1f}H{WIDTH - right}"/>')
+        parts.append(f'<path class="grid" d="M{left} {py:.1f}H{_CURVE_WIDTH - right}"/>')
         parts.append(_text(left - 8, py + 4, f"{y:g}", "end"))
-    parts.append(_text((left + WIDTH - right) / 2, height - 8, x_name, "middle"))
+    parts.append(_text((left + _CURVE_WIDTH - right) / 2, height - 8, x_name, "middle"))
     middle = (top + height - bottom) / 2
     parts.append(
         f'<text transform="translate(14 {middle:.1f}) rotate(-90)" text-anchor="middle">'
@@ -78,7 +81,7 @@ def curve(points: Sequence[Point], x_name: str, y_name: str) -> str:
                 f"<title>{escape(title)}</title></circle>"
             )
             parts.append(_text(px + 8, py - 8, p.label, "start", "small"))
-    return _svg(height, parts, f"{y_name} over {x_name}")
+    return _svg(height, parts, f"{y_name} over {x_name}", _CURVE_WIDTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,8 @@ def timeline(content: Timeline) -> str:
     def at(time: float) -> float:
         return _LANE_TEXT + time * scale
 
-    parts = [_text(4, 28, "source", "start"), *_source(content, at)]
+    parts = _source(content, at)
+    parts.append(_text(4, 28, "source", "start"))
     parts.append(
         f'<rect class="source" x="{at(0):.1f}" y="8" width="{content.source_ms * scale:.1f}"'
         ' height="32" rx="3"/>'
@@ -129,11 +133,12 @@ def timeline(content: Timeline) -> str:
         parts.append(_text(4, y + 12, name, "start"))
         parts += drawn
         y += rows * 17 + 10
+    grid = []
     for tick in ticks(0, end, 8):
         if tick <= end:
-            parts.append(f'<path class="grid" d="M{at(tick):.1f} 6V{y:.0f}"/>')
+            grid.append(f'<path class="grid" d="M{at(tick):.1f} 6V{y:.0f}"/>')
             parts.append(_text(at(tick), y + 14, f"{tick / 1000:g} s", "middle", "small"))
-    return _svg(y + 22, parts, "READ and WRITE over time")
+    return _svg(y + 22, [*grid, *parts], "READ and WRITE over time")
 
 
 def _source(content: Timeline, at: Callable[[float], float]) -> list[str]:
@@ -169,8 +174,12 @@ def _pack(
             f'<rect class="{style}" x="{x:.1f}" y="{top:.1f}" width="{width:.1f}" height="14"'
             f' rx="2"><title>{escape(title)}</title></rect>'
         )
-        if mark.text:
-            parts.append(_text(x + 6, top + 11, mark.text, "start", "small"))
+        if mark.length:
+            parts.append(_text(x + 6, top + 11, mark.text, "start", "inside"))
+        elif mark.text:
+            room = max(1, int((WIDTH - x - 12) / _CHARACTER_WIDTH))
+            text = mark.text if len(mark.text) <= room else f"{mark.text[: room - 1]}\u2026"
+            parts.append(_text(x + 6, top + 11, text, "start", "small"))
     used = max((index + 1 for index, end in enumerate(free) if end), default=1)
     return used, parts
 
@@ -180,8 +189,8 @@ def _text(x: float, y: float, text: str, anchor: str, style: str = "") -> str:
     return f'<text{name} x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
-def _svg(height: float, parts: Sequence[str], title: str) -> str:
+def _svg(height: float, parts: Sequence[str], title: str, width: int = WIDTH) -> str:
     return (
-        f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(title)}">'
+        f'<svg viewBox="0 0 {width} {height:.0f}" role="img" aria-label="{escape(title)}">'
         f"{''.join(parts)}</svg>"
     )

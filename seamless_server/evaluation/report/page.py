@@ -194,7 +194,7 @@ def curves(runs: Sequence[tuple[str, str, Mapping[str, Any]]]) -> str:
     """
     parts = []
     scored = [(label, series, m) for label, series, m in runs if m["quality"] and m["latency"]]
-    if not scored:
+    if len(scored) < 2:
         return ""
     speech = scored[0][2]["task"] == "s2st"
     for name in ("StartOffset", "EndOffset") if speech else ("LAAL", "AL"):
@@ -213,4 +213,4 @@ def curves(runs: Sequence[tuple[str, str, Mapping[str, Any]]]) -> str:
                 title = f"{name} in seconds ({clock})"
                 y_name = quality_name(scored[0][2]) or ""
                 parts.append(charts.curve(points, title, y_name))
-    return section("Quality and latency", *parts)
+    return section("Quality and latency", f'<div class="charts">{"".join(parts)}</div>')
