@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 from typing import Any
 
@@ -117,13 +116,10 @@ class Configuring:
         loop = asyncio.get_running_loop()
 
         def open_stream() -> Stream:
-            options: dict[str, Any] = {}
-            if (
-                recording is not None
-                and "trace" in inspect.signature(system.open_stream).parameters
-            ):
-                options["trace"] = recording.trace
-            return system.open_stream(targets, **options)
+            opened = system.open_stream(targets)
+            if recording is not None:
+                opened.trace = recording.trace
+            return opened
 
         try:
             stream = await loop.run_in_executor(hub.pool, open_stream)

@@ -6,7 +6,7 @@ read and tested without knowing networks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -60,6 +60,9 @@ class SpeechOut(Protocol):
 
 class Stream(Protocol):
     """One speaker's audio on its way through the agents. Not for two threads at once."""
+
+    trace: Callable[[dict[str, Any]], None] | None
+    """Told of every READ, WRITE and segment, in the thread that computes."""
 
     @property
     def state(self) -> str:

@@ -17,11 +17,13 @@ from seamless_server.agents.base import SAMPLE_RATE, SeamlessAgent, SessionState
 from seamless_server.agents.encoder import EncoderStates, OfflineWav2VecBertEncoderAgent
 from seamless_server.agents.features import OnlineFeatureExtractorAgent
 from seamless_server.agents.samples import as_samples
+from seamless_server.agents.text_decoder import DecoderStates, MMASpeechToTextDecoderAgent
 from seamless_server.agents.vad import SileroVADAgent, VADStates
 from seamless_server.engine import Meter, metered
 from seamless_server.errors import UsageError
 from seamless_server.streaming.branch import Branch, BranchAgents, end_marker
 from seamless_server.streaming.outputs import Output, Samples, Target
+from seamless_server.streaming.trace import Trace, decision
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,9 @@ class LiveStream:
         self._heard = 0
         self._now = 0
         self._closed = False
+        self._began = 0
+        self.trace: Trace | None = None
+        """Told of every READ, WRITE and segment."""
 
     @property
     def state(self) -> str:
@@ -185,7 +190,7 @@ class LiveStream:
 
     def _begin(self, samples: int) -> None:
         start = self._now - samples if self._vad is None else self._vad.begin
-        self._open = True
+        self._open, self._began = True, start
         self._features.reset()
         branches = []
         for lang, target in self._targets.items():
@@ -198,6 +203,9 @@ class LiveStream:
         self._groups = [_Group(self._agents.encoder.build_states(), branches)]
 
     def _end(self) -> None:
+        if self.trace is not None:
+            span = {"start_ms": self._ms(self._began), "end_ms": self._ms(self._now)}
+            self.trace({"type": "segment", "segment": self._segment_id, **span})
         self._open = False
         self._groups = []
         self._segment_id += 1
@@ -234,7 +242,12 @@ class LiveStream:
     def _call(self, agent: SeamlessAgent, segment: Segment, states: SessionStates) -> Segment:
         with metered(self._meter):
             out: Segment = agent.pushpop(segment, states)
-            return out
+        if self.trace is not None and isinstance(states, DecoderStates):
+            assert isinstance(agent, MMASpeechToTextDecoderAgent)
+            made = decision(agent, states, self._segment_id, self._ms(self._now))
+            if made is not None:
+                self.trace(made)
+        return out
 
     @staticmethod
     def _ms(samples: int) -> float:

@@ -20,6 +20,7 @@ from seamless_server.agents.text_decoder import UnitYMMATextDecoderAgent
 from seamless_server.engine import Meter, metered
 from seamless_server.errors import UsageError
 from seamless_server.streaming.outputs import Output, Samples, SpeechOutput, Target, TextOutput
+from seamless_server.streaming.trace import Trace
 
 
 class OfficialStream:
@@ -39,6 +40,8 @@ class OfficialStream:
         self._heard = 0
         self._segment_id = 0
         self._closed = False
+        self.trace: Trace | None = None
+        """Never told anything: SimulEval's own walk does not show its decisions."""
 
     @staticmethod
     def _make(system: AgentSystem, args: Namespace, target: Target, vad: bool) -> Any:
