@@ -1,7 +1,7 @@
 """Run the trained encoder once over the speech and keep its states with the words' times.
 
-    python -m training.cache_states --data /var/tmp/mini/train --encoder /var/tmp/mini/encoder
-        --vocabulary /var/tmp/mini/vocabulary --out /var/tmp/mini/states
+    python -m training.cache_states --data WORK/train --encoder WORK/encoder
+        --vocabulary WORK/vocabulary --out WORK/states
 
 The encoder's attention looks no further than its own chunk of 320 ms, so a slice of these states is
 what the encoder gives for that beginning of the speech: the decoder trains on prefixes for free.

@@ -1,6 +1,6 @@
 """Make training utterances: sentences spoken by many voices, stored as features.
 
-    python -m training.make_speech --out /var/tmp/mini/train --shards 200
+    python -m training.make_speech --out WORK/train --shards 200
 
 Each shard is one ``.npz`` with the features of its utterances in half precision and a JSON text
 that says what was spoken. Shards are independent and made in any order, so a killed run goes on.

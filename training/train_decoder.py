@@ -1,7 +1,7 @@
 """Second stage: adaptor, text decoder and its read/write policy on cached encoder states.
 
-    python -m training.train_decoder --states /var/tmp/mini/states --encoder /var/tmp/mini/encoder
-        --vocabulary /var/tmp/mini/vocabulary --out /var/tmp/mini/decoder --steps 6000
+    python -m training.train_decoder --states WORK/states --encoder WORK/encoder
+        --vocabulary WORK/vocabulary --out WORK/decoder --steps 6000
 
 Every utterance comes whole and cut at a random place. p_choose learns by supervision: the smallest
 one over layers and heads at the last source position is 1 when every word that the next token needs

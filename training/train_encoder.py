@@ -1,7 +1,7 @@
 """First stage: the speech encoder, with CTC over text pieces and over phonemes.
 
-    python -m training.train_encoder --data /var/tmp/mini/train --vocabulary /var/tmp/mini/vocabulary
-        --out /var/tmp/mini/encoder --steps 12000
+    python -m training.train_encoder --data WORK/train --vocabulary WORK/vocabulary
+        --out WORK/encoder --steps 6500
 
 Goes on from its last checkpoint when it was stopped.
 """

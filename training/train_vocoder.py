@@ -1,6 +1,6 @@
 """The unit vocoder: units of the target voices back to their flat-pitch speech.
 
-    python -m training.train_vocoder --data /var/tmp/mini/units --out /var/tmp/mini/vocoder
+    python -m training.train_vocoder --data WORK/units --out WORK/vocoder
 
 Multi-resolution STFT losses (arXiv 1910.11480), and the waveform itself: with the pitch period
 bound to the unit grid, phase is no matter of chance. Goes on from its last checkpoint.

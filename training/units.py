@@ -1,6 +1,6 @@
 """Speech units of the target voices, and the alignment of characters with them.
 
-    python -m training.units --out /var/tmp/mini/units --sentences 700
+    python -m training.units --out WORK/units --sentences 700
 
 One SVOX Pico voice a language is analysed with WORLD (pyworld) and spoken again at a flat pitch of
 200 Hz: four pitch periods then fall on exactly one unit of 20 ms, so that a small vocoder can learn

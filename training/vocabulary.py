@@ -1,6 +1,6 @@
 """Vocabularies: text pieces, characters, English phonemes.
 
-python -m training.vocabulary --out /var/tmp/mini/vocabulary
+python -m training.vocabulary --out WORK/vocabulary
 """
 
 from __future__ import annotations

@@ -191,7 +191,13 @@ def speak(text: str, voice: Voice) -> Samples:
 
 
 _ESPEAK_BASES = ("en-us", "en-gb", "en-gb-x-rp", "en-gb-scotland", "en-gb-x-gbcwmd", "en-us-nyc")
-_ESPEAK_VARIANTS = ["", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "f1", "f2", "f3", "f4", "f5", "Alex", "Andy", "Annie", "Denis", "Gene", "Gene2", "Henrique", "Hugo", "Jacky", "Lee", "Mario", "Michael", "Mike", "Nguyen", "Reed", "Steph", "Steph2", "Steph3", "Storm", "adam", "belinda", "ed", "edward", "grandma", "grandpa", "iven", "kaukovalta", "klatt", "klatt2", "klatt3", "linda", "marcelo", "max", "michel", "paul", "rob", "robert", "steph", "travis", "victor", "zac", "anika", "antonio", "aunty", "boris", "caleb", "david", "john", "pablo", "quincy"]
+_VARIANT_NAMES = (
+    " m1 m2 m3 m4 m5 m6 m7 m8 f1 f2 f3 f4 f5 Alex Andy Annie Denis Gene Gene2 Henrique Hugo "
+    "Jacky Lee Mario Michael Mike Nguyen Reed Steph Steph2 Steph3 Storm adam belinda ed edward "
+    "grandma grandpa iven kaukovalta klatt klatt2 klatt3 linda marcelo max michel paul rob robert "
+    "steph travis victor zac anika antonio aunty boris caleb david john pablo quincy"
+)
+_ESPEAK_VARIANTS = tuple(_VARIANT_NAMES.split(" "))
 
 
 def draw_voice(rng: random.Random) -> Voice:

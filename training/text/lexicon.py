@@ -164,7 +164,7 @@ def _decline(stem: str, kind: str, case: str, which: int) -> str:
 
 
 def _rows(name: str) -> list[list[str]]:
-    with open(DATA / name, encoding="utf-8", newline="") as file:
+    with (DATA / name).open(encoding="utf-8", newline="") as file:
         rows = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         return [row for row in rows if row and not row[0].startswith("#")]
 

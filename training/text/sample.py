@@ -65,12 +65,14 @@ def _polish(words: Words, lang: str) -> Words:
                     joined = joined.capitalize()
                 polished[-1] = (joined, other | keys)
                 continue
-            if lang == "fra" and before.lower() in _ELIDED and lexicon.elides(word):
+            numeral = before.lower() == "le" and word == "un"
+            elided = before.lower() in _ELIDED and lexicon.elides(word) and not numeral
+            if lang == "fra" and elided:
                 polished[-1] = (f"{before[:-1]}'{word}", other | keys)
                 continue
-            if lang == "eng" and before.lower() == "a" and word[0].lower() in "aeiou":
-                if not word.startswith(("uni", "one", "euro")):
-                    polished[-1] = (before + "n", other)
+            vowel = word[0].lower() in "aeiou" and not word.startswith(("uni", "one", "euro"))
+            if lang == "eng" and before.lower() == "a" and vowel:
+                polished[-1] = (before + "n", other)
             if lang == "spa" and before == "y" and re.match("h?i[^ae]", word.lower()):
                 polished[-1] = ("e", other | keys)
         polished.append((word, keys))
