@@ -4,7 +4,7 @@
         --out WORK/t2u [--decoder WORK/decoder]
 
 Texts are cut at random words, since at run time the beginning of a sentence is spoken before its
-end is known. Without ``--decoder`` the decoder's features are replaced by noise, so that the network
+end is known. Without ``--decoder`` noise stands in for the decoder's features, so that the network
 learns to read the characters; with it they are the real ones, half of the time.
 """
 

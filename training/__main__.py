@@ -1,0 +1,152 @@
+"""The whole recipe: ``python -m training`` runs every step, ``python -m training STEP ...`` some.
+
+Every step goes on where it was stopped and is skipped when it has finished. All files lie under
+``--work`` (training/work); the model is written to ``--model``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+STEPS = (
+    "vocabulary",
+    "speech",
+    "encoder",
+    "states",
+    "decoder",
+    "units",
+    "vocoder",
+    "t2u",
+    "export",
+    "plots",
+    "evaluate",
+)
+
+
+def commands(work: Path, model: Path, scale: float) -> dict[str, list[list[str]]]:
+    """What each step runs, as arguments of ``python -m``; ``scale`` multiplies the effort."""
+
+    def steps(count: int) -> str:
+        return str(max(20, round(count * scale)))
+
+    shards = str(max(1, round(400 * scale)))
+    seen, unseen = work / "test_seen", work / "test_piper"
+    tests = [str(work / "states_seen"), str(work / "states_piper")]
+    vocabulary = ["--vocabulary", str(work / "vocabulary")]
+    encoder = ["--encoder", str(work / "encoder")]
+    speech = "training.make_speech"
+    cache = ["training.cache_states", *encoder, *vocabulary]
+    return {
+        "vocabulary": [["training.vocabulary", "--out", str(work / "vocabulary")]],
+        "speech": [
+            [speech, "--out", str(work / "train"), "--shards", shards],
+            [speech, "--out", str(seen), "--shards", "2", "--first", "900000", "--held-out"],
+            [
+                speech,
+                "--out",
+                str(unseen),
+                "--shards",
+                "1",
+                "--first",
+                "800000",
+                "--held-out",
+                "--engine",
+                "piper",
+            ],
+        ],
+        "encoder": [
+            [
+                "training.train_encoder",
+                "--data",
+                str(work / "train"),
+                *vocabulary,
+                "--out",
+                str(work / "encoder"),
+                "--steps",
+                steps(20000),
+                "--test",
+                str(seen),
+                str(unseen),
+            ]
+        ],
+        "states": [
+            [*cache, "--data", str(work / "train"), "--out", str(work / "states"), "--passes", "2"],
+            [*cache, "--data", str(seen), "--out", tests[0], "--clean"],
+            [*cache, "--data", str(unseen), "--out", tests[1], "--clean"],
+        ],
+        "decoder": [
+            [
+                "training.train_decoder",
+                "--states",
+                str(work / "states"),
+                *encoder,
+                *vocabulary,
+                "--out",
+                str(work / "decoder"),
+                "--steps",
+                steps(12000),
+                "--test",
+                *tests,
+            ]
+        ],
+        "units": [["training.units", "--out", str(work / "units"), "--sentences", steps(1500)]],
+        "vocoder": [
+            [
+                "training.train_vocoder",
+                "--data",
+                str(work / "units"),
+                "--out",
+                str(work / "vocoder"),
+                "--steps",
+                steps(20000),
+            ]
+        ],
+        "t2u": [
+            [
+                "training.train_t2u",
+                "--units",
+                str(work / "units"),
+                *vocabulary,
+                "--decoder",
+                str(work / "decoder"),
+                "--out",
+                str(work / "t2u"),
+                "--steps",
+                steps(8000),
+                "--sentences",
+                steps(1500),
+            ]
+        ],
+        "export": [["training.export", "--work", str(work), "--out", str(model)]],
+        "plots": [["training.plots", "--work", str(work), "--out", str(model / "curves")]],
+        "evaluate": [["training.evaluate", "--model", str(model), "--work", str(work)]],
+    }
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, prog="python -m training")
+    parser.add_argument("steps", nargs="*", choices=[*STEPS, []], help="default: all, in order")
+    parser.add_argument("--work", type=Path, default=Path("training/work"))
+    parser.add_argument("--model", type=Path, default=Path("models/SeamlessStreaming-mini"))
+    parser.add_argument(
+        "--scale", type=float, default=1.0, help="effort; 0.01 is a quick rehearsal"
+    )
+    args = parser.parse_args()
+    table = commands(args.work, args.model, args.scale)
+    environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    for step in args.steps or STEPS:
+        for command in table[step]:
+            print(f"== {step}: python -m {' '.join(command)}", flush=True)
+            status = subprocess.run([sys.executable, "-m", *command], env=environment).returncode
+            if status:
+                return status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
