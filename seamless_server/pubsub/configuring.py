@@ -11,7 +11,7 @@ from seamless_server.pubsub.hub import Connection, Hub
 from seamless_server.pubsub.rooms import Member
 from seamless_server.pubsub.schema import EventError, StreamConfig
 from seamless_server.pubsub.streams import Speaking
-from seamless_server.sessions.recording import Recording
+from seamless_server.sessions.recording import Recording, disk_reason
 from seamless_server.sessions.session import Session, SessionLimits
 from seamless_server.sessions.system import Stream, System
 
@@ -170,8 +170,7 @@ class Configuring:
         try:
             folder = hub.debug_store.create(member.room_id or "")
         except OSError as error:
-            logger.warning("no debug recording: %s", error)
-            warn(f"There will be no debug recording: {error}. The stream goes on.")
+            warn(f"There will be no debug recording: {disk_reason(error)}. The stream goes on.")
             return None
         recording = Recording(
             hub.debug_store,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from html import escape
 from pathlib import Path
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 
@@ -43,6 +44,16 @@ def page_folder(settings: Settings) -> Path:
     return packaged if packaged.is_dir() else package.parent / "streaming-react-app" / "dist"
 
 
+class _PageFiles(StaticFiles):
+    """The page's files; nothing is found while it is not built."""
+
+    async def check_config(self) -> None:
+        """Called before the first file is served."""
+        if self.directory is None or not await asyncio.to_thread(Path(self.directory).is_dir):
+            raise HTTPException(404)
+        await super().check_config()
+
+
 def add_page(app: FastAPI, settings: Settings) -> None:
     """Adds `/` and the page's files. Looked up at each request, so a build needs no restart."""
     folder = page_folder(settings)
@@ -56,4 +67,4 @@ def add_page(app: FastAPI, settings: Settings) -> None:
         url = str(request.base_url).rstrip("/")
         return HTMLResponse(_MISSING.format(folder=escape(str(folder)), url=escape(url)))
 
-    app.mount("/", StaticFiles(directory=folder, check_dir=False), name="page")
+    app.mount("/", _PageFiles(directory=folder, check_dir=False), name="page")

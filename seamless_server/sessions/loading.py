@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
@@ -113,6 +114,10 @@ class Models:
                 _warm_up(system)
                 self._systems[system.name] = system
                 self._progress.loaded.append(system.name)
+            # What is loaded stays: the collector need not walk through it again and again, which
+            # takes longer than the event loop may be held up.
+            gc.collect()
+            gc.freeze()
             self._progress.seconds = time.monotonic() - self._started
             self._progress.state = "ready"
             self._step(", ".join(self._progress.loaded), "ready")

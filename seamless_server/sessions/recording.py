@@ -20,6 +20,7 @@ import orjson
 import soundfile
 
 from seamless_server.sessions.debug_store import DebugStore
+from seamless_server.sessions.outputs import to_pcm16
 from seamless_server.sessions.queue import Pcm
 from seamless_server.sessions.system import Samples, SpeechOut, TextOut
 from seamless_server.sessions.timeline import write_timeline
@@ -126,7 +127,7 @@ class Recording:
                     write()
                     self._check_space()
             except (OSError, RuntimeError) as error:  # soundfile raises RuntimeError's children
-                self._give_up(str(error))
+                self._give_up(disk_reason(error))
             finally:
                 with self._lock:
                     self._pending -= size
@@ -185,8 +186,9 @@ class Recording:
             number = self._outputs[lang] = self._outputs.get(lang, -1) + 1
             name = f"output_{lang}_{number:04d}.wav"
             if len(samples):
-                soundfile.write(self.folder / name, samples, output.sample_rate, subtype="PCM_16")
-                self._append(f"output_{lang}.wav", output.sample_rate, samples)
+                pcm = np.frombuffer(to_pcm16(samples), dtype="<i2")  # as it is sent
+                soundfile.write(self.folder / name, pcm, output.sample_rate, subtype="PCM_16")
+                self._append(f"output_{lang}.wav", output.sample_rate, pcm)
                 entry["file"] = name
             entry["ms"] = round(len(samples) * 1000 / output.sample_rate, 1)
             entry["units"] = len(output.units)
@@ -232,6 +234,14 @@ class Recording:
                         file.samplerate,
                         subtype="PCM_16",
                     )
+
+
+def disk_reason(error: Exception) -> str:
+    """Why the disk failed, without the paths of this machine."""
+    logger.warning("a debug recording failed: %s", error)
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return "its files cannot be written"
 
 
 _JSON = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
