@@ -8,6 +8,10 @@ BIN := .venv/bin
 APP := streaming-react-app
 ARGS ?=
 
+EVALUATE_EMBEDDED := --task s2tt --model SeamlessStreaming-mini --tgt-lang spa,fra,deu \
+  --data training/held_out/manifest.tsv --ref-field 'text_{lang}' \
+  --sweep decision_threshold=0.3,0.5,0.7 --output evaluations/SeamlessStreaming-mini
+
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
 
@@ -33,8 +37,8 @@ format: setup ## Put all code into the common format
 	@$(BIN)/ruff format .
 	@if [ -f $(APP)/package.json ]; then cd $(APP) && npm run --silent format; fi
 
-evaluate: setup ## Score a system: make evaluate ARGS="--help"
-	@$(BIN)/seamless-server evaluate $(ARGS)
+evaluate: setup ## Score the embedded model on held-out speech, or ARGS="--task s2tt --data ..."
+	@$(BIN)/seamless-server evaluate $(or $(ARGS),$(EVALUATE_EMBEDDED))
 
 train-mini: setup ## Train the small embedded model anew (hours on two cores)
 	@scripts/system_packages.sh espeak-ng
