@@ -326,8 +326,11 @@ import torch
 from seamless_server.checkpoints import load_checkpoint
 
 def peak():
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    status = Path("/proc/self/status")
+    if status.is_file():  # Linux counts the parent's memory in ru_maxrss
+        line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 load_checkpoint(Path(sys.argv[1]))
 before = peak()
