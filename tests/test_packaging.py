@@ -1,9 +1,11 @@
 """What is shipped: the wheel, the locked versions, the image's recipe and its replay."""
 
+import ast
 import shutil
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -93,6 +95,35 @@ def test_every_dependency_is_locked_once_for_each_python(python):
         (pin,) = pins[canonicalize_name(wanted.name)]
         (version,) = [one.version for one in pin.specifier]
         assert version in wanted.specifier, f"{pin} does not meet {wanted}"
+
+
+def imported(folder: str) -> dict[str, str]:
+    """Top-level modules from elsewhere that the folder's files import, each with such a file."""
+    own = {path.stem for path in (ROOT / folder).rglob("*.py")} | {folder, "seamless_server"}
+    own |= {path.name for path in (ROOT / folder).rglob("*") if path.is_dir()}
+    own |= {"simuleval", "training", "benchmarks", "tests", "conftest", *sys.stdlib_module_names}
+    found = {}
+    for file in sorted((ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names: list[str] = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                names = [node.module]
+            for name in names:
+                top = name.partition(".")[0]
+                if top not in own:
+                    found[top] = str(file.relative_to(ROOT))
+    return found
+
+
+@pytest.mark.parametrize("folder", ["seamless_server", "tests", "scripts"])
+def test_everything_imported_is_declared(folder):
+    names = {canonicalize_name(requirement.name) for requirement in declared()}
+    owners = packages_distributions()
+    for module, file in imported(folder).items():
+        candidates = {canonicalize_name(owner) for owner in owners.get(module, [module])}
+        assert candidates & names, f"{file} imports {module}, which pyproject.toml does not declare"
 
 
 def test_simuleval_has_one_version_and_one_way_in():
