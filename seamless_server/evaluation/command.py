@@ -103,6 +103,7 @@ def evaluate(experiment: Experiment, report: ReportOptions) -> list[RunResult]:
     console = Console(stderr=True)
     runs = plan(experiment)
     evaluator = Evaluator(experiment)
+    evaluator.prepare()
     display = Display(console)
     results = []
     try:

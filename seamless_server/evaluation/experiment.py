@@ -143,6 +143,14 @@ class Evaluator:
         self._build = build
         self._inputs: dict[str, Any] | None = None
 
+    def prepare(self) -> None:
+        """Load the recogniser, if one is wanted: better now than after hours of translating.
+
+        Raises:
+            AsrModelError: it cannot be loaded.
+        """
+        self._transcriber()
+
     def run(self, run: Run, on_progress: Callable[[Progress], None] | None = None) -> RunResult:
         """Carry out one run, or what is left of it, and write all its files but the report.
 

@@ -72,6 +72,9 @@ class SentenceRunner:
         # An agent that is shared gets the states from us; one with a state of its own is ours.
         self._states = agent.build_states() if is_stateless(agent) else None
         self._speech = agent.target_type == "speech"
+        # Ours reset themselves where a sentence ends, and keep the audio that is the next one's.
+        compat = getattr(agent, "compat", None)
+        self._resets_itself = compat is not None and not compat.rerun_on_read
 
     def _reset(self) -> None:
         if self._states is None:
@@ -107,7 +110,8 @@ class SentenceRunner:
             if instance.finish_prediction and not instance.source_finished_reading:
                 # The agent ended a sentence of its own; the rest of the source is the next one.
                 instance.finish_prediction = False
-                self._reset()
+                if not self._resets_itself:
+                    self._reset()
         clock = latency.realtime_clock(steps)
         record = Record(
             index=sentence.index,

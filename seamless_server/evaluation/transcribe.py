@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-from seamless_server.errors import DependencyError, LanguageError
+from seamless_server.errors import DependencyError, LanguageError, SeamlessError
 
 _WHISPER_CODES: Mapping[str, str] = {
     "arb": "ar", "ben": "bn", "cat": "ca", "ces": "cs", "cmn": "zh", "cym": "cy", "dan": "da",
@@ -18,6 +18,12 @@ _WHISPER_CODES: Mapping[str, str] = {
     "urd": "ur", "uzn": "uz", "vie": "vi",
 }  # fmt: skip
 """Whisper's codes of the languages that the models speak."""
+
+
+class AsrModelError(SeamlessError):
+    """A Whisper model cannot be loaded."""
+
+    code = "asr_model"
 
 
 def whisper_code(lang: str) -> str:
@@ -51,6 +57,7 @@ class Transcriber:
 
     Raises:
         DependencyError: faster-whisper is not installed.
+        AsrModelError: there is no such model, or it cannot be had here.
     """
 
     def __init__(self, model: str, device: str = "auto", compute_type: str = "default") -> None:
@@ -58,7 +65,14 @@ class Transcriber:
         from faster_whisper import WhisperModel
 
         self.name = Path(model).name if Path(model).is_dir() else model
-        self._model = WhisperModel(model, device=device, compute_type=compute_type)
+        try:
+            self._model = WhisperModel(model, device=device, compute_type=compute_type)
+        except Exception as error:  # of CTranslate2, Hugging Face or the network: many kinds
+            raise AsrModelError(
+                f"the Whisper model '{model}' cannot be loaded ({_first_line(error)}): name a "
+                "folder with a model converted for faster-whisper, or leave ASR-BLEU out with "
+                "--asr-model none"
+            ) from error
 
     @property
     def signature(self) -> str:
@@ -77,5 +91,5 @@ class Transcriber:
         return "".join(segment.text for segment in segments).strip()
 
 
-Hear = Callable[[Path, str], str]
-"""A `Transcriber`, or anything with the same call."""
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

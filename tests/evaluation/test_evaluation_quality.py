@@ -94,6 +94,16 @@ def test_a_missing_recogniser_is_known_before_anything_is_computed(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_recogniser_that_is_no_model_is_known_before_anything_is_computed(
+    evaluate: Evaluate, tmp_path: Path
+) -> None:
+    (tmp_path / "whisper").mkdir()
+    result = evaluate("--asr-model", tmp_path / "whisper", task="s2st", agent="ToneAgent")
+    assert "cannot be loaded" in str(result.exception)
+    assert "--asr-model none" in str(result.exception)
+    assert not (tmp_path / "out").exists()
+
+
 def test_signatures_say_which_normaliser() -> None:
     assert "norm:whisper-english" in transcription_scores(["a"], ["a"], "eng")[0].signature
     assert "norm:whisper-basic" in transcription_scores(["a"], ["a"], "deu")[0].signature
