@@ -185,6 +185,7 @@ def _compute() -> Iterator[Finding]:
 _NEEDED = {
     "simuleval": ("SimulEval", "simuleval.agents", SIMULEVAL_REMEDY),
     "soundfile": ("soundfile", "soundfile", ""),
+    "av": ("PyAV (FFmpeg's libraries)", "av", ""),
     "soxr": ("soxr", "soxr", ""),
     "kaldi-native-fbank": ("kaldi-native-fbank", "kaldi_native_fbank", ""),
     "silero-vad": ("silero-vad", "silero_vad", ""),
@@ -214,6 +215,7 @@ def _packages() -> Iterator[Finding]:
 
 _OPTIONAL = {
     "redis": ("Redis client", "redis", "several server processes sharing rooms"),
+    "sounddevice": ("sounddevice", "mic", "speaking into `stream mic`"),
     "ray": ("Ray Serve", "ray", "placing replicas on many GPUs"),
     "faster-whisper": ("faster-whisper", "asr", "ASR-BLEU, scoring translated speech"),
     "omnisteval": ("OmniSTEval", "longform", "scoring long recordings"),
