@@ -135,7 +135,10 @@ def main() -> None:
         "overhead": medians[1] / medians[0] - 1,
         f"speedup_of_{args.workers}_workers": medians[1] / medians[2],
         "seconds": {"translate": plain, "evaluate": one, f"evaluate_{args.workers}": many},
-        "setting": {name: str(value) for name, value in vars(args).items()},
+        "setting": {
+            **{name: value for name, value in vars(args).items() if name != "output"},
+            "model": under_test.name,
+        },
         "machine": machine(),
         "versions": versions(),
     }

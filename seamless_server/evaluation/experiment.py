@@ -245,7 +245,7 @@ class Evaluator:
                 "tgt_lang": run.lang,
                 "system": experiment.system,
                 "agent_class": experiment.spec.agent_class,
-                "agent_options": {**experiment.spec.options, **run.options},
+                "agent_options": self._named({**experiment.spec.options, **run.options}),
                 "device": experiment.spec.device,
                 "dtype": experiment.spec.dtype,
                 "segment_ms": experiment.spec.segment_ms,
@@ -266,6 +266,10 @@ class Evaluator:
                 "asr_model": experiment.asr_model,
             },
         )
+
+    def _named(self, options: dict[str, str | bool]) -> dict[str, str | bool]:
+        """With the model by its name: where its files lie is no setting, their hashes tell more."""
+        return {**options, "model": self._experiment.system} if "model" in options else options
 
 
 def _write_sentences(path: Path, outcome: Outcome, scored: Scored) -> None:
