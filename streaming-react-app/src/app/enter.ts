@@ -72,11 +72,12 @@ export async function enterRoom(client: Client, entry: Entry): Promise<boolean> 
     wantSpeech: !speaks && prefs.wantSpeech,
   });
   if (listener.state.getState().wantSpeech) void listener.unlock();
+  // Before joining, so that nothing comes in a language that nobody here asked for.
+  await listener.apply();
   if (!(await room.join(entry.roomID, rolesOf(entry.role), entry.lockName, prefs.name)))
     return false;
   const { roomID } = room.view.getState();
   if (roomID !== null) showInAddress(roomID, entry.role);
-  await listener.apply();
   void listener.catchUp();
   if (speaks) {
     const chosen = chooseSpeakersTarget(client, entry.lang);

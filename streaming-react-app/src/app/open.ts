@@ -14,8 +14,8 @@ export interface Clients {
 /** Joins as a reader who never sounds: for screens that nobody sits at. */
 async function watch(client: Client, roomID: string | null, lang: string | null, text: boolean) {
   client.listener.state.setState({ language: lang, wantText: text, wantSpeech: false });
-  if (!(await client.room.join(roomID, ['listener'], null, ''))) return;
   await client.listener.apply();
+  if (!(await client.room.join(roomID, ['listener'], null, ''))) return;
   if (text) await client.listener.catchUp();
 }
 

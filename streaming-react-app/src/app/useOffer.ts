@@ -48,8 +48,11 @@ export function useOffer(): Offer {
   }, [agents, languages]);
 }
 
+/** Tried first where nothing was chosen: most people know one of them. */
+const COMMON = ['eng', 'spa', 'fra', 'deu'];
+
 /**
- * The language to begin with: what was chosen before, else the first that the model offers which is
+ * The language to begin with: what was chosen before, else one that the model offers and that is
  * not the person's own (a translation into one's own words shows nothing).
  */
 export function firstTarget(
@@ -58,5 +61,6 @@ export function firstTarget(
   own: string,
 ): string | null {
   if (saved !== null && offered.includes(saved)) return saved;
-  return offered.find((code) => code !== own) ?? offered[0] ?? null;
+  const common = COMMON.filter((code) => offered.includes(code));
+  return [...common, ...offered].find((code) => code !== own) ?? offered[0] ?? null;
 }

@@ -38,10 +38,10 @@ export function TopBar({ roomID, lang, spoken, debug, children }: Props) {
     <header className="top">
       <Brand />
       {roomID && (
-        <div className="room-code" aria-label={t('room.label', { code: roomID })} role="group">
-          <span className="room-code-word">{t('room.code')}</span>
+        <h1 className="room-code">
+          <span className="room-code-word">{t('room.code')}</span>{' '}
           <strong data-testid="room-code">{roomID}</strong>
-        </div>
+        </h1>
       )}
       <span className="spacer" />
       {roomID && (

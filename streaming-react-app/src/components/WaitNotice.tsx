@@ -15,6 +15,7 @@ export function WaitNotice() {
     if (reason === 'locked') {
       return lock ? t('link.locked', { name: lock.name }) : t('status.lockedWait');
     }
+    if (reason === 'loading') return t('status.loadingWait');
     const most = server?.maxSpeakers;
     return most ? t('status.fullOf', { count: most }) : t('status.full');
   };

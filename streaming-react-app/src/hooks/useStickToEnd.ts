@@ -3,6 +3,10 @@ import type { RefObject } from 'react';
 
 const NEAR_PX = 64;
 
+function toEnd(box: HTMLElement | null): void {
+  box?.scrollTo({ top: box.scrollHeight });
+}
+
 /**
  * Keeps a scrolling element at its end while `content` grows, until the person scrolls up; `jump`
  * goes back to the end.
@@ -11,13 +15,9 @@ export function useStickToEnd(element: RefObject<HTMLElement | null>, content: u
   const [stuck, setStuck] = useState(true);
   const following = useRef(true);
 
-  const toEnd = useCallback(() => {
-    element.current?.scrollTo({ top: element.current.scrollHeight });
-  }, [element]);
-
   useLayoutEffect(() => {
-    if (following.current) toEnd();
-  }, [content, toEnd]);
+    if (following.current) toEnd(element.current);
+  }, [content, element]);
 
   useEffect(() => {
     const box = element.current;
@@ -32,7 +32,7 @@ export function useStickToEnd(element: RefObject<HTMLElement | null>, content: u
       setStuck(following.current);
     };
     const resized = new ResizeObserver(() => {
-      if (following.current) toEnd();
+      if (following.current) toEnd(box);
     });
     box.addEventListener('scroll', scrolled, { passive: true });
     resized.observe(box);
@@ -40,13 +40,13 @@ export function useStickToEnd(element: RefObject<HTMLElement | null>, content: u
       box.removeEventListener('scroll', scrolled);
       resized.disconnect();
     };
-  }, [element, toEnd]);
+  }, [element]);
 
   const jump = useCallback(() => {
     following.current = true;
     setStuck(true);
-    toEnd();
-  }, [toEnd]);
+    toEnd(element.current);
+  }, [element]);
 
   return { stuck, jump };
 }

@@ -46,11 +46,21 @@ describe('addText', () => {
     const transcript = transcriptOf(
       said('uno', { segmentID: 1 }),
       said('dos', { speakerID: 'bob', segmentID: 1 }),
-      said('drei', { segmentID: 1, lang: 'deu' }),
       said(' más', { segmentID: 1 }),
-      said('cuatro', { segmentID: 2 }),
+      said('drei', { segmentID: 1, lang: 'deu' }),
+      said('vier', { segmentID: 2, lang: 'deu' }),
     );
-    expect(transcript.lines.map((line) => line.text)).toEqual(['uno más', 'dos', 'drei', 'cuatro']);
+    expect(transcript.lines.map((line) => line.text)).toEqual(['uno más', 'dos', 'drei', 'vier']);
+  });
+
+  it('ends what will not go on: the language that was left, the segment before', () => {
+    const transcript = transcriptOf(
+      said('uno', { segmentID: 1 }),
+      said('bob', { speakerID: 'bob', segmentID: 1 }),
+      said('drei', { segmentID: 1, lang: 'deu' }),
+      said('vier', { segmentID: 2, lang: 'deu' }),
+    );
+    expect(transcript.lines.map((line) => line.finished)).toEqual([true, false, true, false]);
   });
 
   it('joins pieces without spaces as they come (Chinese)', () => {

@@ -76,6 +76,20 @@ function beginsAnew(message: Last, last: Last): boolean {
   return message.seq <= last.seq || message.endMs < last.endMs - BACKWARDS_MS;
 }
 
+/**
+ * Ends lines that will not go on: of a language that this member has left (it hears no more of
+ * that), and of segments before the one that is spoken now.
+ */
+function closed(lines: Line[], now: TranslationText): Line[] {
+  const over = (line: Line) =>
+    !line.finished &&
+    line.speakerID === now.speakerID &&
+    (line.lang !== now.lang || line.segmentID < now.segmentID);
+  return lines.some(over)
+    ? lines.map((line) => (over(line) ? { ...line, finished: true } : line))
+    : lines;
+}
+
 /** Adds a message; one that comes twice changes nothing. */
 export function addText(transcript: Transcript, message: TranslationText, now: number): Transcript {
   const { speakerID, lang, segmentID, seq, startMs, endMs } = message;
@@ -100,14 +114,14 @@ export function addText(transcript: Transcript, message: TranslationText, now: n
       : { ...transcript.origins, [origin]: now - (message.latencyMs ?? 0) - endMs };
   const key = lineKey(speakerID, stream, segmentID, lang);
   const piece = { text: message.payload, startMs, endMs };
-  const at = transcript.lines.findLastIndex((line) => line.key === key && !line.finished);
-  const line = transcript.lines[at];
+  const lines = closed(transcript.lines, message);
+  const at = lines.findLastIndex((line) => line.key === key && !line.finished);
+  const line = lines[at];
   if (line) {
-    const grown = appended(line, piece, message.eos);
-    return { lines: replaced(transcript.lines, at, grown), streams, origins };
+    return { lines: replaced(lines, at, appended(line, piece, message.eos)), streams, origins };
   }
-  if (message.payload.trim() === '') return { ...transcript, streams, origins };
-  const before = transcript.lines.filter((other) => other.key.startsWith(key)).length;
+  if (message.payload.trim() === '') return { lines, streams, origins };
+  const before = lines.filter((other) => other.key.startsWith(key)).length;
   const empty: Line = {
     key: before === 0 ? key : `${key}/${String(before)}`,
     speakerID,
@@ -119,11 +133,7 @@ export function addText(transcript: Transcript, message: TranslationText, now: n
     freshFrom: 0,
     finished: false,
   };
-  return {
-    lines: [...transcript.lines, appended(empty, piece, message.eos)],
-    streams,
-    origins,
-  };
+  return { lines: [...lines, appended(empty, piece, message.eos)], streams, origins };
 }
 
 /** A speaker began a new stream: its numbers start again, and its open lines end here. */

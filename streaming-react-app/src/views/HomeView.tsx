@@ -2,7 +2,6 @@ import Alert from '@mui/material/Alert';
 import ButtonBase from '@mui/material/ButtonBase';
 import FormControlLabel from '@mui/material/FormControlLabel';
 import Switch from '@mui/material/Switch';
-import TextField from '@mui/material/TextField';
 import { Headphones, Mic } from 'lucide-react';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -10,6 +9,7 @@ import { useClient } from '../app/client';
 import { enterRoom } from '../app/enter';
 import { ROOM_CODE } from '../app/urlParams';
 import type { UrlParams } from '../app/urlParams';
+import { Field } from '../components/Field';
 import { LinkNotice } from '../components/LinkNotice';
 import { TopBar } from '../components/TopBar';
 import { preferences } from '../state/preferences';
@@ -69,23 +69,23 @@ export default function HomeView({ params }: { params: UrlParams }) {
           })}
         </div>
         <div className="home-fields">
-          <TextField
+          <Field
             label={t('home.roomCode')}
             value={code}
             error={wrong}
-            helperText={wrong ? t('home.roomCodeInvalid') : t('home.roomCodeHelp')}
-            onChange={(event) => {
-              const typed = event.target.value.trim();
-              // Made codes are four capitals: typed on a phone they come in any case.
+            help={wrong ? t('home.roomCodeInvalid') : t('home.roomCodeHelp')}
+            onChange={(value) => {
+              const typed = value.trim();
+              // Made codes are capitals: typed on a phone they come in any case.
               setCode(/^[a-z]{1,12}$/i.test(typed) ? typed.toUpperCase() : typed);
             }}
-            slotProps={{ htmlInput: { autoComplete: 'off', spellCheck: false } }}
+            input={{ autoComplete: 'off', spellCheck: false }}
           />
-          <TextField
+          <Field
             label={t('home.yourName')}
             value={name}
-            onChange={(event) => preferences.setState({ name: event.target.value })}
-            slotProps={{ htmlInput: { maxLength: 100, autoComplete: 'nickname' } }}
+            onChange={(value) => preferences.setState({ name: value })}
+            input={{ maxLength: 100, autoComplete: 'nickname' }}
           />
         </div>
         {params.enableServerLock && (

@@ -1,3 +1,4 @@
+import { useTranslation } from 'react-i18next';
 import { useClient } from '../app/client';
 import { useNames } from '../app/useNames';
 import type { OverlayParams } from '../app/urlParams';
@@ -30,6 +31,7 @@ export function runs(lines: readonly Line[]): Run[] {
 
 /** Captions alone on a transparent ground, for streaming programs and projectors. */
 export default function OverlayView({ overlay }: { overlay: OverlayParams }) {
+  const { t } = useTranslation();
   const { listener } = useClient();
   const lines = useStore(listener.transcript, (transcript) => transcript.lines).slice(-DRAWN);
   const languages = useStore(serverInfo, (info) => info.languages);
@@ -37,6 +39,7 @@ export default function OverlayView({ overlay }: { overlay: OverlayParams }) {
   useTransparentPage();
   return (
     <main className={`overlay overlay-${overlay.position}`} data-testid="overlay">
+      <h1 className="unseen">{t('room.captions')}</h1>
       <div
         className="overlay-window"
         style={{

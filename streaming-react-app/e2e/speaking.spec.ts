@@ -1,0 +1,159 @@
+/** The speaker's own controls. */
+import { expect, test } from './support/fixtures';
+import { lines, reads, roomCode, speak, wordsOf } from './support/people';
+import { RECORDINGS } from './support/paths';
+import { heardSamples, tapLoudspeaker } from './support/loudspeaker';
+
+test('mute and pause stop the audio, and the echo guard holds the loudspeaker', async ({
+  visit,
+}) => {
+  const page = await visit('about:blank');
+  await tapLoudspeaker(page);
+  await page.goto((await visit()).url());
+  await speak(page);
+  await reads(page, 'spa');
+
+  await test.step('muted: what was said is finished, then nothing more comes', async () => {
+    await page.getByRole('button', { name: 'Mute' }).click();
+    await expect(page.getByTestId('vad-state')).toHaveText('Muted');
+    await expect(page.locator('.line.open')).toHaveCount(0, { timeout: 30_000 });
+    const quiet = await wordsOf(page, 'spa');
+    // A whole round of the microphone's recording passes unheard.
+    await page.waitForTimeout(5500);
+    expect(await wordsOf(page, 'spa')).toBe(quiet);
+    await page.getByRole('button', { name: 'Unmute' }).click();
+    await expect.poll(() => wordsOf(page, 'spa'), { timeout: 30_000 }).not.toBe(quiet);
+  });
+
+  await test.step('paused and resumed', async () => {
+    await page.getByRole('button', { name: 'Pause' }).click();
+    await expect(page.getByTestId('vad-state')).toHaveText('Paused');
+    await page.getByRole('button', { name: 'Resume' }).click();
+    await expect(page.getByTestId('vad-state')).toHaveText(/Speech|Silence/);
+  });
+
+  await test.step('speech is held back until headphones are confirmed', async () => {
+    await page.getByRole('button', { name: 'Speech', exact: true }).click();
+    await expect(page.getByTestId('echo-guard')).toBeVisible();
+    const before = await lines(page, 'spa').count();
+    await expect
+      .poll(() => lines(page, 'spa').count(), { timeout: 30_000 })
+      .toBeGreaterThan(before);
+    expect(await heardSamples(page)).toBe(0);
+    await page.getByRole('button', { name: 'I wear headphones' }).click();
+    await expect.poll(() => heardSamples(page), { timeout: 45_000 }).toBeGreaterThan(800);
+  });
+});
+
+test('a file is played at the pace of real time, and its end ends the stream', async ({
+  visit,
+}) => {
+  const page = await visit();
+  await page.getByRole('button', { name: 'Speak' }).click();
+  await roomCode(page);
+  await page.getByRole('button', { name: 'Stop', exact: true }).click();
+  await page.getByRole('button', { name: 'File' }).click();
+  await expect(page.getByRole('button', { name: 'Play the file' })).toBeDisabled();
+  await page.getByLabel('Choose a file').setInputFiles(`${RECORDINGS}/human_short.flac`);
+  const from = Date.now();
+  await page.getByRole('button', { name: 'Play the file' }).click();
+  await expect(page.getByText('human_short.flac')).toBeVisible();
+  await expect(page.getByRole('button', { name: 'Play the file' })).toBeVisible({
+    timeout: 40_000,
+  });
+  // The recording lasts 2.8 s: it cannot have been pushed through faster.
+  expect(Date.now() - from).toBeGreaterThan(2700);
+  await reads(page, 'spa');
+
+  await page.getByLabel('Choose a file').setInputFiles({
+    name: 'letter.wav',
+    mimeType: 'audio/wav',
+    buffer: Buffer.from('This is a letter, not a sound.'),
+  });
+  await page.getByRole('button', { name: 'Play the file' }).click();
+  await expect(page.locator('[data-problem="not-audio"]')).toContainText('WAV, MP3');
+});
+
+test('by keyboard alone: join, choose a language by either name, speak, stop', async ({
+  visit,
+}) => {
+  const page = await visit();
+  await page.getByRole('button', { name: 'Speak' }).focus();
+  await page.keyboard.press('Enter');
+  await roomCode(page);
+  await expect(page.getByTestId('vad-state')).toBeVisible();
+
+  const into = page.getByRole('combobox', { name: 'Translate into' });
+  for (const [typed, chosen] of [
+    ['germ', 'Deutsch'],
+    ['itali', 'Italiano'],
+    ['日本', '日本語'],
+    ['franç', 'Français'],
+  ] as const) {
+    await into.focus();
+    await page.keyboard.press('Control+A');
+    await page.keyboard.type(typed);
+    await page.keyboard.press('Enter');
+    await expect(into).toHaveValue(chosen);
+  }
+  await reads(page, 'fra');
+
+  const stop = page.getByRole('button', { name: 'Stop', exact: true });
+  await stop.focus();
+  await page.keyboard.press('Space');
+  await expect(page.getByRole('button', { name: 'Start speaking' })).toBeVisible({
+    timeout: 40_000,
+  });
+});
+
+test('captions stay where the reader scrolled, and jump back to live', async ({ visit }) => {
+  const page = await visit();
+  await speak(page);
+  // Tall letters fill a window soon.
+  await page.evaluate(() =>
+    document.querySelector<HTMLElement>('.room')?.style.setProperty('--caption-size', '110px'),
+  );
+  const log = page.getByRole('log');
+  await expect
+    .poll(() => log.evaluate((box) => box.scrollHeight - box.clientHeight), { timeout: 45_000 })
+    .toBeGreaterThan(200);
+  await log.hover();
+  await page.mouse.wheel(0, -150);
+  const jump = page.getByRole('button', { name: 'Jump to live' });
+  await expect(jump).toBeVisible();
+  const top = await log.evaluate((box) => box.scrollTop);
+  const words = await wordsOf(page, 'spa');
+  await expect.poll(() => wordsOf(page, 'spa'), { timeout: 30_000 }).not.toBe(words);
+  expect(Math.abs((await log.evaluate((box) => box.scrollTop)) - top)).toBeLessThan(5);
+  await jump.click();
+  await expect(jump).toBeHidden();
+  expect(
+    await log.evaluate((box) => box.scrollHeight - box.scrollTop - box.clientHeight),
+  ).toBeLessThan(64);
+});
+
+test('a debug recording is linked with its timeline', async ({ visit }) => {
+  const page = await visit('?debug=true');
+  await page.getByRole('button', { name: 'Listen' }).click();
+  await roomCode(page);
+  await page.getByRole('button', { name: 'Close the debug panel' }).click();
+  await page.getByRole('button', { name: 'Speak, too' }).click();
+  await page.getByRole('button', { name: 'Debug panel' }).click();
+  await page.getByRole('button', { name: 'Close the debug panel' }).click();
+  await page.getByRole('button', { name: 'Debug panel' }).click();
+  await page.getByRole('switch', { name: 'Record this stream' }).check({ force: true });
+  await page.getByRole('button', { name: 'Close the debug panel' }).click();
+  await page.getByRole('button', { name: 'Start speaking' }).click();
+  await reads(page, 'spa');
+  await page.getByRole('button', { name: 'Stop', exact: true }).click();
+  await expect(page.getByRole('button', { name: 'Start speaking' })).toBeVisible({
+    timeout: 40_000,
+  });
+  await page.getByRole('button', { name: 'Debug panel' }).click();
+  await page.getByText('Recordings').click();
+  const link = page.getByRole('link', { name: 'Timeline' });
+  const address = await link.getAttribute('href');
+  const answer = await page.request.get(address ?? '');
+  expect(answer.ok()).toBe(true);
+  expect(await answer.text()).toContain('<html');
+});

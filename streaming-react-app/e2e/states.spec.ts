@@ -1,0 +1,117 @@
+/** What people see when something is not as it should be, and what happens to their stream. */
+import { chromium } from '@playwright/test';
+import type { Page } from '@playwright/test';
+import { expect, test } from './support/fixtures';
+import { BROWSER_FLAGS, CHROMIUM, FAKE_MICROPHONE } from './support/paths';
+import { captions, lines, listenerLink, reads, roomCode, speak } from './support/people';
+import { Server } from './support/server';
+
+test('the server restarts in the middle of a sentence: everything goes on', async ({ visit }) => {
+  const server = await Server.start();
+  try {
+    const speaker = await visit(server.url);
+    const room = await speak(speaker);
+    const listener = await visit(server.url + listenerLink(room, 'deu'));
+    await reads(listener, 'deu');
+
+    await server.stop('SIGKILL');
+    await expect(speaker.getByTestId('reconnecting')).toContainText('Keep speaking');
+    await expect(listener.getByTestId('reconnecting')).toContainText('comes when you are back');
+    const before = await lines(listener, 'deu').count();
+
+    const again = await Server.start({ port: server.port });
+    try {
+      await expect(speaker.getByTestId('reconnecting')).toBeHidden({ timeout: 20_000 });
+      await expect(listener.getByTestId('reconnecting')).toBeHidden({ timeout: 20_000 });
+      expect(await roomCode(speaker)).toBe(room);
+      // What was read stays, and new sentences come without a click by anybody.
+      await expect
+        .poll(() => lines(listener, 'deu').count(), { timeout: 40_000 })
+        .toBeGreaterThan(before);
+      await expect(speaker.getByTestId('listeners')).toContainText('Deutsch 1');
+    } finally {
+      await again.stop();
+    }
+  } finally {
+    await server.stop();
+  }
+});
+
+test('a full server, a locked server, and getting in by oneself', async ({
+  visit,
+  startServer,
+}) => {
+  const server = await startServer({ args: ['--max-speakers', '1'] });
+  const first = await visit(server.url);
+  await speak(first);
+  const second = await visit(server.url);
+  await second.getByRole('button', { name: 'Speak' }).click();
+  await expect(second.getByText('in use. You start by yourself')).toBeVisible();
+  await first.getByRole('button', { name: 'Stop', exact: true }).click();
+  await expect(second.getByTestId('vad-state')).toBeVisible({ timeout: 45_000 });
+  await second.getByRole('button', { name: 'Stop', exact: true }).click();
+  await expect(second.getByRole('button', { name: 'Start speaking' })).toBeVisible({
+    timeout: 45_000,
+  });
+
+  const holder = await visit(`${server.url}?enableServerLock=true`);
+  await holder.getByLabel('Your name').fill('Ann');
+  await speak(holder);
+  await expect(holder.getByText("You hold the server's lock")).toBeVisible();
+  await expect(second.getByText('The server is locked by Ann')).toBeVisible();
+});
+
+test('a model that loads is shown loading', async ({ visit, startServer }) => {
+  const server = await startServer({ ready: false });
+  const page = await visit(server.url);
+  await expect(page.getByTestId('loading')).toContainText('The translation model is loading');
+  await expect(page.getByText('This server runs tiny')).toBeVisible({ timeout: 60_000 });
+  await expect(page.getByTestId('loading')).toBeHidden();
+});
+
+async function withBrowser(flags: string[], act: (page: Page) => Promise<void>): Promise<void> {
+  const browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: [...BROWSER_FLAGS, ...flags],
+  });
+  try {
+    await act(await browser.newPage({ locale: 'en-GB' }));
+  } finally {
+    await browser.close();
+  }
+}
+
+test('a microphone that is not allowed: said, with its cure', async ({ server }) => {
+  const flags = ['--use-fake-device-for-media-stream', '--deny-permission-prompts'];
+  await withBrowser(flags, async (page) => {
+    await page.goto(server.url);
+    await page.getByRole('button', { name: 'Speak' }).click();
+    const alert = page.locator('[data-problem]');
+    await expect(alert).toHaveAttribute('data-problem', /^permission-(denied|blocked)$/);
+    await expect(alert).toContainText('icon beside the address');
+    await alert.getByRole('button', { name: 'Close' }).click();
+    await expect(alert).toBeHidden();
+    await expect(page.getByRole('button', { name: 'Start speaking' })).toBeEnabled();
+  });
+});
+
+test('no microphone at all', async ({ server }) => {
+  await withBrowser(['--use-fake-ui-for-media-stream'], async (page) => {
+    await page.goto(server.url);
+    await page.getByRole('button', { name: 'Speak' }).click();
+    await expect(page.locator('[data-problem="no-device"]')).toContainText('Plug one in');
+  });
+});
+
+test('a page without https on a LAN address', async ({ server }) => {
+  // The name leads to this machine, but the browser sees an origin that is not secure.
+  const flags = [...FAKE_MICROPHONE, '--host-resolver-rules=MAP office.test 127.0.0.1'];
+  await withBrowser(flags, async (page) => {
+    await page.goto(`http://office.test:${String(server.port)}/`);
+    await page.getByRole('button', { name: 'Speak' }).click();
+    await expect(page.locator('[data-problem="insecure-origin"]')).toContainText('https');
+    // The rest of the page works: a room is there, and listening is possible.
+    await roomCode(page);
+    await expect(captions(page)).toBeVisible();
+  });
+});

@@ -1,0 +1,133 @@
+/** Every way to look at a room, on every kind of screen, and all of it accessible. */
+import { expect, test } from './support/fixtures';
+import { captions, listenerLink, reads, roomCode, speak } from './support/people';
+
+const PHONE = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true };
+
+test('start: one click to listen, and axe finds nothing in any look', async ({
+  visit,
+  accessible,
+}) => {
+  const page = await visit();
+  await expect(page.getByText('This server runs tiny')).toBeVisible();
+  await accessible(page);
+  for (const [scheme, contrast] of [
+    ['dark', 'no-preference'],
+    ['light', 'more'],
+  ] as const) {
+    await page.emulateMedia({ colorScheme: scheme, contrast });
+    await accessible(page);
+  }
+  await page.getByRole('button', { name: 'Listen' }).click();
+  await roomCode(page);
+  await expect(captions(page)).toContainText('Nobody speaks in this room yet');
+  await accessible(page);
+});
+
+test('a phone of 360 px shows everything without scrolling sideways', async ({
+  visit,
+  accessible,
+}) => {
+  const page = await visit('', PHONE);
+  const fits = () => page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth);
+  expect(await fits()).toBe(true);
+  await accessible(page);
+  const room = await speak(page);
+  expect(await fits()).toBe(true);
+  await accessible(page);
+  const listener = await visit(listenerLink(room, 'arb'), PHONE);
+  await reads(listener, 'arb');
+  const arabic = captions(listener).locator('[lang="ar"]').first();
+  await expect(arabic).toHaveAttribute('dir', 'rtl');
+  await accessible(listener);
+});
+
+test('overlay and presenter', async ({ visit, accessible }) => {
+  const speaker = await visit();
+  const room = await speak(speaker);
+
+  const overlay = await visit(
+    `?view=overlay&roomID=${room}&lang=fra&lines=3&size=50&position=top&color=ffee00&background=000000`,
+  );
+  const presenter = await visit(`?view=presenter&roomID=${room}&lang=deu&spoken=eng`);
+
+  await test.step('the overlay shows captions alone, as its address says', async () => {
+    const text = overlay.getByTestId('overlay').locator('p').first();
+    await expect(text).toHaveText(/\S/, { timeout: 30_000 });
+    const look = await text.evaluate((element) => {
+      const style = getComputedStyle(element);
+      const frame = element.closest('.overlay-window');
+      return {
+        size: style.fontSize,
+        color: style.color,
+        page: getComputedStyle(document.body).backgroundColor,
+        lines: (frame?.getBoundingClientRect().height ?? 0) / Number.parseFloat(style.lineHeight),
+        top: frame?.getBoundingClientRect().top,
+      };
+    });
+    expect(look).toMatchObject({
+      size: '50px',
+      color: 'rgb(255, 238, 0)',
+      page: 'rgba(0, 0, 0, 0)',
+    });
+    expect(look.lines).toBeLessThanOrEqual(3.01);
+    expect(look.top).toBeLessThan(100);
+    await expect(overlay.getByRole('button')).toHaveCount(0);
+    await accessible(overlay);
+  });
+
+  await test.step('the presenter shows both sides', async () => {
+    const original = presenter.getByRole('log', { name: 'Original' });
+    const translated = presenter.getByRole('log', { name: 'Captions' });
+    await expect(original.locator('[data-lang="eng"]').first()).toBeVisible({ timeout: 30_000 });
+    await expect(translated.locator('[data-lang="deu"]').first()).toBeVisible({ timeout: 30_000 });
+    await expect(original.locator('[data-lang="deu"]')).toHaveCount(0);
+    await accessible(presenter);
+  });
+});
+
+test('dialogs, invitation and debug panel', async ({ visit, accessible }) => {
+  const page = await visit('?debug=true');
+  await page.getByRole('button', { name: 'Listen' }).click();
+  const room = await roomCode(page);
+
+  await test.step('debug panel: charts, messages with a filter, the server', async () => {
+    const panel = page.getByRole('region', { name: 'Debug' });
+    await expect(panel.getByRole('figure', { name: 'Latency' }).locator('canvas')).toBeVisible();
+    const rows = panel.getByRole('row');
+    await expect(rows.filter({ hasText: 'join_room' }).first()).toBeVisible();
+    await panel.getByLabel('Filter').fill('server_id');
+    await expect(rows).toHaveCount(1);
+    await panel.getByText('Server state').click();
+    await expect(panel.getByText('totalActiveConnections')).toBeVisible();
+    await accessible(page);
+    await page.getByRole('button', { name: 'Close the debug panel' }).click();
+  });
+
+  await test.step('the invitation leads into the room', async () => {
+    await page.getByRole('button', { name: 'Invite' }).click();
+    await expect(page.getByRole('img', { name: 'QR code of the link' })).toBeVisible();
+    await accessible(page);
+    const link = await page.getByLabel('Link', { exact: true }).inputValue();
+    const guest = await visit(link);
+    expect(await roomCode(guest)).toBe(room);
+    await page.getByRole('button', { name: 'Close' }).click();
+  });
+
+  await test.step('display: theme, size, language of the page', async () => {
+    await page.getByRole('button', { name: 'Display settings' }).click();
+    await accessible(page);
+    await page.getByRole('button', { name: 'High contrast' }).click();
+    await expect(page.locator('body')).toHaveCSS('background-color', 'rgb(0, 0, 0)');
+    await page.getByRole('slider', { name: 'Caption size' }).fill('60');
+    await page.getByRole('combobox', { name: 'Language of this page' }).click();
+    await page.getByRole('option', { name: 'Deutsch' }).click();
+    await expect(page.getByRole('heading', { name: 'Anzeige' })).toBeVisible();
+    await expect(page.locator('html')).toHaveAttribute('lang', 'de');
+    await page.getByRole('button', { name: 'Schließen' }).click();
+    await expect(captions(page).locator('.captions-column')).toHaveCSS('font-size', '60px');
+    await accessible(page);
+    await page.reload();
+    await expect(page.getByRole('button', { name: 'Zuhören' })).toBeVisible();
+  });
+});
