@@ -340,6 +340,21 @@ def prepare_common_voice(
     _write(corpora.common_voice(root, lang, split), root, output, ids)
 
 
+@prepare_app.command("folder")
+def prepare_folder(
+    root: _Root,
+    src_lang: _SrcLang,
+    tgt_lang: Annotated[str, typer.Option(help="Languages of the references: spa,deu.")],
+    output: _Output,
+    ids: _Ids = None,
+) -> None:
+    """Recordings of your own: talk.wav, and its reference in talk.spa.txt or talk.txt."""
+    from seamless_server.evaluation import corpora
+
+    langs = [lang.strip() for lang in tgt_lang.split(",") if lang.strip()]
+    _write(corpora.own_recordings(root, src_lang, langs), root, output, ids)
+
+
 def _write(prepared: Any, root: Path, output: Path, ids: Path | None) -> None:
     """Filter by ids, write the manifest, and say what to do with it."""
     from seamless_server.errors import UsageError

@@ -112,6 +112,8 @@ def evaluate(experiment: Experiment, report: ReportOptions) -> list[RunResult]:
                 label = run.name or run.lang
                 result = evaluator.run(run, display.follow(label, len(run.sentences)))
                 results.append(result)
+                if result.outcome.resumed:
+                    console.print(f"{label}: {result.outcome.resumed} sentences were there already")
                 write_run_report(run.folder, report)
     except KeyboardInterrupt:
         console.print("Interrupted; the same command goes on from here.")

@@ -16,6 +16,8 @@ from seamless_server.evaluation.corpus_codes import common_voice_code, fleurs_co
 
 Row = dict[str, str]
 
+_AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".webm", ".mp4"}
+
 
 class CorpusError(SeamlessError):
     """A corpus is not where, or not what, it should be."""
@@ -214,6 +216,38 @@ def cvss_c(root: Path, src_lang: str, split: str, clips: Path | None = None) -> 
             continue
         said = transcripts.get(line[0], "")
         prepared.rows.append(_row(root, clips, line[0], (src_lang, said), ("eng", line[1])))
+    return prepared
+
+
+def own_recordings(root: Path, src_lang: str, tgt_langs: Sequence[str]) -> Prepared:
+    """A folder of one's own: ``talk.wav`` with its reference in ``talk.spa.txt`` or ``talk.txt``.
+
+    Raises:
+        CorpusError: there is no audio in it.
+    """
+    sounds = [path for path in sorted(root.rglob("*")) if path.suffix.lower() in _AUDIO_SUFFIXES]
+    if not sounds:
+        raise CorpusError(f"{root}: holds no audio ({', '.join(sorted(_AUDIO_SUFFIXES))})")
+    prepared = Prepared()
+    for sound in sounds:
+        identity = sound.relative_to(root).with_suffix("").as_posix()
+        for lang in tgt_langs:
+            texts = [sound.with_suffix(f".{lang}.txt")]
+            if len(tgt_langs) == 1:
+                texts.append(sound.with_suffix(".txt"))
+            text = next((path for path in texts if path.is_file()), None)
+            if text is None:
+                prepared.left_out.append(identity)
+                continue
+            prepared.rows.append(
+                {
+                    "id": identity,
+                    "audio": _relative(sound, root),
+                    "src_lang": src_lang,
+                    "tgt_lang": lang,
+                    "tgt_text": text.read_text(encoding="utf-8-sig"),
+                }
+            )
     return prepared
 
 

@@ -15,8 +15,6 @@ from seamless_server.evaluation.simuleval_figures import simuleval_latency
 from seamless_server.evaluation.transcribe import Transcriber
 from seamless_server.evaluation.units import PieceEncoder, Unit, segment
 
-SpmModel = Path
-
 
 @dataclass(frozen=True)
 class Scored:
@@ -51,7 +49,7 @@ def score(
     lang: str,
     unit: Unit,
     pieces: PieceEncoder | None = None,
-    spm_model: SpmModel | None = None,
+    spm_model: Path | None = None,
     transcriber: Transcriber | None = None,
     wavs: Path | None = None,
 ) -> Scored:
@@ -120,7 +118,7 @@ def _latency(
     records: Sequence[Record],
     sentences: Sequence[Mapping[str, float]],
     unit: Unit,
-    spm_model: SpmModel | None,
+    spm_model: Path | None,
     *,
     speech: bool,
 ) -> dict[str, dict[str, float | None]]:

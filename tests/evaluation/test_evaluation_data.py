@@ -369,6 +369,24 @@ def test_cvss_with_clips_elsewhere(common_voice: Path, tmp_path: Path) -> None:
     assert len(load_manifest(out, root, Selection(task="s2st"))) == 1
 
 
+def test_recordings_of_ones_own(tmp_path: Path) -> None:
+    root, out = tmp_path / "mine", tmp_path / "m.tsv"
+    (root / "day").mkdir(parents=True)
+    for name in ("a.wav", "day/b.flac", "c.wav"):
+        speak(root / name, "uno")
+    (root / "a.spa.txt").write_text("Uno.\n")
+    (root / "a.deu.txt").write_text("Eins.\n")
+    (root / "day/b.txt").write_text("Dos\ntres.\n")
+    options = ["folder", root, "--src-lang", "eng", "--output", out, "--tgt-lang"]
+    assert "1 recordings have no reference" in prepare(*options, "spa")
+    assert [(row["id"], row["tgt_text"]) for row in rows(out)] == [
+        ("a", "Uno."),
+        ("day/b", "Dos tres."),
+    ]
+    prepare(*options, "spa,deu")
+    assert [row["tgt_lang"] for row in rows(out)] == ["spa", "deu"]
+
+
 def test_a_table_of_another_kind_is_named(common_voice: Path, tmp_path: Path) -> None:
     (common_voice / "fr/test.tsv").write_text("file\ttext\na\tb\n")
     with pytest.raises(Exception, match="no column 'path', 'sentence'"):

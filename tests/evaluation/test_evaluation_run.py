@@ -34,6 +34,7 @@ def log(folder: Path) -> list[dict[str, Any]]:
 def test_a_perfect_translation(evaluate: Evaluate, tmp_path: Path) -> None:
     result = evaluate()
     assert result.exit_code == 0, result.output
+    assert "spa: 4/4, about 0 s left" in result.stderr
     figures = metrics(tmp_path / "out")
     scores = {item["name"]: item for item in figures["quality"]}
     assert scores["BLEU"]["value"] == pytest.approx(100)
