@@ -40,8 +40,9 @@ format: setup ## Put all code into the common format
 evaluate: setup ## Score the embedded model on held-out speech, or ARGS="--task s2tt --data ..."
 	@$(BIN)/seamless-server evaluate $(or $(ARGS),$(EVALUATE_EMBEDDED))
 
-train-mini: setup ## Train the small embedded model anew (hours on two cores)
-	@scripts/system_packages.sh espeak-ng
+train-mini: ## Train the small embedded model anew (hours on two cores)
+	@EXTRAS=dev,redis,train scripts/setup.sh
+	@scripts/system_packages.sh espeak-ng libflite1
 	@$(BIN)/python -m training $(ARGS)
 
 screenshots: setup ## Take the documentation's pictures of the running page

@@ -117,7 +117,7 @@ def imported(folder: str) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("folder", ["seamless_server", "tests", "scripts"])
+@pytest.mark.parametrize("folder", ["seamless_server", "tests", "scripts", "training", "benchmarks"])
 def test_everything_imported_is_declared(folder):
     names = {canonicalize_name(requirement.name) for requirement in declared()}
     owners = packages_distributions()
