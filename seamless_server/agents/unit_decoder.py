@@ -86,19 +86,20 @@ class NARUnitYUnitDecoderAgent(SeamlessAgent):
             return self._write([], states) if states.source_finished else ReadAction()
         if states.tokens < 2 and not states.source_finished:
             return ReadAction()
-        units, durations = self._speak(states)
-        if len(units) < self.min_unit_chunk_size and not states.source_finished:
+        at_least = 0 if states.source_finished else self.min_unit_chunk_size
+        units, durations = self._speak(states, at_least)
+        if len(units) < at_least:
             return ReadAction()
         # The last character is the comma, which the next text will replace.
         states.spoken_chars = max(durations - 1, 0)
         states.spoken_tokens = states.tokens
         return self._write(units, states)
 
-    def _speak(self, states: UnitStates) -> tuple[list[int], int]:
+    def _speak(self, states: UnitStates, at_least: int) -> tuple[list[int], int]:
         """Units that were not spoken yet, and the number of characters of the target."""
         assert states.features is not None
         try:
-            ids, durations = self._run(states.ids, states.features)
+            ids, durations = self._run(states.ids, states.features, states.spoken_chars, at_least)
         except ValueError:
             # The sentence is longer than the network can position: speak the new part alone.
             first = PREFIX + states.spoken_tokens
@@ -122,9 +123,11 @@ class NARUnitYUnitDecoderAgent(SeamlessAgent):
         right, count = self._run_in_parts(ids, features, middle, last)
         return left + right, count
 
-    def _run(self, ids: Sequence[int], features: Tensor) -> tuple[list[int], list[int]]:
+    def _run(
+        self, ids: Sequence[int], features: Tensor, skip: int = 0, at_least: int = 0
+    ) -> tuple[list[int], list[int]]:
         result = self.system.engine.units(
-            UnitsRequest(features, ids, self.d_factor, any_id=self.compat.any_unit)
+            UnitsRequest(features, ids, self.d_factor, self.compat.any_unit, at_least, skip)
         )
         return result.ids, result.durations
 

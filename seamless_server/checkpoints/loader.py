@@ -221,25 +221,3 @@ def load_checkpoint(
 def without_speech(config: ModelConfig) -> ModelConfig:
     """The same system without its speech output."""
     return replace(config, t2u=None, vocoder=None)
-
-
-def random_checkpoint(config: ModelConfig, tokenizers: Tokenizers, seed: int = 0) -> Checkpoint:
-    """A system of the given sizes with random weights, for benchmarks and tests of machinery."""
-    torch.manual_seed(seed)
-    encoder, decoder = SpeechEncoder(config.encoder), TextDecoder(config.decoder)
-    t2u = T2U(config.t2u) if config.t2u is not None else None
-    vocoder = Vocoder(config.vocoder) if config.vocoder is not None else None
-    for network in (encoder, decoder, t2u, vocoder):
-        if network is not None:
-            network.requires_grad_(False).eval()
-    return Checkpoint(
-        Path("random"),
-        config,
-        encoder,
-        decoder,
-        tokenizers.text,
-        tokenizers.units,
-        tokenizers.chars,
-        t2u,
-        vocoder,
-    )

@@ -33,7 +33,12 @@ def _load(path: Path) -> sentencepiece.SentencePieceProcessor:
 class _Pieces:
     """A SentencePiece vocabulary with <pad> at 0 and symbols behind it."""
 
-    def __init__(self, path: Path, extra: Sequence[str] = ()) -> None:
+    def __init__(self, path: Path | None, extra: Sequence[str] = ()) -> None:
+        if path is None:
+            # Names without a SentencePiece model: enough for ids, not for text.
+            self._pieces, self._shift = 0, 0
+            self._set_tokens(["<pad>", "<unk>", "<s>", "</s>", *extra])
+            return
         self._processor = _load(path)
         tokens = [self._processor.IdToPiece(i) for i in range(self._processor.GetPieceSize())]
         # A model without <pad> gets it in front, which moves every id by one.
@@ -42,7 +47,10 @@ class _Pieces:
         self._pieces = len(tokens)
         if tokens[:4] != ["<pad>", "<unk>", "<s>", "</s>"]:
             raise CheckpointError(path, "is a SentencePiece model of another kind")
-        self.tokens: tuple[str, ...] = (*tokens, *extra)
+        self._set_tokens([*tokens, *extra])
+
+    def _set_tokens(self, tokens: Sequence[str]) -> None:
+        self.tokens = tuple(tokens)
         self._index = {token: i for i, token in enumerate(self.tokens)}
 
     def __len__(self) -> int:
@@ -76,8 +84,14 @@ class _Pieces:
 class TextTokenizer(_Pieces):
     """NLLB text tokenizer with its language tags."""
 
-    def __init__(self, path: Path, langs: Sequence[str], default_lang: str = "eng") -> None:
-        super().__init__(path, [*(f"__{x}__" for x in langs), *DATA_TAGS])
+    def __init__(
+        self,
+        path: Path | None,
+        langs: Sequence[str],
+        default_lang: str = "eng",
+        pieces: Sequence[str] = (),
+    ) -> None:
+        super().__init__(path, [*pieces, *(f"__{x}__" for x in langs), *DATA_TAGS])
         self.langs = tuple(langs)
         self.default_lang = default_lang
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from seamless_server.checkpoints.loader import Checkpoint
-from seamless_server.checkpoints.tokenizers import UnitTokenizer, characters_of
+from seamless_server.checkpoints.tokenizers import UNK, UnitTokenizer, characters_of
 from seamless_server.engine.meter import stage
 from seamless_server.engine.policy import Step, StepResult, emma_policy
 from seamless_server.engine.requests import (
@@ -39,6 +39,9 @@ def reduce_p_choose(p_choose: Tensor, options: PolicyOptions) -> Tensor:
 class InlineEngine:
     """Weights on one device; safe to call from several threads."""
 
+    vocoder_bucket = 16
+    """Units to a multiple of which the vocoder's input is filled up on the CPU."""
+
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
         weight = checkpoint.decoder.embed.weight
@@ -58,7 +61,7 @@ class InlineEngine:
         """See :class:`~seamless_server.engine.requests.Engine`."""
         with stage("decode"):
             decoder = self.checkpoint.decoder
-            memory = decoder.project_source(request.source[None].to(self.device, self.dtype))
+            memory = self._project(request.source[None].to(self.device, self.dtype))
             loop = emma_policy(request)
             step = next(loop)
             cache = DecoderCache(
@@ -71,6 +74,9 @@ class InlineEngine:
                 except StopIteration as stop:
                     answer: DecodeResult = stop.value
                     return answer
+
+    def _project(self, source: Tensor) -> SourceMemory:
+        return self.checkpoint.decoder.project_source(source)
 
     def _step(
         self, step: Step, memory: SourceMemory, cache: DecoderCache, options: PolicyOptions
@@ -85,15 +91,23 @@ class InlineEngine:
         cache.grow(_blocks(end))
         tokens = torch.tensor([list(step.tokens)], device=self.device)
         positions = torch.arange(step.position, end, device=self.device)[None]
-        features, p_choose = decoder(tokens, memory, positions, cache, end)
-        logits = decoder.logits(features[0, -1])
+        last = torch.tensor([len(step.tokens) - 1], device=self.device)
+        features, p_choose = decoder(tokens, memory, positions, cache, end, last)
+        return self._choose(step, features[0], p_choose, options)
+
+    def _choose(
+        self, step: Step, features: Tensor, p_choose: Tensor, options: PolicyOptions
+    ) -> StepResult:
+        if not step.choose:
+            return StepResult(UNK, 0.0, features)
+        logits = self.checkpoint.decoder.logits(features[-1])
         if step.banned:
             logits[list(step.banned)] = -torch.inf
         # One transfer, and so one wait for the device, a step.
         index, prob = torch.stack(
             [logits.argmax().double(), reduce_p_choose(p_choose, options)[0].double()]
         ).tolist()
-        return StepResult(int(index), prob, features[0])
+        return StepResult(int(index), prob, features)
 
     @torch.inference_mode()
     def units(self, request: UnitsRequest) -> UnitsResult:
@@ -105,18 +119,20 @@ class InlineEngine:
             chars, counts = characters_of(request.ids, model.text_tokenizer, model.char_tokenizer)
             if not chars:
                 return UnitsResult([], [])
-            out = model.t2u(
+            states, _, durations = model.t2u.predict_durations(
                 request.features[None].to(self.device, self.dtype),
                 torch.tensor([chars], device=self.device),
                 torch.tensor([counts], device=self.device),
                 d_factor=request.d_factor,
             )
-            logits, first = out.logits[0], 0
+            lasting: list[int] = durations[0].tolist()
+            if sum(lasting[request.skip :]) < request.at_least:
+                return UnitsResult([], lasting)
+            logits, first = model.t2u.predict_units(states, durations).logits[0], 0
             if not request.any_id:
                 first = UnitTokenizer.OFFSET
                 logits = logits[:, first : first + model.config.num_units]
-            ids = (logits.argmax(-1) + first).tolist()
-            return UnitsResult(ids, out.durations[0].tolist())
+            return UnitsResult((logits.argmax(-1) + first).tolist(), lasting)
 
     @torch.inference_mode()
     def vocode(self, request: VocodeRequest) -> Samples:
@@ -128,12 +144,17 @@ class InlineEngine:
             row = config.vocoder_langs.get(request.lang)
             if row is None:
                 raise LanguageError(f"the vocoder of {config.name} has no {request.lang!r}")
+            count = len(request.units)
+            # oneDNN prepares its kernels anew for each length: on the CPU there are few lengths.
+            fill = -count % self.vocoder_bucket if self.device.type == "cpu" else 0
             wave = vocoder(
-                torch.tensor([list(request.units)], device=self.device),
+                torch.tensor([[*request.units, *([0] * fill)]], device=self.device),
                 torch.tensor([row], device=self.device),
                 torch.tensor([request.speaker], device=self.device),
+                torch.tensor([count], device=self.device) if fill else None,
             )
-            samples: Samples = wave[0].float().cpu().numpy()
+            used = count * vocoder.config.samples_per_unit
+            samples: Samples = wave[0, :used].float().cpu().numpy()
             return samples
 
 

@@ -23,12 +23,13 @@ MOST_BLOCKS = 5
 class Step:
     """Run the decoder on ``tokens``, the first of which stands at ``position``.
 
-    banned: ids that must not be chosen.
+    banned: ids that must not be chosen. choose: whether the next token and p_choose are wanted.
     """
 
     tokens: Sequence[int]
     position: int
     banned: Sequence[int] = ()
+    choose: bool = True
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def emma_policy(request: DecodeRequest) -> Policy:
         if predicted and predicted[-1] != EOS:
             # The cache still holds what n-gram blocking took back: only positions move.
             answer.ids.append(request.ending_token)
-            result = yield Step([request.ending_token], position + len(tokens))
+            result = yield Step([request.ending_token], position + len(tokens), choose=False)
             features.append(result.features)
         answer.features = torch.cat(features)
     return answer

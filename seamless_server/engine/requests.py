@@ -82,17 +82,24 @@ class UnitsRequest:
     """Text features (N, D) of ids (N) to be spoken.
 
     any_id: choose among all ids of the unit vocabulary, also control symbols and languages.
+    at_least, skip: when the characters behind the first ``skip`` last fewer units than this, only
+    durations are wanted, and the larger half of the network need not run.
     """
 
     features: Tensor
     ids: Sequence[int]
     d_factor: float = 1.0
     any_id: bool = False
+    at_least: int = 0
+    skip: int = 0
 
 
 @dataclass
 class UnitsResult:
-    """Unit vocabulary ids of the whole text, and the units that each character lasts."""
+    """Unit vocabulary ids of the whole text, and the units that each character lasts.
+
+    ids is empty when there were fewer than the request's ``at_least``.
+    """
 
     ids: list[int]
     durations: list[int]

@@ -30,7 +30,7 @@ class T2UOutput:
     logits: Tensor
     lengths: Tensor
     durations: Tensor
-    log_durations: Tensor
+    log_durations: Tensor | None = None
 
 
 class T2UEncoderLayer(nn.Module):
@@ -163,11 +163,37 @@ class T2U(nn.Module):
         Raises:
             ValueError: more units than ``max_seq_len``, or no characters at all.
         """
-        chars = None if lengths is None else char_lens.sum(1)
-        char_mask = None if chars is None else length_mask(chars, char_ids.size(1))
+        x, log_durations, durations = self.predict_durations(
+            features, char_ids, char_lens, lengths, d_factor
+        )
+        out = self.predict_units(x, durations, padded=lengths is not None)
+        out.log_durations = log_durations
+        return out
+
+    def predict_durations(
+        self,
+        features: Tensor,
+        char_ids: Tensor,
+        char_lens: Tensor,
+        lengths: Tensor | None = None,
+        d_factor: float = 1.0,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """First half: states of the characters (B, C, D), their log durations and durations."""
+        mask = None
+        if lengths is not None:
+            mask = length_mask(char_lens.sum(1), char_ids.size(1))
         x = self.characters(self.encode(features, lengths), char_ids, char_lens)
-        log_durations = self.duration_predictor(x, char_mask)
-        durations = durations_from_log(log_durations, d_factor, char_mask)
+        log_durations = self.duration_predictor(x, mask)
+        return x, log_durations, durations_from_log(log_durations, d_factor, mask)
+
+    def predict_units(self, x: Tensor, durations: Tensor, padded: bool = False) -> T2UOutput:
+        """Second half: states of characters (B, C, D) that last ``durations`` (B, C) -> logits.
+
+        padded: items differ in length.
+
+        Raises:
+            ValueError: as :meth:`forward`.
+        """
         totals = durations.sum(1)
         size = int(totals.max()) if totals.numel() else 0
         if size > self.config.max_seq_len:
@@ -179,5 +205,5 @@ class T2U(nn.Module):
             raise ValueError("there are no characters to speak")
         x = upsample(x, durations, size)
         position = sinusoid(torch.arange(size, device=x.device), self.config.model_dim, x.dtype)
-        x = self.decode(x + self.pos_emb_alpha * position, None if lengths is None else totals)
-        return T2UOutput(self.final_proj(x), totals, durations, log_durations)
+        x = self.decode(x + self.pos_emb_alpha * position, totals if padded else None)
+        return T2UOutput(self.final_proj(x), totals, durations)

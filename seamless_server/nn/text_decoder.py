@@ -180,6 +180,7 @@ class TextDecoder(nn.Module):
         positions: Tensor | None = None,
         cache: DecoderCache | None = None,
         used: int | None = None,
+        last: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Run the decoder over new tokens.
 
@@ -189,9 +190,11 @@ class TextDecoder(nn.Module):
                 also where its key and value go; padding at a row's end may point behind the row.
             cache: keys and values of the tokens before; without one the call stands alone.
             used: how many cache positions to attend to at most (> every position; a bucket).
+            last: (B,) index of each row's last real token; p_choose is then estimated there only.
 
         Returns:
-            features (B, N, D) behind the last layer norm, and p_choose (B, L, H, N, P).
+            features (B, N, D) behind the last layer norm, and p_choose (B, L, H, N, P), or
+            (B, L, H, 1, P) with ``last``.
         """
         batch, size = tokens.shape
         if positions is None:
@@ -206,11 +209,13 @@ class TextDecoder(nn.Module):
         x = self.embed(tokens) * dim**0.5
         x = x + sinusoid(positions, dim, x.dtype)
         choices = []
+        rows = torch.arange(batch, device=tokens.device)
         for number, layer in enumerate(self.layers):
             assert isinstance(layer, TextDecoderLayer)
             x = self._self_attend(layer, number, x, positions, cache, mask, used)
             query = layer.encoder_decoder_attn_layer_norm(x)
-            choices.append(layer.p_choose_layer(query, memory.energy_keys[number]))
+            asking = query if last is None else query[rows, last][:, None]
+            choices.append(layer.p_choose_layer(asking, memory.energy_keys[number]))
             x = x + layer.encoder_decoder_attn.attend(
                 query, memory.keys[number], memory.values[number], memory.mask
             )

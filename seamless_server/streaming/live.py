@@ -56,7 +56,7 @@ class LiveStream:
     ) -> None:
         self._agents = agents
         self._check = check
-        self._meter = Meter()
+        self.meter = Meter()
         self._vad: VADStates | None = None
         if agents.vad is not None:
             states = agents.vad.build_states()
@@ -88,7 +88,7 @@ class LiveStream:
     @property
     def stats(self) -> dict[str, tuple[float, int]]:
         """Seconds and calls by stage."""
-        return {k: (v, self._meter.calls[k]) for k, v in self._meter.seconds.items()}
+        return {k: (v, self.meter.calls[k]) for k, v in self.meter.seconds.items()}
 
     @property
     def targets(self) -> dict[str, Target]:
@@ -124,7 +124,7 @@ class LiveStream:
             if len(audio):
                 yield from self._hear(segment)
             return
-        with metered(self._meter):
+        with metered(self.meter):
             self._vad.update_source(segment)
         yield from self._drain(self._vad)
 
@@ -137,7 +137,7 @@ class LiveStream:
             if self._open:
                 yield from self._hear(end_marker())
         else:
-            with metered(self._meter):
+            with metered(self.meter):
                 self._vad.update_source(end_marker())
             yield from self._drain(self._vad)
         self.close()
@@ -240,7 +240,7 @@ class LiveStream:
                 yield from self._decode(branch, encoded)
 
     def _call(self, agent: SeamlessAgent, segment: Segment, states: SessionStates) -> Segment:
-        with metered(self._meter):
+        with metered(self.meter):
             out: Segment = agent.pushpop(segment, states)
         if self.trace is not None and isinstance(states, DecoderStates):
             assert isinstance(agent, MMASpeechToTextDecoderAgent)

@@ -35,7 +35,7 @@ class OfficialStream:
         args.tgt_lang = args.tgt_lang or self._lang
         self._pipeline: Any = self._make(system, args, target, vad)
         self._states = self._pipeline.build_states() if vad else None
-        self._meter = Meter()
+        self.meter = Meter()
         self._waiting: Samples | None = None
         self._heard = 0
         self._segment_id = 0
@@ -69,7 +69,7 @@ class OfficialStream:
     @property
     def stats(self) -> dict[str, tuple[float, int]]:
         """Seconds and calls by stage."""
-        return {k: (v, self._meter.calls[k]) for k, v in self._meter.seconds.items()}
+        return {k: (v, self.meter.calls[k]) for k, v in self.meter.seconds.items()}
 
     def set_targets(self, targets: Mapping[str, Target]) -> None:
         """Name another language for the audio to come."""
@@ -86,7 +86,7 @@ class OfficialStream:
         segment = SpeechSegment(
             content=audio, sample_rate=SAMPLE_RATE, finished=last, tgt_lang=self._lang
         )
-        with metered(self._meter):
+        with metered(self.meter):
             out = self._pipeline.pushpop(segment, self._states)
         segments = out if isinstance(out, list) else [out]
         yield from self._text_of_chain()

@@ -1,0 +1,85 @@
+"""The official algorithm without any caching, for comparison in benchmarks.
+
+Every decoder step runs the whole target again and projects the whole source anew (keys, values and
+all p_choose keys), relative attention gathers a vector for every pair of frames, units are computed
+in full however few there are, and every new length of speech is a new shape. Results are those of
+the inline engine.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from seamless_server.checkpoints.loader import Checkpoint
+from seamless_server.engine.inline import InlineEngine
+from seamless_server.engine.meter import stage
+from seamless_server.engine.policy import Step, StepResult, emma_policy
+from seamless_server.engine.requests import (
+    DecodeRequest,
+    DecodeResult,
+    UnitsRequest,
+    UnitsResult,
+)
+from seamless_server.nn.conformer import ShawAttention
+
+
+class _PairwiseAttention(ShawAttention):
+    """Relative attention with one relative key vector for every pair, (S, S, D/H)."""
+
+    def forward_relative(self, x: Tensor, index: Tensor, mask: Tensor | None) -> Tensor:
+        q, (keys, values) = self.split(self.q_proj(x)), self.project_kv(x)
+        logits = torch.matmul(q, keys.transpose(-1, -2))
+        logits = logits + torch.einsum("bhsd,std->bhst", q, self.rel_k_embed(index))
+        logits = logits * q.size(-1) ** -0.5
+        if mask is not None:
+            logits = logits + mask
+        out = torch.matmul(torch.softmax(logits, -1), values)
+        y: Tensor = self.output_proj(out.transpose(1, 2).flatten(2))
+        return y
+
+
+class NaiveEngine(InlineEngine):
+    """See the module."""
+
+    vocoder_bucket = 1
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        checkpoint = copy.copy(checkpoint)
+        checkpoint.encoder = copy.deepcopy(checkpoint.encoder)
+        for module in checkpoint.encoder.modules():
+            if isinstance(module, ShawAttention):
+                module.__class__ = _PairwiseAttention
+        super().__init__(checkpoint)
+
+    @torch.inference_mode()
+    def decode(self, request: DecodeRequest) -> DecodeResult:
+        """As the inline engine, but with the whole target and source in every step."""
+        with stage("decode"):
+            loop = emma_policy(request)
+            step = next(loop)
+            fed: list[int] = []
+            while True:
+                fed += step.tokens
+                result = self._replay(step, fed, request)
+                try:
+                    step = loop.send(result)
+                except StopIteration as stop:
+                    answer: DecodeResult = stop.value
+                    return answer
+
+    def _replay(self, step: Step, fed: list[int], request: DecodeRequest) -> StepResult:
+        decoder = self.checkpoint.decoder
+        source = request.source[None].to(self.device, self.dtype)
+        memory = decoder.project_source(source, last_only=False)
+        tokens = torch.tensor([fed], device=self.device)
+        features, p_choose = decoder(tokens, memory)
+        new = features[0, -len(step.tokens) :]
+        return self._choose(replace(step, choose=True), new, p_choose, request.options)
+
+    def units(self, request: UnitsRequest) -> UnitsResult:
+        """As the inline engine, but always in full."""
+        return super().units(replace(request, at_least=0))
