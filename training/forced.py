@@ -41,7 +41,7 @@ def forced_alignment(log_probs: Array, targets: list[int]) -> Array:
     for t in range(size - 1, -1, -1):
         if at % 2:
             first[at // 2] = t
-        at -= back[t, at]
+        at -= int(back[t, at])
     return first
 
 

@@ -51,13 +51,23 @@ def prepare(folder: Path, lang: str, number: int) -> list[tuple[str, Any, Any]]:
     ]
 
 
-def cut(text: str, u: Any, d: Any, rng: random.Random) -> tuple[str, Any, Any]:
-    """The text up to a random word, half of the time."""
+def cut(text: str, u: Any, d: Any, rng: random.Random) -> tuple[str, Any, Any, bool]:
+    """The text, often only up to some word, and whether a comma is put behind it.
+
+    At run time every piece of text that is spoken before its sentence has ended gets a comma.
+    """
     places = [i for i, c in enumerate(text) if c == "▁" and i > 3]
-    if places and rng.random() < 0.4:
+    comma = rng.random() < 0.4
+    if places and rng.random() < 0.5:
         end = rng.choice(places)
-        return text[:end], u[: int(d[:end].sum())], d[:end]
-    return text, u, d
+        text, u, d = text[:end], u[: int(d[:end].sum())], d[:end]
+        comma = rng.random() < 0.8
+    if comma:
+        pause = rng.randint(2, 4)
+        # The first unit of a sentence is silence.
+        u = np.concatenate([u, np.full(pause, u[0])])
+        d = np.concatenate([d, [pause]])
+    return text, u, d, comma
 
 
 def forward(
@@ -151,14 +161,18 @@ def main() -> None:
             group["lr"] = args.rate * min(1, (step + 1) / 200) * max(0.03, 1 - step / args.steps)
         picked = [(lang, cut(t, u, d, rng), t) for lang, t, u, d in rng.sample(rows, args.batch)]
         ids, features = [], []
-        for lang, (text, _, _), whole in picked:
+        for lang, (text, _, _, comma), whole in picked:
             plain = text[1:].replace("▁", " ")
             tokens = [*vocabulary.text.prefix(lang), *vocabulary.text.encode(plain)]
+            real_size = len(tokens)
+            if comma:
+                tokens.append(vocabulary.text.token_to_index(","))
             x = torch.randn(len(tokens), config.DIM) * rng.uniform(0.2, 1.5)
             if known is not None and whole in known[lang] and rng.random() < 0.7:
                 reference, real = known[lang][whole]
-                if reference[: len(tokens)] == tokens:
-                    x = real[: len(tokens)] + 0.1 * torch.randn(len(tokens), config.DIM)
+                if reference[:real_size] == tokens[:real_size]:
+                    x[:real_size] = real[:real_size]
+                    x = x + 0.1 * torch.randn(len(tokens), config.DIM)
             ids.append(tokens)
             features.append(x)
         sizes = torch.tensor([len(x) for x in features])
@@ -169,10 +183,10 @@ def main() -> None:
         counts = torch.zeros(len(pairs), padded.size(1), dtype=torch.long)
         durations = torch.zeros(len(pairs), longest, dtype=torch.long)
         targets = []
-        for row, ((symbols, lens), (_, (text, u, d), _)) in enumerate(
+        for row, ((symbols, lens), (_, (text, u, d, comma), _)) in enumerate(
             zip(pairs, picked, strict=True)
         ):
-            if len(symbols) != len(text):
+            if len(symbols) != len(text) + comma:
                 raise ValueError(f"{text!r}: {len(symbols)} characters")
             chars[row, : len(symbols)] = torch.tensor(symbols)
             counts[row, : len(lens)] = torch.tensor(lens)
