@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from seamless_server.checkpoints.download import sha256
 from seamless_server.errors import UsageError
 from seamless_server.evaluation import agents, outputs
 from seamless_server.evaluation.agents import AgentSpec
@@ -20,7 +21,6 @@ from seamless_server.evaluation.provenance import (
     conditions,
     hash_folder,
     open_run,
-    sha256,
     write_json,
 )
 from seamless_server.evaluation.records import LOG_NAME, write_log

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from seamless_server import __version__
+from seamless_server.checkpoints.download import sha256
 from seamless_server.errors import SeamlessError
 
 RUN_NAME = "run.json"
@@ -24,22 +24,12 @@ _PACKAGES = (
 )  # fmt: skip
 
 _CHECKPOINT_SUFFIXES = {".pt", ".safetensors", ".model", ".json"}
-_BLOCK = 1 << 20
 
 
 class RunFolderError(SeamlessError):
     """A folder holds no run, or another one than is wanted."""
 
     code = "run_folder"
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def hash_folder(folder: Path) -> dict[str, str]:
