@@ -1,5 +1,5 @@
 import { defineConfig } from '@playwright/test';
-import { BROWSER_FLAGS, CHROMIUM, FAKE_MICROPHONE } from './e2e/support/paths';
+import { BROWSER_FLAGS, CHROMIUM, MICROPHONE, fakeMicrophone } from './e2e/support/paths';
 
 export default defineConfig({
   testDir: 'e2e',
@@ -13,7 +13,10 @@ export default defineConfig({
   reporter: 'list',
   use: {
     browserName: 'chromium',
-    launchOptions: { executablePath: CHROMIUM, args: [...BROWSER_FLAGS, ...FAKE_MICROPHONE] },
+    launchOptions: {
+      executablePath: CHROMIUM,
+      args: [...BROWSER_FLAGS, ...fakeMicrophone(MICROPHONE)],
+    },
     viewport: { width: 1280, height: 760 },
     trace: 'off',
   },

@@ -1,7 +1,9 @@
 /** The speaker's own controls. */
+import { readFileSync } from 'node:fs';
+import { chromium } from '@playwright/test';
 import { expect, test } from './support/fixtures';
-import { lines, reads, roomCode, speak, wordsOf } from './support/people';
-import { RECORDINGS } from './support/paths';
+import { lines, listenerLink, reads, roomCode, speak, wordsOf } from './support/people';
+import { BROWSER_FLAGS, CHROMIUM, MICROPHONE, RECORDINGS } from './support/paths';
 import { heardSamples, tapLoudspeaker } from './support/loudspeaker';
 
 test('mute and pause stop the audio, and the echo guard holds the loudspeaker', async ({
@@ -133,27 +135,61 @@ test('captions stay where the reader scrolled, and jump back to live', async ({ 
 });
 
 test('a debug recording is linked with its timeline', async ({ visit }) => {
-  const page = await visit('?debug=true');
-  await page.getByRole('button', { name: 'Listen' }).click();
-  await roomCode(page);
-  await page.getByRole('button', { name: 'Close the debug panel' }).click();
-  await page.getByRole('button', { name: 'Speak, too' }).click();
-  await page.getByRole('button', { name: 'Debug panel' }).click();
-  await page.getByRole('button', { name: 'Close the debug panel' }).click();
-  await page.getByRole('button', { name: 'Debug panel' }).click();
-  await page.getByRole('switch', { name: 'Record this stream' }).check({ force: true });
-  await page.getByRole('button', { name: 'Close the debug panel' }).click();
-  await page.getByRole('button', { name: 'Start speaking' }).click();
+  const page = await visit('?debug=true', { viewport: { width: 1400, height: 800 } });
+  await speak(page);
+  await expect(page.getByRole('switch', { name: 'Record streams' })).toBeChecked();
   await reads(page, 'spa');
   await page.getByRole('button', { name: 'Stop', exact: true }).click();
-  await expect(page.getByRole('button', { name: 'Start speaking' })).toBeVisible({
-    timeout: 40_000,
-  });
-  await page.getByRole('button', { name: 'Debug panel' }).click();
-  await page.getByText('Recordings').click();
   const link = page.getByRole('link', { name: 'Timeline' });
-  const address = await link.getAttribute('href');
-  const answer = await page.request.get(address ?? '');
+  await expect(link).toBeVisible({ timeout: 40_000 });
+  const answer = await page.request.get((await link.getAttribute('href')) ?? '');
   expect(answer.ok()).toBe(true);
   expect(await answer.text()).toContain('<html');
+  expect(await page.getByRole('link', { name: /\.wav$/ }).count()).toBeGreaterThan(0);
+});
+
+test('two speakers in one room are told apart by their names', async ({ visit }) => {
+  const ann = await visit();
+  await ann.getByLabel('Your name').fill('Ann');
+  const room = await speak(ann);
+  const ben = await visit();
+  await ben.getByLabel('Room code').fill(room.toLowerCase());
+  await ben.getByLabel('Your name').fill('Ben <b>');
+  expect(await speak(ben)).toBe(room);
+  const listener = await visit(listenerLink(room, 'deu'));
+  const names = listener.locator('.line-name');
+  await expect(names.filter({ hasText: 'Ann' }).first()).toBeVisible({ timeout: 30_000 });
+  await expect(names.filter({ hasText: 'Ben <b>' }).first()).toBeVisible({ timeout: 30_000 });
+});
+
+test("another tab's sound is translated", async ({ server }) => {
+  const browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    ignoreDefaultArgs: ['--mute-audio'],
+    args: [
+      ...BROWSER_FLAGS,
+      '--auto-select-tab-capture-source-by-title=A talk',
+      '--autoplay-policy=no-user-gesture-required',
+    ],
+  });
+  try {
+    const context = await browser.newContext({ locale: 'en-GB' });
+    const talk = await context.newPage();
+    await talk.goto(`${server.url}healthz`);
+    const sound = readFileSync(MICROPHONE).toString('base64');
+    await talk.setContent(
+      `<title>A talk</title><audio autoplay loop src="data:audio/wav;base64,${sound}"></audio>`,
+    );
+    const page = await context.newPage();
+    await page.goto(server.url);
+    await page.getByRole('button', { name: 'Speak' }).click();
+    await roomCode(page);
+    // This browser has no microphone: that is said, and another source is at hand.
+    await expect(page.locator('[data-problem="no-device"]')).toBeVisible();
+    await page.getByRole('button', { name: 'Browser tab' }).click();
+    await page.getByRole('button', { name: 'Share a tab' }).click();
+    await reads(page, 'spa');
+  } finally {
+    await browser.close();
+  }
 });

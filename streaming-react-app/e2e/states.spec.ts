@@ -2,7 +2,7 @@
 import { chromium } from '@playwright/test';
 import type { Page } from '@playwright/test';
 import { expect, test } from './support/fixtures';
-import { BROWSER_FLAGS, CHROMIUM, FAKE_MICROPHONE } from './support/paths';
+import { BROWSER_FLAGS, CHROMIUM, MICROPHONE, SILENCE, fakeMicrophone } from './support/paths';
 import { captions, lines, listenerLink, reads, roomCode, speak } from './support/people';
 import { Server } from './support/server';
 
@@ -103,9 +103,17 @@ test('no microphone at all', async ({ server }) => {
   });
 });
 
+test('a microphone whose switch is off', async ({ server }) => {
+  await withBrowser(fakeMicrophone(SILENCE), async (page) => {
+    await page.goto(server.url);
+    await page.getByRole('button', { name: 'Speak' }).click();
+    await expect(page.locator('[data-problem="device-muted"]')).toContainText('mute switch');
+  });
+});
+
 test('a page without https on a LAN address', async ({ server }) => {
   // The name leads to this machine, but the browser sees an origin that is not secure.
-  const flags = [...FAKE_MICROPHONE, '--host-resolver-rules=MAP office.test 127.0.0.1'];
+  const flags = [...fakeMicrophone(MICROPHONE), '--host-resolver-rules=MAP office.test 127.0.0.1'];
   await withBrowser(flags, async (page) => {
     await page.goto(`http://office.test:${String(server.port)}/`);
     await page.getByRole('button', { name: 'Speak' }).click();

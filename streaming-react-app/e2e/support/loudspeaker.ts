@@ -16,7 +16,7 @@ declare global {
 export async function tapLoudspeaker(page: Page): Promise<void> {
   await page.addInitScript(() => {
     window.tapped = { heard: 0, samples: [] };
-    // eslint-disable-next-line @typescript-eslint/unbound-method
+
     const connect = AudioNode.prototype.connect as (this: AudioNode, to: AudioNode) => AudioNode;
     AudioNode.prototype.connect = function (this: AudioNode, to: AudioNode) {
       if (to instanceof AudioDestinationNode && to.context instanceof AudioContext) {

@@ -6,9 +6,14 @@ export const REPO = resolve(APP, '..');
 export const TMP = resolve(APP, 'e2e/.tmp');
 /** What the browser's fake microphone plays, over and over. */
 export const MICROPHONE = resolve(TMP, 'microphone.wav');
+/** A microphone whose switch is off. */
+export const SILENCE = resolve(TMP, 'silence.wav');
 export const RECORDINGS = resolve(REPO, 'tests/recordings/audio');
 /** The smallest checkpoint: random weights, but through all the code of a real one. */
 export const CHECKPOINT = resolve(REPO, 'tests/recordings/checkpoint');
+/** The small model that really translates: for pictures, not for tests of the page. */
+export const EMBEDDED = resolve(REPO, 'models/SeamlessStreaming-mini');
+export const PICTURES = resolve(REPO, 'docs/images');
 
 const venv = resolve(REPO, '.venv/bin/python');
 export const PYTHON = process.env['PYTHON'] ?? (existsSync(venv) ? venv : 'python3');
@@ -30,8 +35,9 @@ export const BROWSER_FLAGS = [
   '--disable-sync',
 ];
 
-export const FAKE_MICROPHONE = [
+/** A microphone that plays a file, over and over, and that everybody may use. */
+export const fakeMicrophone = (file: string): string[] => [
   '--use-fake-device-for-media-stream',
   '--use-fake-ui-for-media-stream',
-  `--use-file-for-fake-audio-capture=${MICROPHONE}`,
+  `--use-file-for-fake-audio-capture=${file}`,
 ];

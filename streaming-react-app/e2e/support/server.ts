@@ -8,6 +8,8 @@ import { CHECKPOINT, PYTHON, REPO, TMP } from './paths';
 
 export interface Options {
   port?: number;
+  /** Folder or name; the smallest checkpoint otherwise. */
+  model?: string;
   /** More arguments of `serve`. */
   args?: string[];
   /** Whether to wait until the model is loaded. */
@@ -36,7 +38,12 @@ export class Server {
     return `http://127.0.0.1:${String(this.port)}/`;
   }
 
-  static async start({ port, args = [], ready = true }: Options = {}): Promise<Server> {
+  static async start({
+    port,
+    model = CHECKPOINT,
+    args = [],
+    ready = true,
+  }: Options = {}): Promise<Server> {
     const chosen = port ?? (await freePort());
     const child = spawn(
       PYTHON,
@@ -44,7 +51,7 @@ export class Server {
         '-m',
         'seamless_server',
         'serve',
-        ...['--model', CHECKPOINT, '--device', 'cpu', '--port', String(chosen)],
+        ...['--model', model, '--device', 'cpu', '--port', String(chosen)],
         ...['--debug-dir', mkdtempSync(join(TMP, 'debug-')), '--allow-debug'],
         ...args,
       ],

@@ -25,6 +25,8 @@ export async function openClients(params: UrlParams): Promise<Clients> {
     new Client({ base, token: params.token, ...(await tabIdentity(suffix)) });
   const client = await open();
   let original: Client | null = null;
+  // As in the original page: `debug` records the stream.
+  client.speaker.state.setState({ record: params.debug });
   void loadServerInfo(base);
   if (params.view === 'overlay') {
     void watch(client, params.roomID, params.lang, true);

@@ -86,9 +86,8 @@ export class Room {
       this.link.setState({ status: 'reconnecting' });
       this.onLost();
     } else if (event.type === 'failed') {
-      const refused = /unauthorized|forbidden|token|full|refused/i.test(event.message);
       const away = this.wasConnected ? 'reconnecting' : 'connecting';
-      this.link.setState({ status: refused ? 'refused' : away, message: event.message });
+      this.link.setState({ status: event.refused ? 'refused' : away, message: event.message });
     }
   }
 

@@ -29,7 +29,7 @@ const START = {
 } as const;
 
 /** Everything that a speaker sets and sees. */
-export function SpeakPanel({ showDebug }: { showDebug: boolean }) {
+export function SpeakPanel() {
   const { t } = useTranslation();
   const { speaker } = useClient();
   const state = useStore(speaker.state);
@@ -121,17 +121,6 @@ export function SpeakPanel({ showDebug }: { showDebug: boolean }) {
             />
           }
           label={t('speak.monitor')}
-        />
-      )}
-      {showDebug && idle && (
-        <FormControlLabel
-          control={
-            <Switch
-              checked={state.record}
-              onChange={(_event, record) => speaker.state.setState({ record })}
-            />
-          }
-          label={t('speak.record')}
         />
       )}
       <Phrasebook target={state.targetLanguage} />

@@ -51,7 +51,7 @@ export default function DebugPanel({ onClose }: { onClose: () => void }) {
         />
       </div>
       <EventList />
-      <details>
+      <details open>
         <summary>{t('debug.recordings')}</summary>
         <Recordings />
       </details>
@@ -108,7 +108,7 @@ function EventList() {
         </span>
       </div>
       {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
-      <div className="event-rows" tabIndex={0} role="region" aria-label={t('debug.log')}>
+      <div className="event-rows" tabIndex={0}>
         <table>
           <tbody>
             {found

@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react';
+import { useEffect, useLayoutEffect, useRef, useState } from 'react';
 import type { RefObject } from 'react';
 
 const NEAR_PX = 64;
@@ -42,11 +42,11 @@ export function useStickToEnd(element: RefObject<HTMLElement | null>, content: u
     };
   }, [element]);
 
-  const jump = useCallback(() => {
+  const jump = () => {
     following.current = true;
     setStuck(true);
     toEnd(element.current);
-  }, [element]);
+  };
 
   return { stuck, jump };
 }

@@ -21,11 +21,15 @@ export interface ListenerConfig {
 export type LinkEvent =
   | { type: 'connected' }
   | { type: 'disconnected'; reason: string }
-  | { type: 'failed'; message: string };
+  /** `refused`: by the server, in its own words; otherwise it was not reached. */
+  | { type: 'failed'; refused: boolean; message: string };
 
 const ANSWER_WITHIN_MS = 10_000;
 /** Configuring may wait for a model to load. */
 const CONFIGURE_WITHIN_MS = 60_000;
+
+/** A full server may have a place by then. */
+const REFUSED_AGAIN_MS = 5000;
 
 export interface ConnectionOptions {
   base: string;
@@ -56,9 +60,12 @@ export class Connection {
     });
     this.socket.on('connect', () => this.onLink({ type: 'connected' }));
     this.socket.on('disconnect', (reason) => this.disconnected(reason));
-    this.socket.on('connect_error', (error) =>
-      this.onLink({ type: 'failed', message: error.message }),
-    );
+    this.socket.on('connect_error', (error) => {
+      // The library tries again by itself, but not after the server's own refusal.
+      const refused = !this.socket.active;
+      this.onLink({ type: 'failed', refused, message: error.message });
+      if (refused) setTimeout(() => this.socket.connect(), REFUSED_AGAIN_MS);
+    });
     this.socket.onAny((event: string, payload: unknown) =>
       this.options.onTraffic?.('in', event, payload),
     );

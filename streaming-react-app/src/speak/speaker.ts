@@ -229,9 +229,13 @@ export class Speaker {
     };
     switch (spec.kind) {
       case 'microphone':
-        return requestMicrophone(spec).then((stream) => openLiveSource(stream, handlers));
+        return requestMicrophone(spec).then((stream) =>
+          openLiveSource(stream, handlers, { neverSilent: true }),
+        );
       case 'tab':
-        return requestTabAudio().then((stream) => openLiveSource(stream, handlers));
+        return requestTabAudio().then((stream) =>
+          openLiveSource(stream, handlers, { neverSilent: false }),
+        );
       case 'file':
         return spec.file
           .arrayBuffer()

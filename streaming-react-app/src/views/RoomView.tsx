@@ -76,7 +76,7 @@ export default function RoomView({ params }: { params: UrlParams }) {
         <Announcer lines={lines} mode={announce} />
       </main>
       <aside className="side" aria-label={t('room.controls')}>
-        {speaks && <SpeakPanel showDebug={debug} />}
+        {speaks && <SpeakPanel />}
         <ListenPanel speaks={speaks} />
         <Button
           className="role-switch"

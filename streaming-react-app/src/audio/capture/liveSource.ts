@@ -1,4 +1,5 @@
 /** Sound that goes on by itself: a microphone, or another tab of the browser. */
+import { FRAME_SECONDS } from './messages';
 import { CaptureError, microphoneProblem } from './problems';
 import { CaptureGraph } from './source';
 import type { CaptureHandlers, RunningSource } from './source';
@@ -34,7 +35,9 @@ export async function requestTabAudio(): Promise<MediaStream> {
   if (!('getDisplayMedia' in navigator.mediaDevices)) throw new CaptureError('unsupported');
   let stream: MediaStream;
   try {
-    stream = await navigator.mediaDevices.getDisplayMedia({ video: true, audio: true });
+    // This page's own tab would hear the translation that it plays.
+    const wanted = { video: true, audio: true, selfBrowserSurface: 'exclude' };
+    stream = await navigator.mediaDevices.getDisplayMedia(wanted);
   } catch (error) {
     const denied = error instanceof DOMException && error.name === 'NotAllowedError';
     throw new CaptureError(denied ? 'cancelled' : 'unknown');
@@ -50,9 +53,11 @@ export function stopTracks(stream: MediaStream): void {
   for (const track of stream.getTracks()) track.stop();
 }
 
+/** With `neverSilent` (a microphone: a tab may well be silent), exact silence is a problem. */
 export async function openLiveSource(
   stream: MediaStream,
   handlers: CaptureHandlers,
+  { neverSilent }: { neverSilent: boolean },
 ): Promise<RunningSource> {
   const track = stream.getAudioTracks()[0];
   let silentFrames = 0;
@@ -64,7 +69,7 @@ export async function openLiveSource(
   };
   const graph = await CaptureGraph.open((frame) => {
     silentFrames = frame.peak === 0 ? silentFrames + 1 : 0;
-    complain(silentFrames * 0.02 >= MUTED_AFTER_SECONDS);
+    complain(neverSilent && silentFrames * FRAME_SECONDS >= MUTED_AFTER_SECONDS);
     handlers.onFrame(frame);
   });
   graph.connect(graph.context.createMediaStreamSource(stream));
