@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import yaml
 
 from seamless_server.errors import UsageError
 from seamless_server.evaluation import agents
 from seamless_server.evaluation.agents import AgentSpec
 from seamless_server.evaluation.manifest import Coverage
+
+
+_NOT_THE_MODELS = frozenset({"task", "tgt_lang", "model", "device", "dtype", "fp16", "compat"})
+"""Options that an evaluation decides, whatever a model's system files say."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +43,8 @@ def resolve_system(
 ) -> SystemUnderTest:
     """Find the agent of a task, and the files of a model.
 
-    Options that are not given have the values of the published evaluation, where the agent has
-    them.
+    Options that are not given have the values of the model's own ``eval_<task>.yaml`` or
+    ``*main.yaml``, else those of the published evaluation, where the agent has them.
 
     Args:
         task: ``s2tt``, ``asr`` or ``s2st``.
@@ -57,21 +63,27 @@ def resolve_system(
     merged: dict[str, str | bool] = {
         name: value for name, value in agents.PUBLISHED_OPTIONS.items() if name in known
     }
-    merged |= options
     if device == "auto":
         import torch
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    spec = AgentSpec(path, merged, device, dtype, segment_ms)
-    if "model" not in known:
-        if model is not None:
-            raise UsageError(f"{path} has no option --model")
-        return SystemUnderTest(name=path.rpartition(".")[2], spec=spec)
-    return _with_model(spec, model, task)
+    if "model" in known:
+        spec = AgentSpec(path, merged, device, dtype, segment_ms)
+        return _with_model(spec, options, model, task, known)
+    if model is not None:
+        raise UsageError(f"{path} has no option --model")
+    spec = AgentSpec(path, {**merged, **options}, device, dtype, segment_ms)
+    return SystemUnderTest(name=path.rpartition(".")[2], spec=spec)
 
 
-def _with_model(spec: AgentSpec, model: str | None, task: str) -> SystemUnderTest:
-    """Look the model up, as the agent will."""
+def _with_model(
+    spec: AgentSpec,
+    options: Mapping[str, str | bool],
+    model: str | None,
+    task: str,
+    known: Collection[str],
+) -> SystemUnderTest:
+    """Look the model up, as the agent will; its own options come before the published ones."""
     from seamless_server.checkpoints.cards import default_model, find_card, find_model
     from seamless_server.checkpoints.loader import read_folder_config
     from seamless_server.checkpoints.published import TOKENIZER
@@ -80,11 +92,30 @@ def _with_model(spec: AgentSpec, model: str | None, task: str) -> SystemUnderTes
     folder = find_model(wanted).resolve()
     card = find_card(wanted)
     config, _ = read_folder_config(folder)
+    systems = folder if card is None or card.systems is None else card.systems
+    own = _own_options(systems, task, known)
     target = config.speech_langs if task == "s2st" else config.text_langs
     return SystemUnderTest(
         name=card.name if card else folder.name,
-        spec=spec.merged({"model": card.name if card else str(folder)}),
+        spec=spec.merged({**own, **options, "model": card.name if card else str(folder)}),
         checkpoint=folder,
         spm_model=folder / TOKENIZER,
         coverage=Coverage(source=config.source_langs or None, target=target),
     )
+
+
+def _own_options(folder: Path, task: str, known: Collection[str]) -> dict[str, str | bool]:
+    """Agent options that a model's system files set."""
+    names = [f"eval_{'s2st' if task == 's2st' else 's2tt'}.yaml"]
+    names += [path.name for path in sorted(folder.glob("*main.yaml"))]
+    path = next((folder / name for name in names if (folder / name).is_file()), None)
+    if path is None:
+        return {}
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise UsageError(f"{path}: is not a table of options")
+    return {
+        name: value if isinstance(value, bool) else str(value)
+        for name, value in content.items()
+        if value is not None and name in known and name not in _NOT_THE_MODELS
+    }

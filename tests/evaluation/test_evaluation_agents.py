@@ -184,6 +184,25 @@ def test_the_checkpoint_is_hashed(spoken: Path, tmp_path: Path) -> None:
     assert run["settings"]["agent_options"]["min_starting_wait_w2vbert"] == "192"
 
 
+def test_a_models_own_options_come_before_the_published_ones(spoken: Path, tmp_path: Path) -> None:
+    model = tmp_path / "mine"
+    model.mkdir()
+    for file in TINY.iterdir():
+        (model / file.name).symlink_to(file)
+    (model / "main.yaml").write_text(
+        "agent_class: x\ntask: s2st\ntgt_lang: deu\nmin_starting_wait_w2vbert: 16\n"
+        "block_ngrams: true\nunknown: 1\n"
+    )
+    evaluate(spoken, tmp_path / "out", "--model", model, "--max-len-b", 7, "--limit", 1)
+    options = json.loads((tmp_path / "out/run.json").read_text())["settings"]["agent_options"]
+    assert options["min_starting_wait_w2vbert"] == "16"
+    assert options["block_ngrams"] is True
+    assert options["max_len_b"] == "7"
+    assert options["decision_threshold"] == "0.5"
+    assert options["model"] == "mine"
+    assert not {"task", "tgt_lang", "unknown"} & set(options)
+
+
 @pytest.mark.parametrize(
     ("more", "reason"),
     [
