@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from training import checkpoint
 from training.data import EMPTY, Utterance, collate, read_shard, shards
 from training.features import FLOOR, augment, coloured_noise, spec_augment
 from training.forced import word_ends
@@ -28,10 +29,7 @@ SPACE = "▁"
 def load_encoder(folder: Path, vocabulary: Vocabulary) -> EncoderTrainer:
     """The averaged weights of the last checkpoint."""
     model = EncoderTrainer(vocabulary)
-    state = torch.load(folder / "state.pt", weights_only=True)
-    prefix = "module."
-    averaged = {k[len(prefix) :]: v for k, v in state["average"].items() if k.startswith(prefix)}
-    model.load_state_dict(averaged)
+    model.load_state_dict(checkpoint.best_weights(folder / "state.pt"))
     return model.eval()
 
 

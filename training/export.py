@@ -17,7 +17,7 @@ from torch import Tensor
 
 from seamless_server.checkpoints import store
 from seamless_server.nn.vocoder import Vocoder
-from training import config
+from training import checkpoint, config
 from training.vocabulary import CHARACTER_FILE, TEXT_FILE, Vocabulary
 
 NAME = "SeamlessStreaming-mini"
@@ -144,23 +144,16 @@ def config_json(vocabulary: Vocabulary, speech: bool) -> dict[str, Any]:
     return data
 
 
-def _averaged(path: Path) -> dict[str, Tensor]:
-    state = torch.load(path, weights_only=True)
-    if "average" not in state:
-        return dict(state["model"])
-    return {k[7:]: v for k, v in state["average"].items() if k.startswith("module.")}
-
-
 def states(work: Path) -> dict[str, dict[str, Tensor]]:
     """Weights of the finished stages, by network; speech only when both of its parts are there."""
-    translator = _averaged(work / "decoder" / "state.pt")
+    translator = checkpoint.best_weights(work / "decoder" / "state.pt")
     found: dict[str, dict[str, Tensor]] = {"encoder": {}, "decoder": {}}
     for key, tensor in translator.items():
         part, _, rest = key.partition(".")
         found[part][rest] = tensor
     if (work / "t2u" / "state.pt").exists() and (work / "vocoder" / "state.pt").exists():
-        found["t2u"] = _averaged(work / "t2u" / "state.pt")
-        found["vocoder"] = _averaged(work / "vocoder" / "state.pt")
+        found["t2u"] = checkpoint.best_weights(work / "t2u" / "state.pt")
+        found["vocoder"] = checkpoint.best_weights(work / "vocoder" / "state.pt")
         missing = set(Vocoder(config.VOCODER).state_dict()) - set(found["vocoder"])
         if missing:
             raise ValueError(f"the vocoder's checkpoint lacks {sorted(missing)[0]}")

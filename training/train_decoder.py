@@ -28,7 +28,7 @@ from seamless_server.checkpoints.tokenizers import EOS, PAD
 from seamless_server.nn.layers import length_mask
 from seamless_server.nn.speech_encoder import SpeechEncoder
 from seamless_server.nn.text_decoder import TextDecoder
-from training import config, metrics
+from training import checkpoint, config, metrics
 from training.cache_states import SPACE, load_encoder
 from training.data import Utterance, read_shard, shards, stream
 from training.vocabulary import Vocabulary
@@ -254,19 +254,11 @@ def main() -> None:
     trained = load_encoder(args.encoder, vocabulary)
     model.encoder.load_state_dict(trained.encoder.state_dict())
     trainable = [p for p in model.parameters() if p.requires_grad]
-    average = torch.optim.swa_utils.AveragedModel(
-        model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.997)
-    )
+    average = checkpoint.averaged_model(model, 0.997)
     optimizer = torch.optim.AdamW(trainable, lr=args.rate, betas=(0.9, 0.98), weight_decay=0.01)
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / "state.pt"
-    step = 0
-    if path.exists():
-        state = torch.load(path, weights_only=True)
-        model.load_state_dict(state["model"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        step = state["step"]
+    step = checkpoint.load(path, model, optimizer, average)
     saved = started = time.monotonic()
     totals, seen = np.zeros(3), 0
     for features, rows in batches(args.states, vocabulary, 11 + step, args.frames, args.langs):
@@ -305,17 +297,7 @@ def main() -> None:
                 log.write(json.dumps(line) + "\n")
         if step >= args.steps or time.monotonic() - saved > 150:
             saved = time.monotonic()
-            part = path.with_suffix(".part")
-            torch.save(
-                {
-                    "model": model.state_dict(),
-                    "average": average.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "step": step,
-                },
-                part,
-            )
-            part.replace(path)
+            checkpoint.save(path, step, model, optimizer, average)
         if step >= args.steps:
             break
 

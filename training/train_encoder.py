@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seamless_server.nn.speech_encoder import SpeechEncoder
-from training import config, metrics
+from training import checkpoint, config, metrics
 from training.data import Batch, batches, collate, read_shard, shards
 from training.vocabulary import Vocabulary
 
@@ -103,21 +103,13 @@ def main() -> None:
     torch.manual_seed(args.seed)
     vocabulary = Vocabulary(args.vocabulary)
     model = EncoderTrainer(vocabulary)
-    average = torch.optim.swa_utils.AveragedModel(
-        model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998)
-    )
+    average = checkpoint.averaged_model(model, 0.998)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=args.rate, betas=(0.9, 0.98), weight_decay=0.01
     )
     args.out.mkdir(parents=True, exist_ok=True)
     state_path, log_path = args.out / "state.pt", args.out / "log.jsonl"
-    step = 0
-    if state_path.exists():
-        state = torch.load(state_path, weights_only=True)
-        model.load_state_dict(state["model"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        step = state["step"]
+    step = checkpoint.load(state_path, model, optimizer, average)
     started, saved, seen, total = time.monotonic(), time.monotonic(), 0, 0.0
     for batch in batches(args.data, args.seed + step, args.frames):
         fraction = min(1.0, step / args.steps)
@@ -158,17 +150,7 @@ def main() -> None:
         done = step >= args.steps
         if done or time.monotonic() - saved > 180:
             saved = time.monotonic()
-            part = state_path.with_suffix(".part")
-            torch.save(
-                {
-                    "model": model.state_dict(),
-                    "average": average.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "step": step,
-                },
-                part,
-            )
-            part.replace(state_path)
+            checkpoint.save(state_path, step, model, optimizer, average)
         if done:
             break
 

@@ -26,7 +26,7 @@ from torch.nn import functional as F
 from seamless_server.checkpoints.tokenizers import characters_of
 from seamless_server.nn.layers import length_mask, sinusoid, upsample
 from seamless_server.nn.t2u import T2U
-from training import config, units
+from training import checkpoint, config, units
 from training.alignment import align
 from training.vocabulary import Vocabulary
 
@@ -96,8 +96,7 @@ def decoder_features(
     from training.train_decoder import Translator, source_states
 
     model = Translator(vocabulary)
-    state = torch.load(decoder_folder / "state.pt", weights_only=True)["average"]
-    model.load_state_dict({k[7:]: v for k, v in state.items() if k.startswith("module.")})
+    model.load_state_dict(checkpoint.best_weights(decoder_folder / "state.pt"))
     model.eval()
     trainer = load_encoder(decoder_folder.parent / "encoder", vocabulary)
     rng = random.Random(seed)
@@ -148,12 +147,7 @@ def main() -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.rate, betas=(0.9, 0.98))
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / "state.pt"
-    step = 0
-    if path.exists():
-        state = torch.load(path, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        step = state["step"]
+    step = checkpoint.load(path, model, optimizer)
     saved = time.monotonic()
     totals = np.zeros(3)
     while step < args.steps:
@@ -222,16 +216,7 @@ def main() -> None:
                 log.write(json.dumps(line) + "\n")
         if step >= args.steps or time.monotonic() - saved > 120:
             saved = time.monotonic()
-            part = path.with_suffix(".part")
-            torch.save(
-                {
-                    "model": model.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "step": step,
-                },
-                part,
-            )
-            part.replace(path)
+            checkpoint.save(path, step, model, optimizer)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seamless_server.nn.vocoder import Vocoder
-from training import config, units
+from training import checkpoint, config, units
 
 RESOLUTIONS = ((256, 64), (512, 128), (1024, 256))
 SEGMENT = 36
@@ -60,12 +60,7 @@ def main() -> None:
     optimizer = torch.optim.AdamW(vocoder.parameters(), lr=args.rate, betas=(0.8, 0.99))
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / "state.pt"
-    step = 0
-    if path.exists():
-        state = torch.load(path, weights_only=True)
-        vocoder.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        step = state["step"]
+    step = checkpoint.load(path, vocoder, optimizer)
     saved = time.monotonic()
     totals = np.zeros(2)
     while step < args.steps:
@@ -101,16 +96,7 @@ def main() -> None:
                 log.write(json.dumps(line) + "\n")
         if step >= args.steps or time.monotonic() - saved > 120:
             saved = time.monotonic()
-            part = path.with_suffix(".part")
-            torch.save(
-                {
-                    "model": vocoder.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "step": step,
-                },
-                part,
-            )
-            part.replace(path)
+            checkpoint.save(path, step, vocoder, optimizer)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,69 @@
+"""State of a training run on disk, so that a killed run goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+_AVERAGED = "module."
+
+
+def averaged_model(model: nn.Module, decay: float) -> torch.optim.swa_utils.AveragedModel:
+    """An exponential moving average of the weights."""
+    average = torch.optim.swa_utils.get_ema_multi_avg_fn(decay)
+    return torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=average)
+
+
+def save(
+    path: Path,
+    step: int,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer | None = None,
+    average: nn.Module | None = None,
+) -> None:
+    """Write the state; the file is replaced only when the new one is complete."""
+    state: dict[str, Any] = {"model": model.state_dict(), "step": step}
+    if optimizer is not None:
+        state["optimizer"] = optimizer.state_dict()
+    if average is not None:
+        state["average"] = average.state_dict()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    torch.save(state, part)
+    part.replace(path)
+
+
+def load(
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer | None = None,
+    average: nn.Module | None = None,
+) -> int:
+    """Read the state into ``model`` and the others where it has them; the step, 0 without a file.
+
+    A restored state (training.restore) has weights only: the average then starts from them.
+    """
+    if not path.exists():
+        return 0
+    state = torch.load(path, weights_only=True)
+    model.load_state_dict(state["model"])
+    if optimizer is not None and "optimizer" in state:
+        optimizer.load_state_dict(state["optimizer"])
+    if isinstance(average, torch.optim.swa_utils.AveragedModel):
+        if "average" in state:
+            average.load_state_dict(state["average"])
+        else:
+            average.module.load_state_dict(state["model"])
+    return int(state["step"])
+
+
+def best_weights(path: Path) -> dict[str, Tensor]:
+    """The averaged weights of a state, the plain ones when it has no average."""
+    state = torch.load(path, weights_only=True)
+    if "average" not in state:
+        return dict(state["model"])
+    size = len(_AVERAGED)
+    return {k[size:]: v for k, v in state["average"].items() if k.startswith(_AVERAGED)}

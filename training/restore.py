@@ -1,0 +1,82 @@
+"""Rebuild the training states from the shipped model, to go on training it.
+
+    python -m training.restore --model models/SeamlessStreaming-mini --work training/work
+
+Optimizer states are not shipped: they warm up anew. ``--keep`` is the other direction: it writes
+the CTC heads, which the model folder lacks, to training/state.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from seamless_server.checkpoints import store
+from seamless_server.nn.t2u import T2U
+from seamless_server.nn.vocoder import Vocoder
+from training import checkpoint, config
+from training.train_decoder import Translator
+from training.train_encoder import EncoderTrainer
+from training.vocabulary import CHARACTER_FILE, PHONEME_FILE, TEXT_FILE, Vocabulary
+
+HEADS = "heads.safetensors"
+
+
+def keep(work: Path, state: Path) -> None:
+    """Write the CTC heads and the phonemes to ``state``."""
+    state.mkdir(parents=True, exist_ok=True)
+    weights = checkpoint.best_weights(work / "encoder" / "state.pt")
+    heads = {k: v.half().contiguous() for k, v in weights.items() if not k.startswith("encoder.")}
+    save_file(heads, state / HEADS)
+    shutil.copy(work / "vocabulary" / PHONEME_FILE, state / PHONEME_FILE)
+
+
+def restore(model: Path, state: Path, work: Path) -> None:
+    """Write the states of all steps to ``work``, at step 0 of a new schedule."""
+    (work / "vocabulary").mkdir(parents=True, exist_ok=True)
+    for name in (TEXT_FILE, CHARACTER_FILE):
+        shutil.copy(model / name, work / "vocabulary" / name)
+    shutil.copy(state / PHONEME_FILE, work / "vocabulary" / PHONEME_FILE)
+    vocabulary = Vocabulary(work / "vocabulary")
+    networks = store.read_store(model / store.FILE)
+    parts = {
+        part: {name: tensor.float() for name, tensor in tensors.items()}
+        for part, tensors in networks.items()
+    }
+    heads = {name: tensor.float() for name, tensor in load_file(state / HEADS).items()}
+    encoder = EncoderTrainer(vocabulary)
+    encoder.load_state_dict({**{f"encoder.{k}": v for k, v in parts["encoder"].items()}, **heads})
+    checkpoint.save(work / "encoder" / "state.pt", 0, encoder)
+    translator = Translator(vocabulary)
+    translator.encoder.load_state_dict(parts["encoder"])
+    translator.decoder.load_state_dict(parts["decoder"])
+    checkpoint.save(work / "decoder" / "state.pt", 0, translator)
+    if "t2u" in parts:
+        t2u, vocoder = T2U(config.t2u(len(vocabulary.chars))), Vocoder(config.VOCODER)
+        t2u.load_state_dict(parts["t2u"])
+        vocoder.load_state_dict(parts["vocoder"])
+        checkpoint.save(work / "t2u" / "state.pt", 0, t2u)
+        checkpoint.save(work / "vocoder" / "state.pt", 0, vocoder)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", type=Path, default=Path("models/SeamlessStreaming-mini"))
+    parser.add_argument("--state", type=Path, default=Path("training/state"))
+    parser.add_argument("--work", type=Path, default=Path("training/work"))
+    parser.add_argument("--keep", action="store_true", help="write the heads instead")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    if args.keep:
+        keep(args.work, args.state)
+    else:
+        restore(args.model, args.state, args.work)
+
+
+if __name__ == "__main__":
+    main()
