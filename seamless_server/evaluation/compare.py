@@ -104,8 +104,13 @@ def read_side(folder: Path) -> Side:
         RunFolderError: it is not there or not finished.
     """
     info, metrics = read_run(folder), read_metrics(folder)
-    records = {record.index: record for record in read_log(folder / LOG_NAME)}
-    return Side(folder, info, metrics, records, _texts(folder), _figures(folder))
+    figures = _figures(folder)
+    records = {
+        record.index: record
+        for record in read_log(folder / LOG_NAME)
+        if record.index in figures  # the log may hold more than the last selection
+    }
+    return Side(folder, info, metrics, records, _texts(folder), figures)
 
 
 def _texts(folder: Path) -> dict[int, str]:

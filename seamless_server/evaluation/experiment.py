@@ -23,7 +23,7 @@ from seamless_server.evaluation.provenance import (
     open_run,
     write_json,
 )
-from seamless_server.evaluation.records import LOG_NAME, write_log
+from seamless_server.evaluation.records import LOG_NAME, read_log, write_log
 from seamless_server.evaluation.runner import Outcome, Progress, run_sentences
 from seamless_server.evaluation.scoring import Scored, score
 from seamless_server.evaluation.sentences import SentenceRunner
@@ -170,7 +170,8 @@ class Evaluator:
             experiment.workers,
             on_progress,
         )
-        write_log(run.folder / LOG_NAME, outcome.records)
+        # In the order of the data, and with sentences that an earlier, larger selection had.
+        write_log(run.folder / LOG_NAME, read_log(run.folder / LOG_NAME))
         task = experiment.selection.task
         scored = score(
             outcome.records,

@@ -13,7 +13,6 @@ from seamless_server.evaluation import agents
 from seamless_server.evaluation.agents import AgentSpec
 from seamless_server.evaluation.manifest import Coverage
 
-
 _NOT_THE_MODELS = frozenset({"task", "tgt_lang", "model", "device", "dtype", "fp16", "compat"})
 """Options that an evaluation decides, whatever a model's system files say."""
 

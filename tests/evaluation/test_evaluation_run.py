@@ -213,6 +213,18 @@ def test_a_killed_run_goes_on_where_it_was(data: Path, tmp_path: Path) -> None:
         assert after[line["index"]] == line
 
 
+def test_a_smaller_selection_keeps_what_was_computed(evaluate: Evaluate, tmp_path: Path) -> None:
+    evaluate("--limit", 3)
+    before = (tmp_path / "out/instances.log").read_bytes()
+    result = evaluate("--limit", 1)
+    assert "1 sentences were there already" in result.stderr
+    assert metrics(tmp_path / "out")["sentences"] == 1
+    assert (tmp_path / "out/instances.log").read_bytes() == before
+    assert evaluate().exit_code == 0
+    assert (tmp_path / "out/instances.log").read_bytes().startswith(before)
+    assert metrics(tmp_path / "out")["sentences"] == 4
+
+
 def test_another_run_in_the_same_folder_is_refused(evaluate: Evaluate, tmp_path: Path) -> None:
     evaluate()
     result = evaluate("--wait", 2)
