@@ -144,9 +144,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=["tiny", "small"])
-    parser.add_argument("--seconds", type=float, default=10.0, help="seconds of speech")
+    parser.add_argument("--seconds", type=float, default=20.0, help="seconds of speech")
     parser.add_argument("--chunk-ms", type=int, default=320)
-    parser.add_argument("--tokens", type=int, default=3, help="tokens written for each chunk")
+    parser.add_argument("--tokens", type=int, default=5, help="tokens written for each chunk")
     parser.add_argument("--repeat", type=int, default=3, help="passes of which the best counts")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument("--device", default="auto")

@@ -13,12 +13,14 @@ import torch
 from seamless_server.agents.base import AgentSystem
 from seamless_server.checkpoints.cards import default_model, find_model
 from seamless_server.checkpoints.loader import load_checkpoint
-from seamless_server.engine import InlineEngine
+from seamless_server.engine import InlineEngine, ScheduledEngine
 from seamless_server.errors import ConfigError
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
-_systems: dict[tuple[Path, str, str, bool], AgentSystem] = {}
+ENGINES = ("inline", "scheduled")
+
+_systems: dict[tuple[Path, str, str, bool, str], AgentSystem] = {}
 _lock = threading.Lock()
 
 SMALL_MODEL_BYTES = 200_000_000
@@ -120,8 +122,13 @@ def load_system(
     dtype: str | None = "auto",
     speech: bool = True,
     progress: Callable[[str], None] | None = None,
+    engine: str = "inline",
 ) -> AgentSystem:
     """Load a model by name or folder, or find it among those loaded before.
+
+    Args:
+        engine: inline computes every request at once in its caller's thread; scheduled serves all
+            callers in batches from a thread of its own.
 
     Raises:
         SeamlessError: there is no such model or device, or the files are bad.
@@ -129,16 +136,21 @@ def load_system(
     folder = find_model(model if model is not None else default_model()).resolve()
     where = choose_device(device)
     precision = choose_dtype(dtype, where)
+    if engine not in ENGINES:
+        raise ConfigError("engine", f"{engine!r} is not one of {', '.join(ENGINES)}")
     with _lock:
         for with_speech in (True,) if speech else (False, True):
-            key = (folder, str(where), str(precision), with_speech)
+            key = (folder, str(where), str(precision), with_speech, engine)
             if key in _systems:
                 return _systems[key]
         if where.type == "cpu":
             set_cpu_threads(folder)
         checkpoint = load_checkpoint(folder, where, precision, speech, progress)
-        system = AgentSystem(checkpoint, InlineEngine(checkpoint))
-        _systems[(folder, str(where), str(precision), speech)] = system
+        make: type[InlineEngine | ScheduledEngine] = (
+            ScheduledEngine if engine == "scheduled" else InlineEngine
+        )
+        system = AgentSystem(checkpoint, make(checkpoint))
+        _systems[(folder, str(where), str(precision), speech, engine)] = system
         return system
 
 

@@ -11,6 +11,7 @@ from seamless_server.engine.requests import (
     UnitsResult,
     VocodeRequest,
 )
+from seamless_server.engine.scheduled import ScheduledEngine, SchedulerOptions
 
 __all__ = [
     "DecodeRequest",
@@ -19,6 +20,8 @@ __all__ = [
     "InlineEngine",
     "Meter",
     "PolicyOptions",
+    "ScheduledEngine",
+    "SchedulerOptions",
     "UnitsRequest",
     "UnitsResult",
     "VocodeRequest",

@@ -64,9 +64,8 @@ class InlineEngine:
             memory = self._project(request.source[None].to(self.device, self.dtype))
             loop = emma_policy(request)
             step = next(loop)
-            cache = DecoderCache(
-                decoder.config, 1, _blocks(len(step.tokens) + 1), self.device, self.dtype
-            )
+            room = _blocks(len(step.tokens) + CACHE_BLOCK)
+            cache = DecoderCache(decoder.config, 1, room, self.device, self.dtype)
             while True:
                 result = self._step(step, memory, cache, request.options)
                 try:

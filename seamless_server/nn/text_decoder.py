@@ -48,6 +48,13 @@ class DecoderCache:
         self.values = torch.zeros_like(self.keys)
         self.capacity = capacity
 
+    def rows(self, count: int) -> DecoderCache:
+        """The first ``count`` rows as a cache that shares this one's memory."""
+        view = object.__new__(DecoderCache)
+        view.keys, view.values = self.keys[:, :count], self.values[:, :count]
+        view.capacity = self.capacity
+        return view
+
     def grow(self, capacity: int) -> None:
         """Make room for at least ``capacity`` positions."""
         if capacity > self.capacity:
@@ -189,7 +196,9 @@ class TextDecoder(nn.Module):
             positions: (B, N) place of each token in its row, 0, 1, ... when None. With a cache,
                 also where its key and value go; padding at a row's end may point behind the row.
             cache: keys and values of the tokens before; without one the call stands alone.
-            used: how many cache positions to attend to at most (> every position; a bucket).
+            used: how many cache positions to attend to at most (> every position; a bucket). When
+                it is N, the tokens are the whole of each row so far, and attention is plainly
+                causal.
             last: (B,) index of each row's last real token; p_choose is then estimated there only.
 
         Returns:
@@ -202,7 +211,7 @@ class TextDecoder(nn.Module):
         mask = None
         if cache is not None:
             used = cache.capacity if used is None else used
-            if not (batch == 1 and size == 1 and used == 1):
+            if used != size:
                 slots = torch.arange(used, device=tokens.device)
                 mask = (slots[None, None, :] <= positions[:, :, None])[:, None]
         dim = self.config.model_dim
@@ -241,7 +250,11 @@ class TextDecoder(nn.Module):
         cached_keys[rows, :, positions] = keys.transpose(1, 2)
         cached_values[rows, :, positions] = values.transpose(1, 2)
         return x + layer.self_attn.attend(
-            normed, cached_keys[:, :, :used], cached_values[:, :, :used], mask
+            normed,
+            cached_keys[:, :, :used],
+            cached_values[:, :, :used],
+            mask,
+            causal=mask is None and x.size(1) > 1,
         )
 
     def logits(self, features: Tensor) -> Tensor:

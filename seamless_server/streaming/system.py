@@ -145,6 +145,7 @@ def load_system(
     compat: str | None = None,
     speech: bool = True,
     progress: Callable[[str], None] | None = None,
+    engine: str = "inline",
 ) -> System:
     """Load a model by name (``SeamlessStreaming-mini``) or folder, the best present when None.
 
@@ -154,11 +155,12 @@ def load_system(
         compat: ``official`` repeats the official pipeline's quirks.
         speech: False leaves the networks of speech output out.
         progress: called with what is being loaded.
+        engine: ``inline``, or ``scheduled`` to serve many streams at once in batches.
 
     Raises:
         SeamlessError: with one sentence that says what is wrong.
     """
-    agents = load_agent_system(model, device, dtype, speech, progress)
+    agents = load_agent_system(model, device, dtype, speech, progress, engine)
     folder = agents.checkpoint.path
     card = find_card(str(model)) if model is not None else None
     if card is None:

@@ -1,0 +1,36 @@
+"""Which requests go into one batch: neighbours in length, so that little is padded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+MOST_WASTE = 0.15
+"""Share of a batch that may be padding."""
+
+
+def bucket(
+    items: Sequence[T], length: Callable[[T], int], most_items: int, most_padded: int
+) -> list[T]:
+    """The next batch: the first item, and those nearest to it in length.
+
+    The first item is the one that has waited longest, so nobody waits for ever. Others join while
+    padding stays below :data:`MOST_WASTE` and the padded size below ``most_padded``.
+    """
+    first = items[0]
+    target = length(first)
+    others = sorted(items[1:], key=lambda item: abs(length(item) - target))
+    batch, total, longest = [first], target, target
+    for item in others:
+        size = length(item)
+        new_longest, new_total = max(longest, size), total + size
+        padded = new_longest * (len(batch) + 1)
+        if len(batch) >= most_items or padded > most_padded:
+            break
+        if padded - new_total > MOST_WASTE * padded:
+            continue
+        batch.append(item)
+        total, longest = new_total, new_longest
+    return batch

@@ -1,0 +1,175 @@
+"""The scheduled engine gives what the inline engine gives, whoever else is being served."""
+
+import threading
+from random import Random
+
+import numpy as np
+import pytest
+import torch
+from recorded import audio
+
+from seamless_server.agents.base import AgentSystem
+from seamless_server.engine import InlineEngine
+from seamless_server.engine.requests import (
+    DecodeRequest,
+    PolicyOptions,
+    UnitsRequest,
+    VocodeRequest,
+)
+from seamless_server.engine.scheduled import ScheduledEngine, SchedulerOptions
+from seamless_server.errors import SeamlessError
+from seamless_server.streaming import SpeechOutput, Target
+from seamless_server.streaming.system import System
+
+NAMES = ("human_pauses", "human_short", "espeak", "noise", "very_short")
+SETTINGS = (
+    {"decision_method": "mean", "decision_threshold": 0.3, "max_len_a": 0, "max_len_b": 40,
+     "max_consecutive_write": 6, "min_unit_chunk_size": 20},
+    {"decision_threshold": 0.5, "no_early_stop": True, "max_len_a": 0, "max_len_b": 60,
+     "min_starting_wait_w2vbert": 192},
+    {"decision_threshold": 0.7, "no_early_stop": True, "block_ngrams": True, "max_len_a": 0,
+     "max_len_b": 60, "denormalize": True},
+    {"decision_method": "median", "decision_threshold": 0.4, "block_ngrams": True,
+     "max_len_b": 3, "d_factor": 1.2, "min_unit_chunk_size": 5, "p_choose_start_layer": 1},
+)  # fmt: skip
+LANGS = ("spa", "deu", "fra", "cmn")
+
+
+def translate(system, session):
+    """Everything one session gives, in order."""
+    name, options, lang, vad = session
+    stream = system.open_stream({lang: Target(text=True, speech=True)}, vad=vad, **options)
+    samples = audio(name)
+    outputs = []
+    for start in range(0, len(samples), 5120):
+        outputs += [(start, x) for x in stream.push(samples[start : start + 5120])]
+    return outputs + [(-1, x) for x in stream.finish()]
+
+
+def assert_same(got, wanted):
+    assert [(at, type(x)) for at, x in got] == [(at, type(x)) for at, x in wanted]
+    for (_, a), (_, b) in zip(got, wanted, strict=True):
+        assert (a.lang, a.finished, a.segment_id) == (b.lang, b.finished, b.segment_id)
+        if isinstance(a, SpeechOutput):
+            assert a.units == b.units
+            np.testing.assert_allclose(a.samples, b.samples, atol=1e-3)
+        else:
+            assert a.text == b.text
+
+
+@pytest.fixture(scope="module")
+def systems(checkpoint):
+    engine = ScheduledEngine(checkpoint, SchedulerOptions(slots=12))
+    inline = System(AgentSystem(checkpoint, InlineEngine(checkpoint)), "tiny", "", {})
+    yield inline, System(AgentSystem(checkpoint, engine), "tiny", "", {}), engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def alone(systems):
+    inline, _, _ = systems
+    known = {}
+
+    def result(session):
+        key = repr(session)
+        if key not in known:
+            known[key] = translate(inline, session)
+        return known[key]
+
+    return result
+
+
+@pytest.mark.parametrize(("count", "seed"), [(1, 0), (3, 1), (3, 2), (32, 3)])
+def test_sessions_at_once_give_what_each_gives_alone(systems, alone, count, seed):
+    _, scheduled, engine = systems
+    random = Random(seed)
+    sessions = [
+        (random.choice(NAMES), random.choice(SETTINGS), random.choice(LANGS), random.random() < 0.5)
+        for _ in range(count)
+    ]
+    results: dict[int, object] = {}
+
+    def work(number):
+        threading.Event().wait(random.random() / 20)
+        try:
+            results[number] = translate(scheduled, sessions[number])
+        except Exception as error:
+            results[number] = error
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(count)]
+    random.shuffle(threads)
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number, session in enumerate(sessions):
+        assert not isinstance(results[number], Exception), results[number]
+        assert_same(results[number], alone(session))
+    if count == 32:
+        stats = engine.stats
+        assert stats.requests["step"] > stats.batches["step"], "loops never shared a step"
+
+
+def test_a_bad_request_fails_alone(systems):
+    _, _, engine = systems
+    source = torch.zeros(4, 64)
+    good = DecodeRequest(source, [3, 582], [], True, PolicyOptions(max_len_a=0, max_len_b=5))
+    bad = DecodeRequest(torch.zeros(4, 63), [3, 582], [], True, PolicyOptions())
+    answers: dict[int, object] = {}
+
+    def ask(number):
+        try:
+            answers[number] = engine.decode(bad if number == 3 else good)
+        except Exception as error:
+            answers[number] = error
+
+    threads = [threading.Thread(target=ask, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert isinstance(answers[3], Exception)
+    tokens = [answers[i].tokens for i in range(8) if i != 3]
+    assert all(x == tokens[0] for x in tokens)
+
+
+def test_running_out_of_memory_halves_the_batch_and_goes_on(checkpoint):
+    class Cramped(ScheduledEngine):
+        """A device on which two encodings at once do not fit."""
+
+        sizes: list[int] = []
+
+        def _encode(self, jobs):
+            self.sizes.append(len(jobs))
+            if len(jobs) > 2:
+                raise torch.OutOfMemoryError("out of memory")
+            super()._encode(jobs)
+
+    engine = Cramped(checkpoint)
+    features = [
+        np.random.default_rng(i).normal(size=(64, 80)).astype(np.float32) for i in range(16)
+    ]
+    outputs: dict[int, torch.Tensor] = {}
+    threads = [
+        threading.Thread(target=lambda i=i: outputs.update({i: engine.encode(features[i])}))
+        for i in range(16)
+    ]
+    with engine._work:  # let them queue up together
+        for thread in threads:
+            thread.start()
+    for thread in threads:
+        thread.join()
+    engine.close()
+    inline = InlineEngine(checkpoint)
+    for i in range(16):
+        torch.testing.assert_close(outputs[i], inline.encode(features[i]), atol=1e-5, rtol=0)
+    assert max(engine.sizes) > 2
+
+
+def test_closing_releases_everyone_who_waits(checkpoint):
+    engine = ScheduledEngine(checkpoint)
+    engine.close()
+    with pytest.raises(SeamlessError):
+        engine.units(UnitsRequest(torch.zeros(3, 64), [3, 582, 40]))
+    with pytest.raises(SeamlessError):
+        engine.vocode(VocodeRequest([1, 2, 3], "spa", 45))
