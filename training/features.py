@@ -6,29 +6,15 @@ spectra, where they cost next to nothing: a stored utterance sounds different ev
 
 from __future__ import annotations
 
-import kaldi_native_fbank
 import numpy as np
 from numpy.typing import NDArray
+
+from seamless_server.audio.fbank import fbank as fbank
 
 FLOOR = -15.942385
 """Log power of digital silence."""
 
 Array = NDArray[np.float32]
-
-
-def fbank(samples: Array) -> Array:
-    """(N,) samples at 16 kHz in [-1, 1] -> (T, 80) log mel power, 10 ms a frame."""
-    options = kaldi_native_fbank.FbankOptions()
-    options.frame_opts.dither = 0.0
-    options.frame_opts.samp_freq = 16_000.0
-    options.mel_opts.num_bins = 80
-    extractor = kaldi_native_fbank.OnlineFbank(options)
-    extractor.accept_waveform(16_000.0, samples)
-    extractor.input_finished()
-    count = extractor.num_frames_ready
-    if not count:
-        return np.zeros((0, 80), np.float32)
-    return np.stack([extractor.get_frame(i) for i in range(count)]).astype(np.float32)
 
 
 def silence(frames: int) -> Array:
