@@ -54,10 +54,12 @@ async function chooseSpeakersTarget(client: Client, lang: string | null): Promis
 }
 
 /** Shows in the address where this is, so that a reload or a bookmark comes back here. */
-function showInAddress(roomID: string, role: Role): void {
+export function showInAddress(place: { roomID?: string; role?: Role; lang?: string | null }): void {
   const url = new URL(window.location.href);
-  url.searchParams.set('roomID', roomID);
-  url.searchParams.set('role', role);
+  for (const [name, value] of Object.entries(place)) {
+    if (value === null) url.searchParams.delete(name);
+    else url.searchParams.set(name, value);
+  }
   window.history.replaceState(null, '', url);
 }
 
@@ -77,7 +79,7 @@ export async function enterRoom(client: Client, entry: Entry): Promise<boolean> 
   if (!(await room.join(entry.roomID, rolesOf(entry.role), entry.lockName, prefs.name)))
     return false;
   const { roomID } = room.view.getState();
-  if (roomID !== null) showInAddress(roomID, entry.role);
+  if (roomID !== null) showInAddress({ roomID, role: entry.role });
   void listener.catchUp();
   if (speaks) {
     const chosen = chooseSpeakersTarget(client, entry.lang);
@@ -97,6 +99,6 @@ export async function changeRole(client: Client, role: Role): Promise<void> {
   if (role === 'listener') await speaker.stop();
   await room.setRoles(rolesOf(role));
   const { roomID } = room.view.getState();
-  if (roomID !== null) showInAddress(roomID, role);
+  if (roomID !== null) showInAddress({ roomID, role });
   if (role === 'speaker') await chooseSpeakersTarget(client, null);
 }

@@ -1,11 +1,13 @@
 import Alert from '@mui/material/Alert';
 import Button from '@mui/material/Button';
 import Slider from '@mui/material/Slider';
+import Tooltip from '@mui/material/Tooltip';
 import ToggleButton from '@mui/material/ToggleButton';
 import ToggleButtonGroup from '@mui/material/ToggleButtonGroup';
-import { Headphones, Text, Volume2 } from 'lucide-react';
+import { Headphones, Text, Volume2, VolumeX } from 'lucide-react';
 import { useTranslation } from 'react-i18next';
 import { useClient } from '../app/client';
+import { showInAddress } from '../app/enter';
 import { useOffer } from '../app/useOffer';
 import { nativeName } from '../languages/languages';
 import { preferences } from '../state/preferences';
@@ -25,6 +27,7 @@ export function ListenPanel({ speaks }: { speaks: boolean }) {
 
   const choose = (code: string | null) => {
     preferences.setState({ listenLanguage: code });
+    showInAddress({ lang: code });
     void listener.configure({ language: code });
   };
   const want = (chosen: string[]) => {
@@ -80,12 +83,15 @@ export function ListenPanel({ speaks }: { speaks: boolean }) {
         </div>
       )}
       {state.wantSpeech && state.blocked && (
-        <Alert
-          severity="info"
-          action={<Button onClick={() => void listener.unlock()}>{t('listen.enableSound')}</Button>}
-        >
-          {t('listen.soundBlocked')}
-        </Alert>
+        <Tooltip title={t('listen.soundBlocked')}>
+          <Button
+            variant="contained"
+            startIcon={<VolumeX size={18} />}
+            onClick={() => void listener.unlock()}
+          >
+            {t('listen.enableSound')}
+          </Button>
+        </Tooltip>
       )}
       {state.wantSpeech && state.guarded && (
         <Alert
