@@ -159,6 +159,7 @@ class StreamingClient:
         self._stream_server: str | None = None
         self._events: asyncio.Queue[Event | BaseException | None] = asyncio.Queue()
         self._online = asyncio.Event()
+        self._lost = asyncio.Event()
         self._resuming: set[asyncio.Task[None]] = set()
         self._sio = socketio.AsyncClient(
             reconnection=True,
@@ -182,7 +183,11 @@ class StreamingClient:
             )
         except socketio.exceptions.ConnectionError as error:
             raise ClientError(f"{self.url} cannot be joined: {error}") from None
-        await self._join()
+        try:
+            await self._join()
+        except BaseException:
+            await self._sio.disconnect()
+            raise
         self._online.set()
         return self
 
@@ -219,6 +224,7 @@ class StreamingClient:
         sio = self._sio
         sio.on("connect", self._connected)
         sio.on("disconnect", self._disconnected)
+        sio.on("__disconnect_final", self._given_up)
         sio.on("server_id", self._server)
         sio.on("translation_text", self._text)
         sio.on("translation_speech", self._speech)
@@ -238,6 +244,11 @@ class StreamingClient:
 
     async def _disconnected(self, *_: Any) -> None:
         self._online.clear()
+        self._lost.set()
+
+    async def _given_up(self) -> None:
+        """The library will not try again: the server, or we, ended the connection."""
+        self._events.put_nowait(ClientError("The server ended the connection.", code="closed"))
 
     async def _server(self, server_id: str) -> None:
         self._server_id = server_id
@@ -249,6 +260,7 @@ class StreamingClient:
             await self._join()
             if self._rate is not None and self._stream_server != self._server_id:
                 await self._configure()
+            self._lost.clear()
             self._online.set()
         except (ClientError, socketio.exceptions.SocketIOError) as error:
             if self._sio.connected:
@@ -359,7 +371,7 @@ class StreamingClient:
         """Sends a chunk and waits until the server has it; `False` if the connection is lost."""
         try:
             data = pcm.astype("<i2", copy=False).tobytes()
-            answer = await self._sio.call("incoming_audio", data, timeout=20)
+            answer = await self._call_or_lose("incoming_audio", data)
         except socketio.exceptions.SocketIOError:
             if not self._sio.connected:
                 self._online.clear()
@@ -370,6 +382,20 @@ class StreamingClient:
             if answer.get("status") == "error":
                 raise ClientError(str(answer.get("message")))
         return True
+
+    async def _call_or_lose(self, event: str, data: bytes) -> Any:
+        """As `call`, but does not wait for the answer of a connection that is lost."""
+        answering = asyncio.create_task(self._sio.call(event, data, timeout=20))
+        losing = asyncio.create_task(self._lost.wait())
+        try:
+            await asyncio.wait({answering, losing}, return_when=asyncio.FIRST_COMPLETED)
+            if not answering.done():
+                raise socketio.exceptions.TimeoutError
+            return answering.result()
+        finally:
+            answering.cancel()
+            losing.cancel()
+            await asyncio.gather(answering, losing, return_exceptions=True)
 
     # -- what the server sends --------------------------------------------------------------------
 

@@ -29,8 +29,11 @@ class LocalManager(socketio.AsyncManager):  # type: ignore[misc]
     ever, and serves all clients of a room in one go.
     """
 
-    def __init__(self, backlog: int, metrics: Metrics, **options: Any) -> None:
-        super().__init__(**options)
+    _backlog = 128
+    _metrics: Metrics
+
+    def bound(self, backlog: int, metrics: Metrics) -> None:
+        """Sets how many messages may wait for a client, and who counts those left out."""
         self._backlog = backlog
         self._metrics = metrics
 
@@ -95,12 +98,6 @@ class LocalManager(socketio.AsyncManager):  # type: ignore[misc]
 class RedisManager(socketio.AsyncRedisManager, LocalManager):  # type: ignore[misc]
     """The manager of replicas that share Redis; each delivers to its own clients as above."""
 
-    def __init__(self, url: str, channel: str, backlog: int, metrics: Metrics) -> None:
-        LocalManager.__init__(self, backlog, metrics)
-        socketio.AsyncRedisManager.__init__(self, url, channel=channel)
-        self._backlog = backlog
-        self._metrics = metrics
-
 
 class _OneLine(logging.Filter):
     """What a broken client causes is one line in the log, not a traceback each."""
@@ -126,14 +123,13 @@ def make_server(settings: Settings, metrics: Metrics) -> socketio.AsyncServer:
     """The Socket.IO server."""
     manager: LocalManager | RedisManager
     if settings.redis_url is None:
-        manager = LocalManager(settings.listener_backlog, metrics)
+        manager = LocalManager()
     else:
         manager = RedisManager(
             settings.redis_url.get_secret_value(),
-            f"{settings.redis_prefix}:events",
-            settings.listener_backlog,
-            metrics,
+            channel=f"{settings.redis_prefix}:events",
         )
+    manager.bound(settings.listener_backlog, metrics)
     talkative = settings.log_level == "debug"
     origins: Any = list(settings.cors_origins) or None
     return socketio.AsyncServer(

@@ -126,8 +126,10 @@ class Hub:
                 del room.members[client_id]
         for client_id, record in records.items():
             known = room.members.get(client_id)
-            if known is not None and known.replica is None and known.connected:
-                continue  # it has come over to us; the other replica does not know yet
+            if known is not None and known.replica is None and self._is_here(known):
+                # It has come over to us; the other replica did not know yet.
+                self.spawn(self.save(known), "claiming a member")
+                continue
             if known is not None and known.replica is None:
                 self.members.pop(client_id, None)
             replica = record.pop("replica", "elsewhere")
@@ -135,6 +137,11 @@ class Hub:
             remote.replica = replica
             room.members[client_id] = remote
         self.retarget(room)
+
+    def _is_here(self, member: Member) -> bool:
+        return member.connected or any(
+            connection.member is member for connection in self.connections.values()
+        )
 
     def retarget(self, room: Room) -> None:
         """The wishes of a room's listeners changed."""

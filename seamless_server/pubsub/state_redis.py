@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import secrets
 import time
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar, cast
 
 import orjson
 from redis import asyncio as aioredis
@@ -25,6 +27,30 @@ logger = logging.getLogger(__name__)
 _ROOM_TTL = 24 * 3600
 """Seconds after which what a crashed server left behind is gone."""
 _RECONNECT_SECONDS = 1.0
+
+
+Method = TypeVar("Method", bound=Callable[..., Coroutine[Any, Any, Any]])
+
+
+def _or(default: Callable[[], Any]) -> Callable[[Method], Method]:
+    """What a method answers while Redis cannot be reached: this replica goes on alone."""
+
+    def wrap(method: Method) -> Method:
+        @functools.wraps(method)
+        async def tolerant(*args: Any) -> Any:
+            try:
+                return await method(*args)
+            except (RedisError, OSError) as error:
+                logger.error("Redis cannot be reached: %s", error)
+                return default()
+
+        return cast(Method, tolerant)
+
+    return wrap
+
+
+def _nothing() -> None:
+    return None
 
 
 class RedisStore:
@@ -75,6 +101,7 @@ class RedisStore:
         change = orjson.dumps({"replica": self._replica, "room": room_id})
         await self._redis.publish(self._key("changes"), change)
 
+    @_or(_nothing)
     async def save_member(self, record: dict[str, Any], ttl: float) -> None:
         """See `StateStore`."""
         room_id, client_id = record["room_id"], record["client_id"]
@@ -87,6 +114,7 @@ class RedisStore:
             await pipe.execute()
         await self._announce(room_id)
 
+    @_or(_nothing)
     async def load_member(self, client_id: str) -> dict[str, Any] | None:
         """See `StateStore`."""
         value = await self._redis.get(self._key("member", client_id))
@@ -96,6 +124,7 @@ class RedisStore:
         record.pop("expires", None)
         return record
 
+    @_or(_nothing)
     async def remove_member(self, client_id: str, room_id: str | None) -> None:
         """See `StateStore`."""
         held = await self.load_member(client_id)
@@ -106,6 +135,7 @@ class RedisStore:
             await self._redis.hdel(self._key("room", room_id), client_id)
             await self._announce(room_id)
 
+    @_or(list)
     async def members(self, room_id: str) -> list[dict[str, Any]]:
         """See `StateStore`."""
         found = []
@@ -118,6 +148,7 @@ class RedisStore:
                 found.append(record)
         return found
 
+    @_or(_nothing)
     async def add_text(self, room_id: str, entry: dict[str, Any]) -> None:
         """See `StateStore`. Only the speaker's replica writes its sentences, so none races."""
         if not self._limit:
@@ -142,6 +173,7 @@ class RedisStore:
         if known is None and await self._redis.llen(order) > self._limit:
             await self._redis.hdel(texts, await self._redis.lpop(order))
 
+    @_or(list)
     async def transcript(self, room_id: str) -> list[dict[str, Any]]:
         """See `StateStore`."""
         order = await self._redis.lrange(self._key("order", room_id), 0, -1)
@@ -151,6 +183,7 @@ class RedisStore:
         entries = [orjson.loads(value) for value in values if value is not None]
         return [{**entry, "text": entry["text"].strip()} for entry in entries]
 
+    @_or(_nothing)
     async def clear_transcript(self, room_id: str) -> None:
         """See `StateStore`."""
         await self._redis.delete(self._key("text", room_id), self._key("order", room_id))

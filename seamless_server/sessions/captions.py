@@ -28,7 +28,10 @@ class CaptionMaker:
     def add(self, text: str, start_ms: float, end_ms: float, *, finished: bool) -> None:
         """The next piece of text, which covers the source up to `end_ms`."""
         if self._open is not None and len(self._open.text) + len(text) > _MAX_CHARACTERS:
-            self._close()
+            # Not within a word, unless the script has no spaces to cut at.
+            between = text.startswith(" ") or " " not in self._open.text
+            if between:
+                self._close()
         if self._open is None and text.strip():
             begun = self.captions[-1].end_ms if self.captions else 0.0
             self._open = Caption(max(start_ms, begun), end_ms, text.lstrip())

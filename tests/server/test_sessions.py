@@ -1,0 +1,386 @@
+"""Sessions: the audio's way in, the output's way out, overload, faults, and nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import itertools
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soxr
+
+from seamless_server.audio.resample import StreamResampler
+from seamless_server.pubsub.hub import Connection
+from seamless_server.pubsub.rooms import Member, Room
+from seamless_server.pubsub.running import BackgroundServer
+from seamless_server.pubsub.streams import Speaking
+from seamless_server.sessions.captions import CaptionMaker, to_srt, to_vtt
+from seamless_server.sessions.outputs import WordKeeper, to_json_floats
+from seamless_server.sessions.positions import Positions
+from seamless_server.sessions.queue import AudioQueue
+from seamless_server.sessions.recording import Recording
+from seamless_server.sessions.session import Session
+from seamless_server.streaming import LiveStream
+
+from .conftest import Connect, Peer, silence, speech
+
+Start = Callable[..., BackgroundServer]
+
+
+# -- the audio's way in --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100, 48_000])
+def test_a_sweep_resampled_in_chunks_is_the_sweep_resampled_whole(rate: int) -> None:
+    seconds = np.arange(60 * rate) / rate
+    top = min(rate, 16_000) * 0.45
+    sweep = (0.5 * np.sin(2 * np.pi * (50 * seconds + (top - 50) * seconds**2 / 120))).astype("f4")
+    whole = soxr.resample(sweep, rate, 16_000)
+    chance = np.random.default_rng(3)
+    resampler = StreamResampler(rate, 16_000)
+    parts, start = [], 0
+    while start < len(sweep):
+        size = int(chance.integers(1, rate // 2))
+        parts.append(resampler.process(sweep[start : start + size]))
+        start += size
+    parts.append(resampler.process(sweep[:0], last=True))
+    chunked = np.concatenate(parts)
+    assert abs(len(chunked) - len(whole)) <= 1
+    length = min(len(chunked), len(whole))
+    assert np.abs(chunked[:length] - whole[:length]).max() < 1e-4
+
+
+def test_rates_beyond_reason_are_refused() -> None:
+    for rate in (0, -1, 10**9):
+        with pytest.raises(ValueError, match="4,000"):
+            StreamResampler(rate, 16_000)
+
+
+def test_the_queue_keeps_order_and_forgets_the_oldest() -> None:
+    queue = AudioQueue(1000, 1.0)
+    assert queue.put(np.arange(600, dtype=np.int16)) == 0
+    assert queue.put(np.arange(600, 1200, dtype=np.int16)) == 200
+    assert queue.waiting_ms == 1000
+    first = queue.take(300)
+    assert first.skipped == 200
+    assert first.pcm.tolist() == list(range(200, 500))
+    second = queue.take(10_000)
+    assert second.skipped == 0
+    assert second.pcm.tolist() == list(range(500, 1200))
+    assert queue.samples == 0
+    assert len(queue.take(5).pcm) == 0
+
+
+def test_positions_follow_what_was_dropped_and_what_was_put_in() -> None:
+    positions = Positions()
+    positions.received(1000, now=10.0)
+    positions.received(1000, now=11.0)
+    positions.pushed(500)
+    positions.skipped(300)
+    positions.pushed(200)  # 800..1000 of the source
+    positions.silence(400)
+    positions.pushed(1000)  # 1000..2000 of the source
+    at = {moment: positions.to_source(moment) for moment in (250, 600, 700, 900, 1100, 1600)}
+    assert at == {250: 250, 600: 900, 700: 1000, 900: 1000, 1100: 1000, 1600: 1500}
+    assert positions.arrival(900) == 10.0
+    assert positions.arrival(1500) == 11.0
+    assert positions.arrival(99_999) == 11.0
+
+
+# -- the output's way out ------------------------------------------------------------------------
+
+
+def test_version_1_clients_get_whole_words() -> None:
+    keeper = WordKeeper()
+    pieces = [" hel", "lo wor", "ld", ",", " and", " goodbye ", " now"]
+    words = [keeper.add("eng", piece, finished=False) for piece in pieces]
+    words.append(keeper.add("eng", "", finished=True))
+    assert " ".join(filter(None, words)) == "hello world, and goodbye now"
+    assert words[0] == ""
+    assert keeper.add("cmn", "你", finished=False) == "你"
+    assert keeper.add("eng", "", finished=True) == ""
+
+
+def test_speech_as_numbers_comes_in_pieces_of_a_second() -> None:
+    pieces = to_json_floats(np.linspace(-1, 1, 40_000, dtype=np.float32), 16_000)
+    assert len(pieces) == 3
+    assert max(map(len, pieces)) < 250_000
+
+
+def test_captions_are_valid_files() -> None:
+    maker = CaptionMaker()
+    for number in range(40):
+        maker.add(f" word{number}", number * 300, number * 300 + 300, finished=number == 20)
+    maker.add(" a <b> --> & c\n\nd", 20_000, 20_100, finished=True)
+    captions = maker.finish()
+    assert all(len(caption.text) <= 84 for caption in captions)
+    assert all(
+        one.start_ms < one.end_ms <= two.start_ms + 1000
+        for one, two in itertools.pairwise(captions)
+    )
+    assert " ".join(c.text for c in captions).split()[:40] == [f"word{n}" for n in range(40)]
+    srt, vtt = to_srt(captions), to_vtt(captions)
+    assert srt.startswith("1\n00:00:00,000 --> 00:00:0")
+    assert vtt.startswith("WEBVTT\n\n00:00:00.000 --> ")
+    assert "a &lt;b&gt; --&gt; &amp; c d" in vtt
+
+
+# -- overload ------------------------------------------------------------------------------------
+
+
+def total(server: BackgroundServer, name: str, **labels: str) -> float:
+    return server.app.state.hub.metrics.registry.get_sample_value(name, labels) or 0.0
+
+
+async def test_waiting_chunks_are_joined(start_server: Start, connect: Connect) -> None:
+    server = start_server()
+    peer = await connect(server, "hasty")
+    await peer.join()
+    await peer.configure()
+    audio = speech("human_pauses")
+    await peer.speak(audio)
+    await peer.call("stop_stream")
+    steps = total(server, "seamless_step_chunks_count")
+    chunks = total(server, "seamless_step_chunks_sum")
+    assert chunks >= len(audio) / 5120 - 1
+    assert steps < chunks / 2
+    assert total(server, "seamless_dropped_audio_seconds_total") == 0
+    assert total(server, "seamless_queued_seconds") == pytest.approx(0, abs=1e-6)
+    assert total(server, "seamless_audio_seconds_total") == pytest.approx(len(audio) / 16_000)
+
+
+async def test_beyond_the_limit_the_oldest_goes_with_a_notice(
+    start_server: Start, connect: Connect
+) -> None:
+    server = start_server(queue_seconds=2.0)
+    peer = await connect(server, "hasty")
+    await peer.join()
+    await peer.configure()
+    audio = np.tile(speech("human_pauses"), 3)
+    await peer.speak(audio, chunk=16_000)
+    notice = await peer.until("server_exception")
+    assert notice["code"] == "overload"
+    await peer.call("stop_stream")
+    assert len(peer.of("server_exception")) == 1  # not one for each chunk
+    assert total(server, "seamless_dropped_audio_seconds_total") > 1
+    # What remained keeps its place in the source.
+    assert max(text["endMs"] for text in peer.of("translation_text")) > len(audio) / 16 - 3_000
+
+
+async def test_a_stalled_listener_holds_up_nobody_and_nothing(
+    start_server: Start, connect: Connect
+) -> None:
+    import socket
+
+    import websockets
+
+    server = start_server(listener_backlog=8, wait_ready=False)
+    hub = server.app.state.hub
+    witness = await connect(server, "witness", protocol=1)
+    room = await witness.join(None, "listener")
+    narrow = socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1])))
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    address = server.url.replace("http", "ws") + "/ws/socket.io/?EIO=4&transport=websocket"
+    async with websockets.connect(
+        f"{address}&clientID=stalled", sock=narrow, max_queue=1, ping_interval=None
+    ) as stalled:
+        await stalled.send("40")
+        await stalled.send(f'42["join_room","stalled","{room}",{{"roles":["listener"]}}]')
+        await witness.until("room_state_update", lambda s: "stalled" in s["members"])
+        # It reads nothing from now on.
+        for number in range(40):
+            data = {"event": "translation_text", "payload": f"{number} " * 100_000, "eos": False}
+            work = hub.sio.emit("translation_text", data, room=f"{room}|v1")
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, server.loop))
+            begin = f"{number} "
+            await witness.until(
+                "translation_text", lambda d, begin=begin: d["payload"].startswith(begin)
+            )
+        queues = [socket.queue.qsize() for socket in hub.sio.eio.sockets.values()]
+        assert len(witness.of("translation_text")) == 40
+        assert max(queues) <= 12
+        assert total(server, "seamless_skipped_messages_total") > 10
+
+
+# -- faults --------------------------------------------------------------------------------------
+
+
+async def test_a_fault_ends_its_own_session_only(
+    shared_server: BackgroundServer, connect: Connect
+) -> None:
+    hub = shared_server.app.state.hub
+    broken, sound = await connect(shared_server), await connect(shared_server)
+    for peer in (broken, sound):
+        await peer.join()
+        await peer.configure()
+    # Its stream is taken away from under it: the next step fails inside the pipeline.
+    hub.streams[broken.client_id].session._stream.close()
+    await broken.speak(speech("human_short"))
+    exception = await broken.until("server_exception")
+    assert exception["clientID"] == broken.client_id
+    assert "Traceback" not in exception["message"]
+    assert sound.of("server_exception") == []
+    await sound.speak(speech("human_short"))
+    await sound.call("stop_stream")
+    assert sound.text()
+    # The same member can go on at once.
+    assert (await broken.configure())["status"] == "ok"
+    await broken.speak(speech("human_short"))
+    await broken.call("stop_stream")
+    assert broken.text()
+
+
+async def test_many_sessions_do_not_mix(start_server: Start, connect: Connect) -> None:
+    server = start_server(join_limit_ms=320)
+    audio = [speech("human_short"), speech("human_pauses", seconds=4), speech("espeak", seconds=4)]
+
+    async def say(name: str, pcm: Any, lang: str) -> str:
+        peer: Peer = await connect(server, name)
+        await peer.join()
+        await peer.call("set_dynamic_config", {"targetLanguage": lang})
+        await peer.configure(model_type="s2t")
+        await peer.speak(pcm, pause=0.001)
+        await peer.call("stop_stream")
+        return peer.text(lang)
+
+    wishes = [(pcm, lang) for pcm in audio for lang in ("spa", "deu")]
+    alone = [await say(f"alone-{n}", *wish) for n, wish in enumerate(wishes)]
+    together = await asyncio.gather(*(say(f"together-{n}", *wish) for n, wish in enumerate(wishes)))
+    assert together == alone
+    assert len(set(alone)) > 3
+
+
+async def test_the_event_loop_is_never_held_up(start_server: Start, connect: Connect) -> None:
+    """Measured in time that the loop's own thread computes, which other programs cannot add to."""
+    server = start_server()
+    loop = server.loop
+    assert loop is not None
+    longest: list[float] = [0.0]
+    state = {"last": 0.0, "on": True}
+
+    def tick() -> None:
+        now = time.thread_time()
+        longest[0] = max(longest[0], now - state["last"])
+        state["last"] = now
+        if state["on"]:
+            loop.call_soon(tick)
+
+    def begin() -> None:
+        state["last"] = time.thread_time()
+        tick()
+
+    speaker = await connect(server, "speaker", protocol=1)
+    room = await speaker.join()
+    listeners = [await connect(server, f"listener-{n}", protocol=1 + n % 2) for n in range(12)]
+    for listener in listeners:
+        await listener.join(room, "listener")
+    await speaker.configure(48_000)
+    loop.call_soon_threadsafe(begin)
+    await speaker.speak(speech("human_short", 48_000), chunk=48_000, pause=0.05)
+    await speaker.call("stop_stream")
+    state["on"] = False
+    assert speaker.of("translation_speech")
+    assert longest[0] < 0.020
+
+
+# -- nothing is left behind ----------------------------------------------------------------------
+
+
+def census(server: BackgroundServer) -> dict[str, int]:
+    """What must not grow."""
+    gc.collect()
+    kinds = (Session, Speaking, Recording, LiveStream, Member, Connection, Room)
+    found = Counter(type(thing) for thing in gc.get_objects() if type(thing) in kinds)
+    hub = server.app.state.hub
+    loop = server.loop
+    assert loop is not None
+    # Engine.IO lets a closed connection's next ping sleep on; it ends when it wakes.
+    tasks = [task for task in asyncio.all_tasks(loop) if "_send_ping" not in repr(task)]
+    return {
+        "threads": threading.active_count(),
+        "tasks": len(tasks),
+        "files": len(list(Path("/proc/self/fd").iterdir())),
+        "streams": len(hub.streams),
+        "members": len(hub.members),
+        "rooms": len(hub.rooms),
+        "sockets": len(hub.sio.eio.sockets),
+        **{kind.__name__: found[kind] for kind in kinds},
+    }
+
+
+def resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+async def end(peer: Peer, way: int) -> None:
+    if way == 0:
+        await peer.call("stop_stream")
+    elif way == 1:
+        await peer.call("join_room", peer.client_id, peer.room, {"roles": ["listener"]})
+    elif way == 2:
+        await peer.configure()  # a second one in place of the first
+    elif way == 3:
+        await peer.call("join_room", peer.client_id, None, {"roles": ["speaker"]})
+    # way 4: in mid-sentence, by leaving
+    await peer.sio.disconnect()
+
+
+async def test_nothing_is_left_of_two_hundred_sessions(
+    start_server: Start, connect: Connect
+) -> None:
+    server = start_server(grace_seconds=0.2, room_expiry_seconds=0.2)
+    spoken, quiet = speech("human_short", seconds=1.0), silence(0.4)
+    settled: dict[str, int] = {}
+
+    async def sessions(first: int, count: int) -> None:
+        async def one(number: int) -> None:
+            peer = await connect(server, f"visitor-{number}", protocol=1 + number % 2)
+            await peer.join()
+            # Once is enough for speech: oneDNN keeps kernels for each new length, up to a limit.
+            kind = "s2s&t" if number == 0 else "s2t"
+            await peer.configure(debug=number % 20 == 0, model_type=kind)
+            await peer.speak(spoken if number % 4 == 0 else quiet)
+            await end(peer, number % 5)
+
+        for start in range(first, first + count, 5):
+            await asyncio.gather(*(one(number) for number in range(start, start + 5)))
+
+    async def settle() -> dict[str, int]:
+        before: dict[str, int] = {}
+        for _ in range(200):
+            await asyncio.sleep(0.1)
+            now = census(server)
+            if now == before and now["members"] == now["rooms"] == now["streams"] == 0:
+                break
+            before = now
+        return before
+
+    await sessions(0, 20)
+    settled = await settle()
+    memory = resident_mb()
+    await sessions(20, 200)
+    after = await settle()
+    assert after == settled
+    assert settled["Session"] == settled["LiveStream"] == settled["members"] == 0
+    assert resident_mb() - memory < 60
+
+
+async def test_silence_gives_nothing_and_costs_nothing(
+    shared_server: BackgroundServer, connect: Connect
+) -> None:
+    peer = await connect(shared_server)
+    await peer.join()
+    await peer.configure()
+    await peer.speak(silence(5.0))
+    await peer.call("stop_stream")
+    assert peer.of("translation_text") == []
+    assert peer.of("translation_speech") == []

@@ -1,0 +1,165 @@
+"""Every way to start the server, as a process of its own, and to stop it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from seamless_server import settings as settings_module
+from seamless_server.errors import ConfigError
+from seamless_server.pubsub.schema import INBOUND, OUTBOUND, export
+from seamless_server.settings import Settings, read_settings, settings_table
+
+from .conftest import CHECKPOINT
+
+ROOT = Path(__file__).parent.parent.parent
+PACKAGE = ROOT / "seamless_server"
+UVICORN = [sys.executable, "-m", "uvicorn"]
+WAYS: dict[str, tuple[list[str], Path]] = {
+    "uvicorn, from anywhere": ([*UVICORN, "seamless_server.app_pubsub:app"], ROOT),
+    "uvicorn, from the package": (
+        ["uvicorn", "app_pubsub:app", "--reload", "--host", "localhost"],
+        PACKAGE,
+    ),
+    "the command": ([sys.executable, "-m", "seamless_server", "serve"], ROOT),
+}
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+@pytest.fixture(params=WAYS)
+def process(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Any, str, Path]]:
+    arguments, folder = WAYS[request.param]
+    port = free_port()
+    log = tmp_path / "log"
+    environment = {
+        **os.environ,
+        "SEAMLESS_MODELS": str(CHECKPOINT),
+        "SEAMLESS_DEVICE": "cpu",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    with log.open("w") as output:
+        running = subprocess.Popen(
+            [*arguments, "--port", str(port)],
+            cwd=folder,
+            env=environment,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    yield running, f"http://localhost:{port}", log
+    if running.poll() is None:
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+
+
+def until(url: str, status: int, log: Path, running: Any) -> httpx.Response:
+    while True:
+        assert running.poll() is None, log.read_text()
+        try:
+            answer = httpx.get(url)
+        except httpx.TransportError:
+            time.sleep(0.05)
+            continue
+        if answer.status_code == status:
+            return answer
+        assert answer.status_code == 503, answer.text
+        time.sleep(0.05)
+
+
+def test_it_starts_loads_and_stops(process: tuple[Any, str, Path]) -> None:
+    running, url, log = process
+    assert until(f"{url}/healthz", 200, log, running).json()["status"] == "ok"
+    # Alive at once; the model comes later, and meanwhile it tells how far it is.
+    first = httpx.get(f"{url}/readyz")
+    assert first.status_code == 503
+    assert first.json()["state"] == "loading"
+    ready = until(f"{url}/readyz", 200, log, running).json()
+    assert ready["loaded"] == ["tiny"]
+    assert httpx.get(url).status_code == 200
+    hello = httpx.get(f"{url}/ws/socket.io/?EIO=4&transport=polling")
+    assert hello.text.startswith('0{"sid"')
+    os.killpg(running.pid, signal.SIGINT)
+    assert running.wait(timeout=60) in (0, -signal.SIGINT, 130)
+    assert "Traceback" not in log.read_text()
+
+
+def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "seamless_server", "serve", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, **environment},
+    )
+
+
+def test_what_cannot_be_is_said_in_a_sentence() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        cases = [
+            (command("--port", port), port),
+            (command("--port", "99999"), "SEAMLESS_PORT"),
+            (command(SEAMLESS_MAX_SPEAKERS="many"), "SEAMLESS_MAX_SPEAKERS"),
+            (command("--ssl-certfile", "nowhere.pem"), "nowhere.pem"),
+        ]
+    for done, part in cases:
+        assert done.returncode == 2
+        assert part in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_settings_come_from_the_environment_and_flags_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEAMLESS_PORT", "1234")
+    monkeypatch.setenv("MAX_SPEAKERS", "3")
+    monkeypatch.setenv("LOCK_SERVER_COMPLETELY", "1")
+    monkeypatch.setenv("MODELS_OVERRIDE", "one, two")
+    monkeypatch.setenv("SEAMLESS_AUTH_FOR", "speaker,listener")
+    found = read_settings(port=99, max_connections=None)
+    assert found.port == 99
+    assert found.max_speakers == 3
+    assert found.lock_server_completely is True
+    assert found.models == ("one", "two")
+    assert found.auth_for == ("speaker", "listener")
+    monkeypatch.setenv("MAX_SPEAKERS", "")
+    assert read_settings().max_speakers is None
+    monkeypatch.setenv("SEAMLESS_MAX_SPEAKERS", "-1")
+    with pytest.raises(ConfigError, match="SEAMLESS_MAX_SPEAKERS"):
+        read_settings()
+
+
+def test_the_documented_settings_are_the_settings() -> None:
+    table = settings_table()
+    for name, field in Settings.model_fields.items():
+        assert f"`SEAMLESS_{name.upper()}`" in table
+        assert field.description, name
+    documented = (ROOT / "docs" / "settings.md").read_text()
+    assert table in documented, f"put the output of `python -m {settings_module.__name__}` there"
+
+
+def test_the_protocol_document_names_every_event_and_field() -> None:
+    documented = (ROOT / "docs" / "protocol.md").read_text()
+    for event in (*INBOUND, *OUTBOUND):
+        assert f"`{event}`" in documented, event
+    schema = export()
+    for name in ("StreamStatus", "TranslationText", "TranslationSpeech", "TranscriptEntry"):
+        for field in schema["$defs"][name]["properties"]:
+            assert re.search(rf"\b{field}\b", documented), (name, field)
