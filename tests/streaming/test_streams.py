@@ -1,0 +1,388 @@
+"""Streams: any number of languages from one speaker, any push size, many streams at once."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recorded import CHECKPOINT, audio
+
+from seamless_server.errors import ConfigError, LanguageError, UsageError
+from seamless_server.streaming import (
+    Output,
+    SpeechOutput,
+    Stream,
+    System,
+    Target,
+    TextOutput,
+    load_system,
+)
+
+TEXT, BOTH = Target(text=True), Target(text=True, speech=True)
+TALKATIVE: dict[str, Any] = {
+    "decision_method": "mean",
+    "decision_threshold": 0.3,
+    "max_len_a": 0,
+    "max_len_b": 40,
+    "min_unit_chunk_size": 20,
+    "max_consecutive_write": 6,
+}
+PATIENT: dict[str, Any] = {
+    "min_starting_wait_w2vbert": 192,
+    "no_early_stop": True,
+    "max_len_a": 0,
+    "max_len_b": 40,
+}
+AT_THE_END: dict[str, Any] = {"min_starting_wait": 10_000, "max_len_a": 0, "max_len_b": 30}
+
+
+def play(stream: Stream, samples: Any, size: int = 5120) -> list[Output]:
+    """Push a recording in pieces and finish the stream."""
+    outputs: list[Output] = []
+    for start in range(0, len(samples), size):
+        outputs += stream.push(samples[start : start + size])
+    outputs += stream.finish()
+    return outputs
+
+
+def described(outputs: list[Output], lang: str | None = None) -> list[tuple[Any, ...]]:
+    """Outputs (of one language) as plain values."""
+    return [
+        (x.lang, x.segment_id, x.start_ms, x.end_ms, x.finished)
+        + ((x.text,) if isinstance(x, TextOutput) else (x.samples.tolist(), x.units))
+        for x in outputs
+        if lang in (None, x.lang)
+    ]
+
+
+def text(outputs: list[Output], lang: str | None = None) -> str:
+    """Text (of one language)."""
+    return "".join(x.text for x in outputs if isinstance(x, TextOutput) and lang in (None, x.lang))
+
+
+@pytest.mark.parametrize("options", [TALKATIVE, PATIENT], ids=["talkative", "patient"])
+@pytest.mark.parametrize("vad", [True, False])
+def test_every_language_gets_what_it_gets_alone(
+    system: System, vad: bool, options: dict[str, Any]
+) -> None:
+    targets = {"spa": BOTH, "deu": TEXT, "fra": Target(text=False, speech=True), "rus": TEXT}
+    samples = audio("human_pauses")[:110_000]
+    together = play(system.open_stream(targets, vad=vad, **options), samples)
+    for lang, target in targets.items():
+        alone = play(system.open_stream({lang: target}, vad=vad, **options), samples)
+        assert described(together, lang) == described(alone)
+    assert text(together, "spa").strip()
+    assert text(together, "deu").strip()
+    assert not text(together, "fra")
+    assert any(isinstance(x, SpeechOutput) for x in together)
+
+
+def test_speech_does_not_change_the_text(system: System) -> None:
+    samples = audio("human_pauses")[:150_000]
+    one = play(system.open_stream({"spa": TEXT}, **TALKATIVE), samples)
+    both = play(system.open_stream({"spa": BOTH}, **TALKATIVE), samples)
+    assert [x for x in described(both) if isinstance(x[5], str)] == described(one)
+
+
+def test_outputs_are_well_formed(system: System) -> None:
+    stream = system.open_stream({"spa": BOTH, "deu": TEXT}, **TALKATIVE)
+    assert stream.state == "listening"
+    samples = audio("human_pauses")
+    seen: set[str] = set()
+    outputs: list[Output] = []
+    for start in range(0, len(samples), 5120):
+        outputs += stream.push(samples[start : start + 5120])
+        seen.add(stream.state)
+    outputs += stream.finish()
+    assert seen == {"listening", "speech"}
+    assert stream.position_ms == len(samples) / 16
+    assert {"vad", "features", "encode", "decode", "units", "vocode"} == set(stream.stats)
+    assert all(seconds >= 0 and calls > 0 for seconds, calls in stream.stats.values())
+    segments = [x.segment_id for x in outputs]
+    assert segments == sorted(segments)
+    assert len(set(segments)) >= 3
+    by_branch: dict[tuple[str, type], list[Output]] = defaultdict(list)
+    for output in outputs:
+        by_branch[output.lang, type(output)].append(output)
+    for branch in by_branch.values():
+        for before, after in pairwise(branch):
+            assert before.start_ms <= after.start_ms
+            assert before.segment_id == after.segment_id or before.end_ms <= after.start_ms
+        assert all(0 <= x.start_ms <= x.end_ms <= stream.position_ms for x in branch)
+        # The last output of a segment closes it.
+        for number in {x.segment_id for x in branch}:
+            assert [x for x in branch if x.segment_id == number][-1].finished
+    for output in outputs:
+        if isinstance(output, SpeechOutput):
+            assert output.sample_rate == 16_000
+            assert output.samples.dtype == np.float32
+            assert len(output.samples) == 320 * len(output.units)
+
+
+def test_outputs_come_while_the_push_is_computed(system: System) -> None:
+    """A push is a generator: what is ready is handed over before the rest is computed."""
+    stream = system.open_stream({"spa": TEXT, "deu": TEXT}, vad=False, **TALKATIVE)
+    decoded = 0
+    for start in range(0, 40_000, 5120):
+        for output in stream.push(audio("human_short")[start : start + 5120]):
+            calls = stream.stats["decode"][1]
+            if output.lang == "spa":
+                assert calls == decoded + 1
+        decoded = stream.stats["decode"][1] if "decode" in stream.stats else 0
+    assert decoded >= 4
+
+
+def test_finish_flushes_and_closes(system: System) -> None:
+    """Speech that the recording cuts off is translated."""
+    stream = system.open_stream({"spa": BOTH}, **AT_THE_END)
+    outputs: list[Output] = []
+    for start in range(0, 25_600, 5000):
+        outputs += stream.push(audio("human_short")[start : min(start + 5000, 25_600)])
+    assert outputs == []
+    assert stream.state == "speech"
+    outputs = list(stream.finish())
+    assert text(outputs).strip()
+    assert any(isinstance(x, SpeechOutput) and len(x.samples) for x in outputs)
+    assert all(x.end_ms <= 1600 for x in outputs)
+    assert stream.state == "listening"
+    with pytest.raises(UsageError, match="closed"):
+        list(stream.push(audio("human_short")))
+    assert list(stream.finish()) == []
+
+
+def test_a_closed_stream_is_closed(system: System) -> None:
+    stream = system.open_stream({"spa": TEXT})
+    stream.close()
+    with pytest.raises(UsageError, match="closed"):
+        list(stream.push(audio("human_short")))
+    assert list(stream.finish()) == []
+
+
+@pytest.mark.parametrize("name", ["silence", "noise", "tiny_short"])
+def test_where_nobody_speaks_nothing_is_said(system: System, name: str) -> None:
+    assert play(system.open_stream({"spa": BOTH}, **TALKATIVE), audio(name)) == []
+
+
+def test_pushes_up_to_a_chunk_give_the_same_outputs(system: System) -> None:
+    samples = audio("human_pauses")[:150_000]
+    wanted = described(play(system.open_stream({"spa": BOTH}, **TALKATIVE), samples))
+    assert len(wanted) > 10
+    for size in (320, 1000):
+        got = play(system.open_stream({"spa": BOTH}, **TALKATIVE), samples, size)
+        assert described(got) == wanted
+
+    @settings(max_examples=4)
+    @given(st.lists(st.integers(320, 5120), min_size=2, max_size=5))
+    def check(sizes: list[int]) -> None:
+        stream = system.open_stream({"spa": BOTH}, **TALKATIVE)
+        outputs: list[Output] = []
+        start = number = 0
+        while start < len(samples):
+            end = start + sizes[number % len(sizes)]
+            outputs += stream.push(samples[start:end])
+            start, number = end, number + 1
+        outputs += stream.finish()
+        assert described(outputs) == wanted
+
+    check()
+
+
+def test_pushes_of_any_size_cut_the_same_segments(system: System) -> None:
+    """Longer pushes let the policy decide less often, but hear the same segments."""
+    samples = audio("human_pauses")
+    results = []
+    for size in (320, 5120, 16_000, 80_000, len(samples)):
+        outputs = play(system.open_stream({"spa": TEXT}, **AT_THE_END), samples, size)
+        results.append(
+            [(x.text, x.segment_id, x.finished) for x in outputs if isinstance(x, TextOutput)]
+        )
+    assert len(results[0]) >= 3
+    assert all(x == results[0] for x in results)
+
+
+def test_empty_pushes_change_nothing(system: System) -> None:
+    nothing = np.zeros(0, np.float32)
+    for vad in (True, False):
+        stream = system.open_stream({"spa": TEXT}, vad=vad, **PATIENT)
+        outputs: list[Output] = []
+        for start in range(0, 44_580, 5120):
+            outputs += stream.push(audio("human_short")[start : start + 5120])
+            outputs += stream.push(nothing)
+        outputs += stream.finish()
+        wanted = play(system.open_stream({"spa": TEXT}, vad=vad, **PATIENT), audio("human_short"))
+        assert described(outputs) == described(wanted)
+        assert outputs
+
+
+def switch(system: System, plan: Mapping[int, Mapping[str, Target]], **options: Any) -> Any:
+    """Outputs of each push of a recording, with changes of targets before some of them."""
+    stream = system.open_stream(plan[0], **options)
+    samples = audio("human_pauses")
+    pushes = []
+    states = []
+    for number, start in enumerate(range(0, len(samples), 5120)):
+        if number and number in plan:
+            stream.set_targets(plan[number])
+        states.append(stream.state)
+        pushes.append(list(stream.push(samples[start : start + 5120])))
+    pushes.append(list(stream.finish()))
+    return pushes, states
+
+
+def test_a_language_that_comes_begins_with_the_next_segment(system: System) -> None:
+    always, states = switch(system, {0: {"spa": TEXT, "por": TEXT}}, **PATIENT)
+    later, _ = switch(system, {0: {"spa": TEXT}, 5: {"spa": TEXT, "por": TEXT}}, **PATIENT)
+    assert states[5] == "speech"
+    flat = [x for push in later for x in push]
+    wanted = [x for push in always for x in push if x.lang == "spa" or x.segment_id > 0]
+    assert described(flat, "spa") == described(wanted, "spa")
+    assert described(flat, "por") == described(wanted, "por")
+    assert text(flat, "por").strip()
+
+
+def test_a_language_that_goes_is_finished_first(system: System) -> None:
+    always, states = switch(system, {0: {"spa": TEXT, "deu": TEXT}}, **PATIENT)
+    plan = {0: {"spa": TEXT, "deu": TEXT}, 10: {"spa": TEXT}}
+    pushes, _ = switch(system, plan, **PATIENT)
+    assert states[10] == "speech"
+    flat = [x for push in pushes for x in push]
+    assert described(flat, "spa") == described([x for push in always for x in push], "spa")
+    german = [x for x in pushes[10] if x.lang == "deu"]
+    assert german
+    assert german[-1].finished
+    assert not any(x.lang == "deu" for push in pushes[11:] for x in push)
+
+
+def test_another_language_at_once_when_all_go(system: System) -> None:
+    plan = {0: {"spa": BOTH}, 6: {"deu": BOTH}}
+    pushes, states = switch(system, plan, **PATIENT)
+    assert states[6] == "speech"
+    spanish = [x for x in pushes[6] if x.lang == "spa"]
+    assert text(spanish).strip()
+    assert spanish[-1].finished
+    after = [x for push in pushes[7:] for x in push]
+    assert {x.lang for x in after} == {"deu"}
+    # The German segment begins where the Spanish one ended, with all the audio behind it.
+    stream = system.open_stream({"deu": BOTH}, **PATIENT)
+    rest = play(stream, audio("human_pauses")[6 * 5120 :])
+    assert text(after) == text(rest)
+
+
+def test_targets_that_the_model_lacks_change_nothing(system: System) -> None:
+    stream = system.open_stream({"spa": TEXT})
+    with pytest.raises(LanguageError, match="'xxx' is not a target language"):
+        stream.set_targets({"deu": TEXT, "xxx": TEXT})
+    with pytest.raises(LanguageError, match="no speech output in 'kan'"):
+        stream.set_targets({"kan": BOTH})
+    assert text(play(stream, audio("human_short")), "spa").strip()
+
+
+def test_targets_are_checked(system: System) -> None:
+    with pytest.raises(LanguageError, match="'xxx' is not a target language"):
+        system.open_stream({"xxx": TEXT})
+    for lang in ("kan", "tam", "cmn_Hant"):
+        assert lang in system.text_languages
+        assert lang not in system.speech_languages
+        with pytest.raises(LanguageError, match=f"no speech output in '{lang}'; it speaks: arb"):
+            system.open_stream({lang: BOTH})
+    with pytest.raises(UsageError, match="neither text nor speech"):
+        system.open_stream({"spa": Target(text=False, speech=False)})
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"colour": "red"}, "colour"),
+        ({"decision_threshhold": 0.5}, "decision_threshhold"),
+        ({"decision_threshold": 1.5}, "decision_threshold"),
+        ({"decision_threshold": "high"}, "decision_threshold"),
+        ({"decision_method": "mode"}, "decision_method"),
+        ({"max_len_b": -1}, "max_len_b"),
+        ({"p_choose_start_layer": 99}, "p-choose-start-layer"),
+        ({"vocoder_speaker_id": 10_000}, "vocoder-speaker-id"),
+        ({"window_size_samples": 300}, "window_size_samples"),
+    ],
+)
+def test_an_option_that_is_wrong_is_named(
+    system: System, options: dict[str, Any], named: str
+) -> None:
+    with pytest.raises((ConfigError, UsageError), match=named) as error:
+        system.open_stream({"spa": TEXT}, **options)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "samples", [np.zeros((5, 2)), np.full(500, np.nan), np.full(500, np.inf), ["a"], None]
+)
+def test_audio_that_is_none_is_refused(system: System, samples: Any) -> None:
+    stream = system.open_stream({"spa": TEXT})
+    with pytest.raises(UsageError, match="audio must"):
+        list(stream.push(samples))
+    # The stream goes on with sound audio.
+    assert text(play(stream, audio("human_short"))).strip()
+
+
+def test_streams_in_threads_give_what_they_give_alone(system: System) -> None:
+    plans: list[tuple[str, dict[str, Target], bool, int]] = [
+        ("human_pauses", {"spa": BOTH}, True, 5120),
+        ("espeak", {"deu": BOTH, "rus": TEXT}, True, 4000),
+        ("human_short", {"fra": TEXT}, False, 1777),
+        ("human_short", {"spa": BOTH}, True, 5120),
+        ("noise", {"cmn": TEXT}, False, 5120),
+        ("human_pauses", {"ita": TEXT}, False, 16_000),
+        ("espeak", {"spa": BOTH}, False, 5120),
+        ("human_pauses", {"por": BOTH, "deu": BOTH}, True, 5120),
+    ]
+
+    def one(number: int) -> list[tuple[Any, ...]]:
+        name, targets, vad, size = plans[number]
+        stream = system.open_stream(targets, vad=vad, **TALKATIVE)
+        return described(play(stream, audio(name)[:80_000], size))
+
+    alone = [one(i) for i in range(len(plans))]
+    assert sum(map(bool, alone)) >= 7
+    together: list[Any] = [None] * len(plans)
+    start = threading.Barrier(len(plans))
+
+    def work(number: int) -> None:
+        start.wait()
+        together[number] = one(number)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(plans))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert together == alone
+
+
+def test_a_system_tells_what_it_is(system: System) -> None:
+    assert system.name == "tiny"
+    assert system.sample_rate == 16_000
+    assert len(system.text_languages) == 98
+    assert len(system.speech_languages) == 36
+    assert "eng" in system.source_languages
+    # The same folder is loaded once.
+    assert load_system(str(CHECKPOINT), "cpu", "fp32").agents is system.agents
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"device": "abacus"}, "device"),
+        ({"device": "cuda:99"}, "device"),
+        ({"dtype": "fp8"}, "dtype"),
+        ({"compat": "unofficial"}, "compat"),
+    ],
+)
+def test_a_system_that_cannot_be_is_named(options: dict[str, str], named: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_system(CHECKPOINT, **{"device": "cpu", **options})  # type: ignore[arg-type]
+    assert error.value.field == named
