@@ -98,22 +98,21 @@ def run_sentences(
             batch.waiting.put(sentence)
     began = time.perf_counter()
     with LogWriter(log) as writer:
-        threads = [
+        # Not Thread.join: interrupted in it, Python 3.11 may take a running thread for ended.
+        ended = [threading.Event() for _ in range(max(1, min(workers, batch.waiting.qsize())))]
+        for number, event in enumerate(ended):
             threading.Thread(
-                target=batch.work, args=(make_runner, preparation, writer), name=f"evaluate-{n}"
-            )
-            for n in range(max(1, min(workers, batch.waiting.qsize())))
-        ]
-        for thread in threads:
-            thread.start()
+                target=batch.work,
+                args=(make_runner, preparation, writer, event),
+                name=f"evaluate-{number}",
+            ).start()
         try:
-            for thread in threads:
-                while thread.is_alive():
-                    thread.join(timeout=0.2)
+            for event in ended:
+                event.wait()
         finally:
             batch.stopped.set()
-            for thread in threads:
-                thread.join()
+            for event in ended:
+                event.wait()
     _write_failures(output / FAILURES_NAME, batch.failures)
     if batch.fault is not None:
         raise batch.fault
@@ -152,8 +151,9 @@ class _Batch:
         make_runner: Callable[[], SentenceRunner],
         preparation: Preparation,
         writer: LogWriter,
+        ended: threading.Event,
     ) -> None:
-        """One worker's thread."""
+        """One worker's thread; sets `ended` as the last thing it does."""
         try:
             runner = make_runner()
             while not self.stopped.is_set():
@@ -171,6 +171,8 @@ class _Batch:
         except BaseException as error:
             self.fault = self.fault or error
             self.stopped.set()
+        finally:
+            ended.set()
 
     def _failed(self, sentence: Sentence, error: Exception) -> None:
         known = isinstance(error, SeamlessError)

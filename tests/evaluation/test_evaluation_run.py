@@ -188,27 +188,38 @@ def test_when_nothing_works_it_says_so(evaluate: Evaluate, data: Path) -> None:
     assert "the first 5 sentences all failed" in str(result.exception)
 
 
-def test_a_killed_run_goes_on_where_it_was(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
+def test_a_run_that_was_stopped_goes_on_where_it_was(
+    data: Path, tmp_path: Path, end: signal.Signals
+) -> None:
     lines = data.read_text().splitlines()
-    data.write_text("\n".join([lines[0], *lines[1:] * 50]) + "\n")
+    data.write_text("\n".join([lines[0], *lines[1:] * 40]) + "\n")
     command = [sys.executable, "-m", "seamless_server", "evaluate", "--task", "s2tt"]
     command += ["--data", str(data), "--output", str(tmp_path / "out"), "--no-strip-silence"]
     command += ["--agent-class", "toy_agents.WordAgent", "--report-audio", "0"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     path = tmp_path / "out/instances.log"
-    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as first:
+    # A test run in the background of a shell hands down that interrupts are ignored.
+    heed = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
+    with subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=heed
+    ) as first:
         while first.poll() is None and not (path.exists() and path.stat().st_size > 15_000):
             time.sleep(0.01)
-        first.send_signal(signal.SIGKILL)
-    assert first.returncode == -signal.SIGKILL
+        first.send_signal(end)
+        said = first.communicate()[1]
+    if end is signal.SIGINT:
+        assert "the same command goes on from here" in said
+        assert "failed" not in said
+    assert first.returncode == (130 if end is signal.SIGINT else -signal.SIGKILL)
     before = path.read_bytes()
     with path.open("ab") as file:
         file.write(b'{"index": 5, "predi')  # what a crash may leave of a line
     kept = before[: before.rfind(b"\n") + 1].splitlines()
-    assert 0 < len(kept) < 200
+    assert 0 < len(kept) < 160
     subprocess.run(command, env=environment, check=True, capture_output=True)
     after = log(tmp_path / "out")
-    assert [line["index"] for line in after] == list(range(200))
+    assert [line["index"] for line in after] == list(range(160))
     for line in map(json.loads, kept):
         assert after[line["index"]] == line
 
