@@ -1,0 +1,154 @@
+"""Write MODEL_CARD.md from what was measured; nothing in it is typed by hand that can be measured.
+
+python -m training.model_card --model models/SeamlessStreaming-mini --work WORK
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+
+from seamless_server.checkpoints import store
+from training import plots
+
+NAMES = {"eng": "English", "spa": "Spanish", "fra": "French", "deu": "German"}
+
+HEAD = """# SeamlessStreaming-mini
+
+A small demonstration model for simultaneous speech translation: **English speech in; English,
+Spanish, French and German text and speech out**, in one small domain, a travel-and-meeting
+phrasebook. It has the architecture of SeamlessStreaming (arXiv 2312.05187) and runs through the
+same code; only its `config.json` is smaller: {parameters:.1f} million weights, {megabytes:.0f} MB.
+
+Outside its phrasebook it writes nonsense, fluently. It was trained on synthetic speech alone; it is
+no measure of what the published model can do. Licence: MIT. No weight of the published model is in it.
+
+## What it reaches
+
+{sentences} sentences a row that no training set held, 320 ms at a time, without VAD, on one CPU
+thread, at the default threshold of the model's system file. "Seen voices" are the engines of the
+training set, drawn anew; the "unseen voice" is a neural voice of an engine that training never
+heard (Piper "joe"). Lag is computation-unaware LAAL; beside it the lag of an offline system.
+
+| | seen voices | unseen voice | aim |
+|---|---|---|---|
+"""
+
+TAIL = """
+## How it was made
+
+`training/README.md` tells it step by step; `make train-mini` repeats it from package registries
+alone. This release: {encoder_steps} steps of the encoder, {decoder_steps} of the decoder and its
+policy, {t2u_steps} of the text-to-unit network, {vocoder_steps} of the vocoder, on a share of two CPU
+cores in one afternoon. The curves were still falling: `python -m training.restore` goes on from here.
+
+Policy: p_choose of the EMMA layers (arXiv 2312.04515), trained by supervision as described there;
+EMMA's own losses were not used. The shipped `decision_threshold` is in `vad_s2st_main.yaml`.
+
+## Limits
+
+* The domain: about 140 sentence patterns, 600 words. Other words come out as what sounds alike.
+* Speech was synthetic, clear and mostly American or British. What real people's voices give was not
+  measured beyond trying; expect more errors than in the table.
+* English speech in only. One person at a time.
+* The voices are flat in pitch and come from one synthetic voice a language.
+"""
+
+
+def last_step(work: Path, stage: str) -> int:
+    """Steps that a stage was trained for, 0 without a log."""
+    path = work / stage / "log.jsonl"
+    if not path.exists():
+        return 0
+    return int(max(step for line in plots.read(path).values() for step, _ in line))
+
+
+def table(report: dict[str, Any]) -> list[str]:
+    """Rows of the main table."""
+    seen, unseen = report["seen"], report["unseen"]
+    rows = [f"| English transcription, WER % | {seen['eng_wer']} | {unseen['eng_wer']} | 10 / 20 |"]
+    for lang in ("spa", "fra", "deu"):
+        key = f"{lang}_bleu"
+        rows.append(f"| {NAMES[lang]}, BLEU | {seen[key]} | {unseen[key]} | 55 / 40 |")
+    for lang, name in NAMES.items():
+        cells = [f"{x[f'{lang}_laal_s']} ({x[f'{lang}_offline_s']})" for x in (seen, unseen)]
+        rows.append(f"| {name}, lag in s (offline) | {cells[0]} | {cells[1]} | 2.0 |")
+    key = "real_time_factor"
+    rows.append(f"| time per second of audio, all four languages | {seen[key]} | {unseen[key]} | |")
+    return rows
+
+
+def dial(report: dict[str, Any]) -> list[str]:
+    """The threshold's effect, when it was measured."""
+    found = {k: v for k, v in report["seen"].items() if k.startswith("threshold ")}
+    if not found:
+        return []
+    lines = [
+        "",
+        "The threshold trades lag for quality (seen voices):",
+        "",
+        "| threshold | WER | BLEU es / fr / de | lag en / es / fr / de, s |",
+        "|---|---|---|---|",
+    ]
+    for name, x in found.items():
+        quality = " / ".join(str(x[f"{lang}_bleu"]) for lang in ("spa", "fra", "deu"))
+        lags = " / ".join(str(x[f"{lang}_laal_s"]) for lang in NAMES)
+        lines.append(f"| {name.split()[1]} | {x['eng_wer']} | {quality} | {lags} |")
+    return lines
+
+
+def spoken(path: Path) -> list[str]:
+    """Intelligibility of the spoken output, when it was measured."""
+    if not path.exists():
+        return ["", "The intelligibility of the spoken output has not been measured yet."]
+    lines = [
+        "",
+        "Spoken output, word error rate of an independent recogniser (Whisper base) in per cent,",
+        "on sentences without numbers: the target voice's engine, the same voice at the flat pitch",
+        "that the vocoder learns, and the model's speech against the text that it wrote.",
+        "",
+        "| | engine | flat pitch | model |",
+        "|---|---|---|---|",
+    ]
+    for lang, row in json.loads(path.read_text()).items():
+        cells = [str(row.get(key, "-")) for key in ("engine", "flat", "model")]
+        lines.append(f"| {NAMES[lang]} | {' | '.join(cells)} |")
+    return lines
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    args = parser.parse_args()
+    report = json.loads((args.model / "evaluation.json").read_text())
+    weights = args.model / store.FILE
+    with safe_open(weights, framework="pt") as file:
+        count = sum(file.get_tensor(name).numel() for name in file.keys())  # noqa: SIM118
+    head = HEAD.format(
+        parameters=count / 1e6,
+        megabytes=weights.stat().st_size / 1e6,
+        sentences=report["sentences"],
+    )
+    words = report["words_per_minute_when_nobody_speaks"]
+    silent = ", ".join(f"{name} {value}" for name, value in words.items())
+    tail = TAIL.format(
+        **{f"{x}_steps": last_step(args.work, x) for x in ("encoder", "decoder", "t2u", "vocoder")}
+    )
+    lines = [
+        *table(report),
+        *dial(report),
+        "",
+        f"When nobody speaks, with VAD, English words a minute (aim: under 1): {silent}.",
+        *spoken(args.model / "intelligibility.json"),
+    ]
+    (args.model / "MODEL_CARD.md").write_text(head + "\n".join(lines) + "\n" + tail)
+
+
+if __name__ == "__main__":
+    main()
