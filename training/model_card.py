@@ -25,7 +25,8 @@ phrasebook. It has the architecture of SeamlessStreaming (arXiv 2312.05187) and 
 same code; only its `config.json` is smaller: {parameters:.1f} million weights, {megabytes:.0f} MB.
 
 Outside its phrasebook it writes nonsense, fluently. It was trained on synthetic speech alone; it is
-no measure of what the published model can do. Licence: MIT. No weight of the published model is in it.
+no measure of what the published model can do. Licence: MIT. No weight of the published model is in
+it.
 
 ## What it reaches
 
@@ -43,8 +44,9 @@ TAIL = """
 
 `training/README.md` tells it step by step; `make train-mini` repeats it from package registries
 alone. This release: {encoder_steps} steps of the encoder, {decoder_steps} of the decoder and its
-policy, {t2u_steps} of the text-to-unit network, {vocoder_steps} of the vocoder, on a share of two CPU
-cores in one afternoon. The curves were still falling: `python -m training.restore` goes on from here.
+policy, {t2u_steps} of the text-to-unit network, {vocoder_steps} of the vocoder, on a share of two
+CPU cores in one afternoon. The curves were still falling: `python -m training.restore` goes on from
+here.
 
 Policy: p_choose of the EMMA layers (arXiv 2312.04515), trained by supervision as described there;
 EMMA's own losses were not used. The shipped `decision_threshold` is in `vad_s2st_main.yaml`.
