@@ -109,8 +109,8 @@ def random_checkpoint(
     for network in networks:
         network.to(dtype).requires_grad_(False).eval()
     encoder, decoder, t2u, vocoder = networks
-    # About 2 units a character, as a trained network gives.
-    t2u.duration_predictor.proj.bias.fill_(1.1)
+    # One unit a character: three or four words a second then last about a second.
+    t2u.duration_predictor.proj.bias.fill_(0.0)
     # Only units are ever the best choice, never control symbols or languages.
     t2u.final_proj.weight[:4] = 0
     t2u.final_proj.weight[4 + config.num_units :] = 0

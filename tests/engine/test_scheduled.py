@@ -137,7 +137,9 @@ def test_running_out_of_memory_halves_the_batch_and_goes_on(checkpoint):
     class Cramped(ScheduledEngine):
         """A device on which two encodings at once do not fit."""
 
-        sizes: list[int] = []
+        def __init__(self, checkpoint):
+            self.sizes = []
+            super().__init__(checkpoint)
 
         def _encode(self, jobs):
             self.sizes.append(len(jobs))

@@ -1,0 +1,1 @@
+"""Benchmarks of the engine under load, for ``seamless-server bench``."""

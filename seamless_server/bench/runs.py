@@ -1,0 +1,123 @@
+"""The three questions: how much at once, how many in real time, and what does a language cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from seamless_server.bench.simulation import MODES, Load, Outcome, make_system, simulate
+from seamless_server.checkpoints.loader import Checkpoint
+from seamless_server.engine import ScheduledEngine
+
+Say = Callable[[str], None]
+LAG_LIMIT_MS = 500.0
+LANGUAGES = (
+    "spa", "fra", "deu", "ita", "por", "nld", "pol", "rus",
+    "cmn", "jpn", "kor", "hin", "arb", "tur", "vie", "ind",
+)  # fmt: skip
+
+
+def engine_run(
+    checkpoint: Checkpoint, speakers: int, seconds: float, load: Load, say: Say
+) -> dict[str, Any]:
+    """All modes on the same work, as fast as they can."""
+    results: dict[str, Any] = {}
+    for mode in MODES:
+        system = make_system(mode, checkpoint, slots=max(64, speakers))
+        simulate(system, mode, min(2, speakers), 2.0, load, realtime=False)
+        outcome = simulate(system, mode, speakers, seconds, load, realtime=False, say=say)
+        results[mode] = {**_figures(outcome), "throughput": outcome.throughput}
+        engine = system.agents.engine
+        if isinstance(engine, ScheduledEngine):
+            results[mode]["scheduler"] = scheduler_figures(engine)
+            engine.close()
+    scheduled = results["scheduled"]["throughput"]
+    return {
+        "speakers": speakers,
+        "modes": results,
+        "scheduled_over_inline": scheduled / results["inline"]["throughput"],
+        "scheduled_over_naive": scheduled / results["naive"]["throughput"],
+    }
+
+
+def capacity_run(
+    checkpoint: Checkpoint, most: int, seconds: float, load: Load, say: Say
+) -> dict[str, Any]:
+    """Most real-time speakers of each mode with a p95 lag below 500 ms."""
+    results: dict[str, Any] = {}
+    for mode in MODES:
+        system = make_system(mode, checkpoint, slots=max(64, most))
+        simulate(system, mode, 1, 2.0, load, realtime=False)
+
+        def fits(speakers: int, mode: str = mode, system: Any = system) -> Outcome:
+            return simulate(system, mode, speakers, seconds, load, realtime=True, say=say)
+
+        results[mode] = _most_speakers(fits, most)
+        if isinstance(system.agents.engine, ScheduledEngine):
+            results[mode]["scheduler"] = scheduler_figures(system.agents.engine)
+            system.agents.engine.close()
+    best = {mode: results[mode]["speakers"] for mode in MODES}
+    return {
+        "limit_ms": LAG_LIMIT_MS,
+        "modes": results,
+        "scheduled_over_inline": best["scheduled"] / max(1, best["inline"]),
+        "scheduled_over_naive": best["scheduled"] / max(1, best["naive"]),
+    }
+
+
+def _most_speakers(fits: Callable[[int], Outcome], most: int) -> dict[str, Any]:
+    tried: dict[int, float] = {}
+
+    def good(speakers: int) -> bool:
+        outcome = fits(speakers)
+        tried[speakers] = outcome.percentile(95)
+        return not outcome.errors and tried[speakers] < LAG_LIMIT_MS
+
+    low, high = 0, 1
+    while high <= most and good(high):
+        low, high = high, high * 2
+    high = min(high, most + 1)
+    while high - low > max(1, low // 8):
+        middle = (low + high) // 2
+        if good(middle):
+            low = middle
+        else:
+            high = middle
+    return {"speakers": low, "p95_lag_ms": {str(k): v for k, v in sorted(tried.items())}}
+
+
+def fanout_run(checkpoint: Checkpoint, seconds: float, load: Load, say: Say) -> dict[str, Any]:
+    """One speaker with 1, 4 and 16 target languages."""
+    rows = []
+    for count in (1, 4, 16):
+        system = make_system("scheduled", checkpoint)
+        langs = tuple(x for x in LANGUAGES if x in system.text_languages)[:count]
+        outcome = simulate(system, "scheduled", 1, seconds, load, realtime=False, languages=langs)
+        rows.append({"languages": count, **_figures(outcome)})
+        say(
+            f"{count:>3} languages  {outcome.seconds:6.2f} s  {_calls(outcome, 'encode')} encodings"
+        )
+        assert isinstance(system.agents.engine, ScheduledEngine)
+        system.agents.engine.close()
+    one, many = rows[0]["seconds"], rows[-1]["seconds"]
+    return {"rows": rows, "one_more_language": (many - one) / 15 / one}
+
+
+def _calls(outcome: Outcome, name: str) -> int:
+    return outcome.stages.get(name, (0.0, 0))[1]
+
+
+def _figures(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "seconds": outcome.seconds,
+        "audio_seconds": outcome.audio_seconds,
+        "stages": outcome.stages,
+        "errors": outcome.errors,
+    }
+
+
+def scheduler_figures(engine: ScheduledEngine) -> dict[str, Any]:
+    """Mean batch by stage and the share of padding."""
+    stats = engine.stats
+    mean = {x: stats.requests[x] / stats.batches[x] for x in stats.batches}
+    return {"mean_batch": mean, "padding": stats.waste()}

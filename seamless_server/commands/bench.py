@@ -1,0 +1,142 @@
+"""``seamless-server bench``: what the engine and the server carry on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from seamless_server.bench.simulation import Load
+    from seamless_server.checkpoints.loader import Checkpoint
+
+bench = typer.Typer(
+    help="Measure what the engine and the server carry on this machine.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Size = Annotated[str, typer.Option(help="Random weights of a size: tiny, small or full.")]
+Seconds = Annotated[float, typer.Option(help="Seconds that each speaker talks.")]
+Audio = Annotated[Path | None, typer.Option(help="Recording that the speakers say.")]
+Tokens = Annotated[int, typer.Option(help="Tokens written for each chunk of speech.")]
+Speech = Annotated[bool, typer.Option(help="Speech output, or text alone.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda:0.")]
+Dtype = Annotated[str, typer.Option(help="auto, fp32, fp16 or bf16.")]
+Output = Annotated[Path | None, typer.Option(help="Folder for the JSON file and the page.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.add_typer(bench, name="bench")
+
+
+@bench.command("engine")
+def engine(
+    speakers: Annotated[int, typer.Option(help="Speakers at once.")] = 8,
+    size: Size = "small",
+    seconds: Seconds = 10.0,
+    audio: Audio = None,
+    tokens: Tokens = 2,
+    speech: Speech = True,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    output: Output = None,
+) -> None:
+    """Compare naive, inline and scheduled on the same work, as fast as they can."""
+    from seamless_server.bench.runs import engine_run
+
+    checkpoint, load = _prepare(size, audio, tokens, speech, device, dtype)
+    _publish("engine", output, engine_run(checkpoint, speakers, seconds, load, _say))
+
+
+@bench.command("capacity")
+def capacity(
+    most: Annotated[int, typer.Option(help="Most speakers to try.")] = 256,
+    size: Size = "small",
+    seconds: Seconds = 20.0,
+    audio: Audio = None,
+    tokens: Tokens = 2,
+    speech: Speech = True,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    output: Output = None,
+) -> None:
+    """Find how many speakers each mode carries in real time with a p95 lag below 500 ms."""
+    from seamless_server.bench.runs import capacity_run
+
+    checkpoint, load = _prepare(size, audio, tokens, speech, device, dtype)
+    _publish("capacity", output, capacity_run(checkpoint, most, seconds, load, _say))
+
+
+@bench.command("fanout")
+def fanout(
+    size: Size = "small",
+    seconds: Seconds = 20.0,
+    audio: Audio = None,
+    tokens: Tokens = 2,
+    speech: Speech = False,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    output: Output = None,
+) -> None:
+    """Measure what 1, 4 and 16 target languages of one speaker cost."""
+    from seamless_server.bench.runs import fanout_run
+
+    checkpoint, load = _prepare(size, audio, tokens, speech, device, dtype)
+    _publish("fanout", output, fanout_run(checkpoint, seconds, load, _say))
+
+
+def _prepare(
+    size: str, audio: Path | None, tokens: int, speech: bool, device: str, dtype: str
+) -> tuple[Checkpoint, Load]:
+    import torch
+
+    from seamless_server.agents.loading import choose_device, choose_dtype
+    from seamless_server.bench.simulation import Load, speech_for_load
+    from seamless_server.checkpoints.random_model import random_checkpoint
+
+    where = choose_device(device)
+    if where.type == "cpu" and not os.environ.get("OMP_NUM_THREADS"):
+        torch.set_num_threads(1)
+    load = Load(speech_for_load(audio), tokens=tokens, speech=speech)
+    _say(f"making random weights of size {size}")
+    return random_checkpoint(size, device=where, dtype=choose_dtype(dtype, where)), load
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def _publish(kind: str, output: Path | None, result: dict[str, Any]) -> None:
+    import torch
+
+    from seamless_server.bench.report import html
+
+    cuda = torch.cuda.is_available()
+    document = {
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": shlex.join(["seamless-server", *sys.argv[1:]]),
+        "machine": {
+            "processor": platform.processor() or platform.machine(),
+            "cores": os.cpu_count(),
+            "device": torch.cuda.get_device_name() if cuda else "cpu",
+            "torch": torch.__version__,
+        },
+        "result": result,
+    }
+    text = json.dumps(document, indent=2)
+    if output is None:
+        typer.echo(text)
+        return
+    output.mkdir(parents=True, exist_ok=True)
+    (output / f"{kind}.json").write_text(text + "\n", encoding="utf-8")
+    (output / f"{kind}.html").write_text(html(kind, document), encoding="utf-8")
+    typer.echo(f"{output / kind}.html")
