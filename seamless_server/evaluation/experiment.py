@@ -190,6 +190,7 @@ class Evaluator:
         outputs.write_results(
             run.folder / outputs.RESULTS_NAME, outcome.records, task, scored.texts
         )
+        outputs.write_config(run.folder / outputs.CONFIG_NAME, task)
         outputs.write_scores(run.folder / outputs.SCORES_NAME, metrics)
         _write_sentences(run.folder / "metrics.tsv", outcome, scored)
         return RunResult(run, outcome, scored, info)

@@ -11,6 +11,7 @@ from seamless_server.evaluation.records import Record
 
 RESULTS_NAME = "results.tsv"
 SCORES_NAME = "scores.tsv"
+CONFIG_NAME = "config.yaml"
 METRICS_NAME = "metrics.json"
 REPORT_NAME = "report.html"
 
@@ -40,6 +41,12 @@ def write_results(path: Path, records: Sequence[Record], task: str, texts: Seque
         for record, text in zip(records, texts, strict=True):
             row = [str(record.index), _cell(record.reference), _cell(record.prediction)]
             writer.writerow([*row, _cell(text)] if task == "s2st" else row)
+
+
+def write_config(path: Path, task: str) -> None:
+    """What SimulEval needs to score the log itself (``simuleval --score-only --output FOLDER``)."""
+    target = "speech" if task == "s2st" else "text"
+    path.write_text(f"source_type: speech\ntarget_type: {target}\n", encoding="utf-8")
 
 
 def write_scores(path: Path, metrics: Mapping[str, Any]) -> None:

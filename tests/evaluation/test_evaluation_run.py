@@ -66,7 +66,6 @@ def test_outputs_have_the_formats_that_others_read(evaluate: Evaluate, tmp_path:
     assert names.split("\t")[:2] == ["BLEU", "chrF++"]
     assert values.split("\t")[0] == "100.000"
     # SimulEval itself scores our log.
-    (out / "config.yaml").write_text("source_type: speech\ntarget_type: text\n")
     command = [sys.executable, "-m", "simuleval.cli", "--score-only", "--output", str(out)]
     command += ["--latency-metrics", "AL", "LAAL", "StartOffset"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
