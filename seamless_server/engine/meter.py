@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from seamless_server.engine.threads import settle_thread
+
 STAGES = ("vad", "features", "encode", "decode", "units", "vocode")
 
 
@@ -40,7 +42,8 @@ def metered(meter: Meter) -> Iterator[Meter]:
 
 @contextlib.contextmanager
 def stage(name: str) -> Iterator[None]:
-    """Time one call of a stage."""
+    """Time one call of a stage, in a thread that is fit to compute."""
+    settle_thread()
     meter = _current.get()
     if meter is None:
         yield

@@ -32,6 +32,7 @@ from seamless_server.engine.requests import (
     UnitsResult,
     VocodeRequest,
 )
+from seamless_server.engine.threads import settle_thread
 from seamless_server.errors import LanguageError, UsageError
 
 STAGES = ("vocode", "units", "decode", "encode")
@@ -153,6 +154,7 @@ class ScheduledEngine:
 
     @torch.inference_mode()
     def _serve(self) -> None:
+        settle_thread()
         while True:
             with self._work:
                 while not (self._closing or self._decoding.loops or any(self._waiting.values())):
