@@ -37,12 +37,15 @@ test('the server restarts in the middle of a sentence: everything goes on', asyn
   }
 });
 
-test('a full server, a locked server, and getting in by oneself', async ({
+test('a server that loads, is full, is locked: each is said, and one gets in by oneself', async ({
   visit,
   startServer,
 }) => {
-  const server = await startServer({ args: ['--max-speakers', '1'] });
+  const server = await startServer({ ready: false, args: ['--max-speakers', '1'] });
   const first = await visit(server.url);
+  await expect(first.getByTestId('loading')).toContainText('The translation model is loading');
+  await expect(first.getByText('This server runs tiny')).toBeVisible({ timeout: 60_000 });
+  await expect(first.getByTestId('loading')).toBeHidden();
   await speak(first);
   const second = await visit(server.url);
   await second.getByRole('button', { name: 'Speak' }).click();
@@ -59,14 +62,6 @@ test('a full server, a locked server, and getting in by oneself', async ({
   await speak(holder);
   await expect(holder.getByText("You hold the server's lock")).toBeVisible();
   await expect(second.getByText('The server is locked by Ann')).toBeVisible();
-});
-
-test('a model that loads is shown loading', async ({ visit, startServer }) => {
-  const server = await startServer({ ready: false });
-  const page = await visit(server.url);
-  await expect(page.getByTestId('loading')).toContainText('The translation model is loading');
-  await expect(page.getByText('This server runs tiny')).toBeVisible({ timeout: 60_000 });
-  await expect(page.getByTestId('loading')).toBeHidden();
 });
 
 async function withBrowser(flags: string[], act: (page: Page) => Promise<void>): Promise<void> {

@@ -14,7 +14,7 @@ import { useAudioInputs } from '../hooks/useAudioInputs';
 import type { Clip } from '../net/api';
 import { preferences } from '../state/preferences';
 import { useStore } from '../state/store';
-import type { SourceSpec } from '../speak/speaker';
+import type { SourceSpec } from '../speak/state';
 
 export interface SourceChoice {
   kind: SourceSpec['kind'];

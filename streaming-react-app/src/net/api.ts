@@ -53,7 +53,7 @@ export async function fetchLanguages(base: string): Promise<Language[]> {
 /** Translations stand under `translations` or beside the text, by three-letter code. */
 function phraseOf(row: Raw): Phrase {
   const nested = row['translations'];
-  const entries = Object.entries(isRaw(nested) ? nested : row).filter(
+  const entries = Object.entries({ ...row, ...(isRaw(nested) ? nested : {}) }).filter(
     (entry): entry is [string, string] =>
       /^[a-z]{3}(_[A-Z][a-z]{3})?$/.test(entry[0]) && typeof entry[1] === 'string',
   );

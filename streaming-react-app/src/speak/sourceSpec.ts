@@ -1,6 +1,6 @@
 import type { Clip } from '../net/api';
 import { preferences } from '../state/preferences';
-import type { SourceSpec } from './speaker';
+import type { SourceSpec } from './state';
 
 export interface Chosen {
   kind: SourceSpec['kind'];

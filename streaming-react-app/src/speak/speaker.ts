@@ -1,55 +1,18 @@
 /** This member's own stream: from a source of sound to the server, until it is stopped. */
 import { openFileSource, fetchClip } from '../audio/capture/fileSource';
 import { openLiveSource, requestMicrophone, requestTabAudio } from '../audio/capture/liveSource';
-import type { MicrophoneSettings } from '../audio/capture/liveSource';
 import type { CapturedFrame } from '../audio/capture/messages';
 import { CaptureError } from '../audio/capture/problems';
-import type { CaptureProblem } from '../audio/capture/problems';
 import type { CaptureHandlers, RunningSource } from '../audio/capture/source';
 import type { Room } from '../app/room';
 import type { Metrics } from '../debug/metrics';
 import type { Connection } from '../net/connection';
 import { values } from '../state/store';
-import type { RecordingSaved, StreamStatus } from '../wire/messages';
+import type { StreamStatus } from '../wire/messages';
+import { NOT_SPEAKING } from './state';
+import type { Level, SourceSpec, SpeakingState, WaitReason } from './state';
 import { Pace } from './pace';
 import { Uplink } from './uplink';
-
-export type SourceSpec =
-  | ({ kind: 'microphone' } & MicrophoneSettings)
-  | { kind: 'tab' }
-  | { kind: 'file'; file: File }
-  | { kind: 'clip'; url: string; name: string };
-
-export type WaitReason = 'full' | 'locked' | 'loading';
-
-export interface SpeakingState {
-  phase: 'idle' | 'opening' | 'waiting' | 'live' | 'finishing';
-  waitReason: WaitReason | null;
-  sourceKind: SourceSpec['kind'] | null;
-  sourceLabel: string;
-  duration: number | null;
-  startedAt: number | null;
-  muted: boolean;
-  paused: boolean;
-  /** A patient source waits for the server. */
-  throttled: boolean;
-  targetLanguage: string | null;
-  model: string | null;
-  record: boolean;
-  status: StreamStatus | null;
-  heldMs: number;
-  droppedMs: number;
-  problem: CaptureProblem | null;
-  /** A sentence of the server about this stream. */
-  serverMessage: string | null;
-  recordings: RecordingSaved[];
-  monitor: number;
-}
-
-export interface Level {
-  rms: number;
-  peak: number;
-}
 
 const TRY_AGAIN_MS = 4000;
 const RESTARTS = { most: 3, withinMs: 60_000 };
@@ -57,27 +20,7 @@ const RESTARTS = { most: 3, withinMs: 60_000 };
 const NOTHING_MORE = new ArrayBuffer(2);
 
 export class Speaker {
-  readonly state = values<SpeakingState>({
-    phase: 'idle',
-    waitReason: null,
-    sourceKind: null,
-    sourceLabel: '',
-    duration: null,
-    startedAt: null,
-    muted: false,
-    paused: false,
-    throttled: false,
-    targetLanguage: null,
-    model: null,
-    record: false,
-    status: null,
-    heldMs: 0,
-    droppedMs: 0,
-    problem: null,
-    serverMessage: null,
-    recordings: [],
-    monitor: 0,
-  });
+  readonly state = values<SpeakingState>(NOT_SPEAKING);
   /** Changes fifty times a second: for a meter, not for React. */
   readonly level = values<Level>({ rms: 0, peak: 0 });
 

@@ -1,0 +1,63 @@
+/** What is known of this member's own stream. */
+import type { MicrophoneSettings } from '../audio/capture/liveSource';
+import type { CaptureProblem } from '../audio/capture/problems';
+import type { RecordingSaved, StreamStatus } from '../wire/messages';
+
+export type SourceSpec =
+  | ({ kind: 'microphone' } & MicrophoneSettings)
+  | { kind: 'tab' }
+  | { kind: 'file'; file: File }
+  | { kind: 'clip'; url: string; name: string };
+
+export type WaitReason = 'full' | 'locked' | 'loading';
+
+export interface SpeakingState {
+  phase: 'idle' | 'opening' | 'waiting' | 'live' | 'finishing';
+  waitReason: WaitReason | null;
+  sourceKind: SourceSpec['kind'] | null;
+  sourceLabel: string;
+  duration: number | null;
+  startedAt: number | null;
+  muted: boolean;
+  paused: boolean;
+  /** A patient source waits for the server. */
+  throttled: boolean;
+  targetLanguage: string | null;
+  model: string | null;
+  record: boolean;
+  status: StreamStatus | null;
+  heldMs: number;
+  droppedMs: number;
+  problem: CaptureProblem | null;
+  /** A sentence of the server about this stream. */
+  serverMessage: string | null;
+  recordings: RecordingSaved[];
+  monitor: number;
+}
+
+export interface Level {
+  rms: number;
+  peak: number;
+}
+
+export const NOT_SPEAKING: SpeakingState = {
+  phase: 'idle',
+  waitReason: null,
+  sourceKind: null,
+  sourceLabel: '',
+  duration: null,
+  startedAt: null,
+  muted: false,
+  paused: false,
+  throttled: false,
+  targetLanguage: null,
+  model: null,
+  record: false,
+  status: null,
+  heldMs: 0,
+  droppedMs: 0,
+  problem: null,
+  serverMessage: null,
+  recordings: [],
+  monitor: 0,
+};
