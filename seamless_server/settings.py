@@ -49,8 +49,12 @@ class Settings(BaseSettings):
     """Where the networks run: `auto`, `cpu`, `cuda:0`, `mps`."""
     dtype: str = "auto"
     """Number format of the networks: `auto`, `fp32`, `fp16`, `bf16`."""
+    engine: Literal["auto", "inline", "scheduled"] = "auto"
+    """`inline` computes every request in its session's thread; `scheduled` serves all sessions in
+    batches. `auto`: scheduled on a GPU, inline on a CPU."""
     workers: Count = 0
-    """Threads that compute; 0 means one a CPU core."""
+    """Streams that compute at once; 0 means one a CPU core, or 64 with the scheduled engine, whose
+    streams mostly wait for it."""
     threads_per_worker: Count = 0
     """CPU threads of one network call; 0 shares the cores among the workers."""
     default_target_language: str = "eng"

@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
 import socketio
 from fastapi import FastAPI, Request
@@ -70,7 +71,7 @@ def _lifespan(
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        workers = settings.workers or os.cpu_count() or 1
+        workers = _workers(settings)
         pool = ThreadPoolExecutor(workers, thread_name_prefix="stream")
         models = Models(settings.models, _loader(settings, workers))
         hub = Hub(settings, metrics, models, sio, _store(settings), pool)
@@ -106,16 +107,41 @@ def _loader(settings: Settings, workers: int) -> Loader:
 
         from seamless_server.streaming import load_system
 
-        threads = settings.threads_per_worker or max(1, (os.cpu_count() or 1) // workers)
+        cores = os.cpu_count() or 1
+        threads = settings.threads_per_worker or max(1, cores // min(workers, cores))
         torch.set_num_threads(threads)
         return load_system(
             None if name == "auto" else name,
             device=settings.device,
             dtype=settings.dtype,
             progress=progress,
+            engine=_engine(settings),
         )
 
     return load
+
+
+def _engine(settings: Settings) -> str:
+    """The engine that `auto` means."""
+    if settings.engine != "auto":
+        return settings.engine
+    if settings.device.startswith("cuda"):
+        return "scheduled"
+    if settings.device != "auto":
+        return "inline"
+    import torch
+
+    return "scheduled" if torch.cuda.is_available() else "inline"
+
+
+def _workers(settings: Settings) -> int:
+    if settings.workers:
+        return settings.workers
+    # Threads are made when they are needed, so a generous number costs nothing; torch, which could
+    # tell whether there is a GPU, is not imported yet.
+    gpu = settings.device.startswith("cuda") or Path("/dev/nvidia0").exists()
+    scheduled = settings.engine == "scheduled" or (settings.engine == "auto" and gpu)
+    return 64 if scheduled else os.cpu_count() or 1
 
 
 def _store(settings: Settings) -> StateStore:

@@ -22,7 +22,7 @@ Start = Callable[..., BackgroundServer]
 
 
 async def test_a_recording_holds_everything(start_server: Start, connect: Connect) -> None:
-    server = start_server(join_limit_ms=320)
+    server = start_server()
     peer = await connect(server, "../peer")
     await peer.join()
     answer = await peer.configure(48_000, debug=True, buffer_limit=0)

@@ -141,7 +141,7 @@ def total(server: BackgroundServer, name: str, **labels: str) -> float:
 
 
 async def test_waiting_chunks_are_joined(start_server: Start, connect: Connect) -> None:
-    server = start_server()
+    server = start_server(join_limit_ms=2_560)
     peer = await connect(server, "hasty")
     await peer.join()
     await peer.configure()
@@ -239,7 +239,7 @@ async def test_a_fault_ends_its_own_session_only(
 
 
 async def test_many_sessions_do_not_mix(start_server: Start, connect: Connect) -> None:
-    server = start_server(join_limit_ms=320)
+    server = start_server()
     audio = [speech("human_short"), speech("human_pauses", seconds=4), speech("espeak", seconds=4)]
 
     async def say(name: str, pcm: Any, lang: str) -> str:

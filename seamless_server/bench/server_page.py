@@ -1,0 +1,68 @@
+"""The results of `bench server` as a page that needs no other file."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from seamless_server.evaluation.report import charts
+from seamless_server.evaluation.report.page import cell, page, section, table
+
+_HEADINGS = [
+    "speakers",
+    "listeners",
+    "text p50 (ms)",
+    "text p95",
+    "speech p50",
+    "speech p95",
+    "listeners p95",
+    "lag p95",
+    "chunks a step",
+    "dropped (s)",
+    "missing events",
+    "server cores",
+]
+
+
+def html(document: dict[str, Any]) -> str:
+    """The page of one document of `bench server`."""
+    results = document["results"]
+    rows = [[cell(value, numeric=True) for value in _row(result)] for result in results]
+    machine = ", ".join(f"{key} {value}" for key, value in document["machine"].items())
+    points = [
+        charts.Point(float(result["speakers"]), result[kind]["p95"], "", label)
+        for kind, label in (("text_latency_ms", "text"), ("lag_ms", "lag"))
+        for result in results
+        if result[kind]
+    ]
+    sections = [
+        section(
+            f"Model {document['model']}",
+            table(_HEADINGS, rows, set(range(len(_HEADINGS)))),
+            charts.curve(points, "speakers", "p95 (ms)") if points else "",
+        ),
+        section("To repeat it", f"<pre>{escape(document['command'])}</pre>"),
+    ]
+    return page("Benchmark: server", f"{document['date']}, {machine}", sections)
+
+
+def _row(result: dict[str, Any]) -> list[str]:
+    def share(kind: str, name: str) -> str:
+        found = result[kind]
+        return f"{found[name]:.0f}" if found else ""
+
+    cores = result["server_cpu_cores"]
+    return [
+        str(result["speakers"]),
+        str(result["listeners"]),
+        share("text_latency_ms", "p50"),
+        share("text_latency_ms", "p95"),
+        share("speech_latency_ms", "p50"),
+        share("speech_latency_ms", "p95"),
+        share("listener_latency_ms", "p95"),
+        share("lag_ms", "p95"),
+        f"{result['chunks_a_step']:.2f}",
+        f"{result['dropped_audio_seconds']:g}",
+        str(result["listener_events"]["missing_in_all"]),
+        "" if cores is None else f"{cores:.2f}",
+    ]
