@@ -18,10 +18,11 @@ import pytest
 
 from seamless_server import settings as settings_module
 from seamless_server.errors import ConfigError
+from seamless_server.pubsub.running import BackgroundServer
 from seamless_server.pubsub.schema import INBOUND, OUTBOUND, export
 from seamless_server.settings import Settings, read_settings, settings_table
 
-from .conftest import CHECKPOINT
+from .conftest import CHECKPOINT, RECORDINGS
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "seamless_server"
@@ -163,3 +164,23 @@ def test_the_protocol_document_names_every_event_and_field() -> None:
     for name in ("StreamStatus", "TranslationText", "TranslationSpeech", "TranscriptEntry"):
         for field in schema["$defs"][name]["properties"]:
             assert re.search(rf"\b{field}\b", documented), (name, field)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_documented_clients_work(
+    shared_server: BackgroundServer, tmp_path: Path, number: int
+) -> None:
+    examples = re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs" / "protocol.md").read_text(), re.DOTALL
+    )
+    assert len(examples) == 2
+    sound = RECORDINGS / "audio" / "human_short.flac"
+    code = examples[number].replace("http://localhost:7860", shared_server.url)
+    done = subprocess.run(
+        [sys.executable, "-c", code.replace("talk.wav", str(sound))],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
