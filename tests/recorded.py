@@ -42,6 +42,7 @@ def details(name: str) -> Any:
 @lru_cache(maxsize=8)
 def audio(name: str) -> npt.NDArray[np.float32]:
     """A recorded sound at 16 kHz."""
+    samples: npt.NDArray[np.float32]
     samples, rate = soundfile.read(RECORDINGS / "audio" / f"{name}.flac", dtype="float32")
     assert rate == 16_000
     samples.setflags(write=False)

@@ -97,16 +97,14 @@ def test_superfluous_tensors_are_in_the_files_and_are_dropped(fairseq_folder: Pa
     """Both the recorded files and these additions hold what inference does not need."""
     keys = torch.load(fairseq_folder / files.UNITY, weights_only=True)["model"].keys()
     assert "encoder.w2v_encoder.w2v_model.mask_emb" in keys
-    for name in (
+    superfluous = (
         "text_encoder.layers.0.ffn.inner_proj.weight",
         "text_decoder_frontend.embed.weight",
         "final_proj.weight",
         "decoder.version",
-    ):
-        edit(
-            fairseq_folder / files.UNITY,
-            lambda state, name=name: state.update({name: torch.ones(2)}),
-        )
+    )
+    more = {name: torch.ones(2) for name in superfluous}
+    edit(fairseq_folder / files.UNITY, lambda state: state.update(more))
     assert verify_folder(fairseq_folder) == []
 
 

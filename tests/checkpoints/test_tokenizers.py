@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from recorded import details
 
@@ -51,7 +53,7 @@ def test_texts_are_encoded_and_decoded(checkpoint: Checkpoint, sample: dict[str,
 @pytest.mark.parametrize(
     "sample", RECORDED["text_encode"], ids=lambda x: f"{x['lang']}-{x['mode']}"
 )
-def test_texts_with_their_prefix(checkpoint: Checkpoint, sample: dict[str, str]) -> None:
+def test_texts_with_their_prefix(checkpoint: Checkpoint, sample: dict[str, Any]) -> None:
     text = checkpoint.text_tokenizer
     mode = sample["mode"]
     ids = text.encode(sample["text"])
