@@ -37,3 +37,12 @@ export async function tapLoudspeaker(page: Page): Promise<void> {
 export function heardSamples(page: Page): Promise<number> {
   return page.evaluate(() => window.tapped.heard);
 }
+
+/** The first sounding samples that were heard in a row, as 16-bit numbers. */
+export function firstHeard(page: Page, count: number): Promise<number[]> {
+  return page.evaluate((wanted) => {
+    const all = window.tapped.samples.flatMap((block) => [...block]);
+    const start = all.findIndex((sample) => sample !== 0);
+    return all.slice(start, start + wanted).map((sample) => Math.round(sample * 32768));
+  }, count);
+}

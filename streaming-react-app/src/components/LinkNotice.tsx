@@ -41,7 +41,7 @@ export function LinkNotice() {
   if (status === 'reconnecting') {
     const speaking = phase === 'live' || phase === 'waiting';
     return (
-      <Alert severity="info" data-testid="reconnecting" className="notice">
+      <Alert role="status" severity="info" data-testid="reconnecting" className="notice">
         {speaking
           ? t('link.reconnectingSpeaking', { seconds: KEPT_SECONDS })
           : t(inside ? 'link.reconnectingListening' : 'link.reconnecting')}
@@ -52,7 +52,7 @@ export function LinkNotice() {
   if (status === 'connecting') {
     if (waited < PATIENCE_MS) return null;
     return (
-      <Alert severity="info" className="notice">
+      <Alert role="status" severity="info" className="notice">
         {t(waited >= LONG_MS ? 'link.connectingLong' : 'link.connecting')}
         <LinearProgress aria-label={t('link.connecting')} />
       </Alert>
@@ -64,7 +64,7 @@ export function LinkNotice() {
   if (server?.ready === false || readiness?.ready === false) {
     const step = [readiness?.model, readiness?.step].filter(Boolean).join(' – ');
     return (
-      <Alert severity="info" data-testid="loading" className="notice">
+      <Alert role="status" severity="info" data-testid="loading" className="notice">
         {step ? t('link.loadingStep', { step }) : t('link.loading')}
         <LinearProgress aria-label={t('link.loading')} />
       </Alert>
@@ -73,7 +73,7 @@ export function LinkNotice() {
   if (server?.serverLock && phase !== 'waiting') {
     const mine = server.serverLock.clientID === room.me;
     return (
-      <Alert severity="info">
+      <Alert role="status" severity="info">
         {mine ? t('link.lockedByYou') : t('link.locked', { name: server.serverLock.name })}
       </Alert>
     );

@@ -95,6 +95,7 @@ export function ListenPanel({ speaks }: { speaks: boolean }) {
       )}
       {state.wantSpeech && state.guarded && (
         <Alert
+          role="status"
           severity="info"
           data-testid="echo-guard"
           action={

@@ -16,6 +16,7 @@ export function SpeakStatus() {
   const roomState = useStore(room.view, (view) => view.state);
   const languages = useStore(serverInfo, (info) => info.languages);
   const listeners = listenersByLanguage(roomState, room.me);
+  const total = listeners.reduce((sum, { count }) => sum + count, 0);
   const name = (code: string | null) => {
     const language = languages.find((item) => item.code === code);
     return language ? nativeName(language) : (code ?? t('listen.speakersChoice'));
@@ -45,7 +46,10 @@ export function SpeakStatus() {
           </dd>
         </div>
         <div className="wide">
-          <dt>{t('status.listeners')}</dt>
+          <dt>
+            {t('status.listeners')}
+            {listeners.length > 0 && ` (${String(total)})`}
+          </dt>
           <dd data-testid="listeners">
             {listeners.length === 0
               ? t('status.nobody')
@@ -58,9 +62,15 @@ export function SpeakStatus() {
         </div>
       </dl>
       {status?.warning && <Alert severity="warning">{t('status.slow')}</Alert>}
-      {throttled && <Alert severity="info">{t('status.throttled')}</Alert>}
+      {throttled && (
+        <Alert role="status" severity="info">
+          {t('status.throttled')}
+        </Alert>
+      )}
       {heldMs > 0 && (
-        <Alert severity="info">{t('status.held', { seconds: oneDecimal(heldMs) })}</Alert>
+        <Alert role="status" severity="info">
+          {t('status.held', { seconds: oneDecimal(heldMs) })}
+        </Alert>
       )}
       {droppedMs > 0 && (
         <Alert severity="warning">{t('status.dropped', { seconds: oneDecimal(droppedMs) })}</Alert>

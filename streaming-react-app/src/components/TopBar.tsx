@@ -2,7 +2,7 @@ import Button from '@mui/material/Button';
 import IconButton from '@mui/material/IconButton';
 import Tooltip from '@mui/material/Tooltip';
 import { Activity, LogOut, Maximize, Minimize, QrCode, Settings } from 'lucide-react';
-import { Suspense, lazy, useState } from 'react';
+import { Suspense, lazy, useEffect, useRef, useState } from 'react';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { forgetTab } from '../net/clientId';
@@ -33,12 +33,21 @@ export function TopBar({ roomID, lang, spoken, debug, children }: Props) {
   const { t } = useTranslation();
   const [dialog, setDialog] = useState<'settings' | 'invite' | null>(null);
   const fullscreen = useFullscreen();
+  const heading = useRef<HTMLHeadingElement>(null);
   const close = () => setDialog(null);
+
+  // The button that led into the room is gone: the keyboard and the screen reader start here.
+  useEffect(() => {
+    if (!roomID) return;
+    document.title = `${roomID} – ${t('brand')}`;
+    heading.current?.focus({ preventScroll: true });
+  }, [roomID, t]);
+
   return (
     <header className="top">
       <Brand />
       {roomID && (
-        <h1 className="room-code">
+        <h1 className="room-code" ref={heading} tabIndex={-1}>
           <span className="room-code-word">{t('room.code')}</span>{' '}
           <strong data-testid="room-code">{roomID}</strong>
         </h1>

@@ -21,6 +21,7 @@ export function WaitNotice() {
   };
   return (
     <Alert
+      role="status"
       severity="info"
       action={<Button onClick={() => void speaker.stop()}>{t('status.stopWaiting')}</Button>}
     >

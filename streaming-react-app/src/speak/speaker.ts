@@ -248,8 +248,9 @@ export class Speaker {
 
   private captured(frame: CapturedFrame): void {
     const { phase, muted, paused } = this.state.getState();
+    if (muted || paused) return;
     this.level.setState({ rms: frame.rms, peak: frame.peak });
-    if (!this.uplink || muted || paused || phase === 'waiting') return;
+    if (!this.uplink || phase === 'waiting') return;
     this.uplink.push(frame.pcm);
     const { heldMs, droppedMs } = this.uplink.figures;
     const before = this.state.getState();

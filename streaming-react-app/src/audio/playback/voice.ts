@@ -33,6 +33,8 @@ const SILENCE_RMS = 0.005;
 const FADE_SECONDS = 0.01;
 const SHORTEST_JUMP_SECONDS = 0.004;
 const LONGEST_JUMP_SECONDS = 0.016;
+/** Heard as it is before the first jump. */
+const FIRST_JUMP_SECONDS = 0.05;
 
 export class Voice {
   readonly queue = new SampleQueue();
@@ -110,8 +112,10 @@ export class Voice {
     const { backlog } = this;
     if (backlog > skipSilenceAbove) this.skipping = true;
     else if (backlog < skipSilenceAbove / 2) this.skipping = false;
-    if (backlog > quickenAbove) this.quickening = true;
-    else if (backlog < quickenAbove / 2) this.quickening = false;
+    if (backlog > quickenAbove && !this.quickening) {
+      this.quickening = true;
+      this.untilJump = FIRST_JUMP_SECONDS * this.sampleRate;
+    } else if (backlog < quickenAbove / 2) this.quickening = false;
     const share = Math.min(
       1,
       Math.max(0.2, (backlog - quickenAbove) / (fullRateAt - quickenAbove)),
