@@ -2,8 +2,9 @@
 import { chromium } from '@playwright/test';
 import type { Page } from '@playwright/test';
 import { expect, test } from './support/fixtures';
+import { Network } from './support/network';
 import { BROWSER_FLAGS, CHROMIUM, MICROPHONE, SILENCE, fakeMicrophone } from './support/paths';
-import { captions, lines, listenerLink, reads, roomCode, speak } from './support/people';
+import { captions, lines, listenerLink, reads, roomCode, speak, wordsOf } from './support/people';
 import { Server } from './support/server';
 
 test('the server restarts in the middle of a sentence: everything goes on', async ({ visit }) => {
@@ -34,6 +35,31 @@ test('the server restarts in the middle of a sentence: everything goes on', asyn
     }
   } finally {
     await server.stop();
+  }
+});
+
+test('the network drops for a moment: the same stream goes on', async ({ visit, server }) => {
+  const network = await Network.to(server.port);
+  try {
+    const speaker = await visit(`${network.url}?debug=true`);
+    await speak(speaker);
+    await reads(speaker, 'spa');
+    network.drop();
+    await expect(speaker.getByTestId('reconnecting')).toContainText('Keep speaking');
+    // Long enough to hold audio back, short enough to lose none of it.
+    await expect(speaker.getByText('wait here for the connection')).toBeVisible();
+    network.mend();
+    await expect(speaker.getByTestId('reconnecting')).toBeHidden({ timeout: 20_000 });
+    await expect(speaker.getByText('wait here for the connection')).toBeHidden();
+    const words = await wordsOf(speaker, 'spa');
+    await expect.poll(() => wordsOf(speaker, 'spa'), { timeout: 30_000 }).not.toBe(words);
+    await expect(speaker.getByText('of sound were lost')).toBeHidden();
+    // No second stream was asked for.
+    await speaker.getByLabel('Filter').fill('configure_stream (answer)');
+    const rows = speaker.getByRole('region', { name: 'Events' }).getByRole('row');
+    await expect(rows).toHaveCount(1);
+  } finally {
+    network.close();
   }
 });
 
