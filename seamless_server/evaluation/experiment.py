@@ -133,14 +133,10 @@ class Evaluator:
 
     Args:
         experiment: what to do.
-        build: makes an agent from a spec; replaced to share one system between agents.
     """
 
-    def __init__(
-        self, experiment: Experiment, build: Callable[[AgentSpec], Any] = agents.build
-    ) -> None:
+    def __init__(self, experiment: Experiment) -> None:
         self._experiment = experiment
-        self._build = build
         self._inputs: dict[str, Any] | None = None
 
     def prepare(self) -> None:
@@ -214,6 +210,9 @@ class Evaluator:
 
         return make
 
+    def _build(self, spec: AgentSpec) -> Any:
+        return agents.build(spec, shared=self._experiment.workers > 1)
+
     @lru_cache(maxsize=1)  # noqa: B019 (an evaluator lives as long as the program)
     def _pieces(self) -> PieceEncoder | None:
         if self._experiment.spm_model is None:
@@ -266,6 +265,7 @@ class Evaluator:
                     "ids": len(selection.ids) or None,
                 },
                 "asr_model": experiment.asr_model,
+                "engine": "scheduled" if experiment.workers > 1 else "inline",
             },
         )
 
