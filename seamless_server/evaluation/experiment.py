@@ -194,8 +194,14 @@ class Evaluator:
     def _runner_factory(self, spec: AgentSpec, run: Run) -> Callable[[], SentenceRunner]:
         experiment = self._experiment
         (run.folder / "wavs").mkdir(parents=True, exist_ok=True)
-        todo = len(run.sentences)
-        shared = self._build(spec) if todo else None
+        shared = self._build(spec)
+        wanted = "speech" if experiment.selection.task == "s2st" else "text"
+        if shared.target_type != wanted:
+            raise UsageError(
+                f"{spec.agent_class} gives {shared.target_type}, but the task "
+                f"{experiment.selection.task} needs {wanted} (of agents that give both, "
+                "--output-index chooses one)"
+            )
         taken = False
 
         def make() -> SentenceRunner:

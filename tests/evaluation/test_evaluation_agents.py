@@ -16,6 +16,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from seamless_server.cli import app
+from seamless_server.errors import UsageError
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 TINY = RECORDINGS / "checkpoint"
@@ -151,6 +152,14 @@ def test_simulevals_remote_mode(spoken: Path, tmp_path: Path) -> None:
             server.terminate()
     for ours, theirs in zip(log(tmp_path / "ours"), log(tmp_path / "theirs"), strict=True):
         assert (ours["prediction"], ours["delays"]) == (theirs["prediction"], theirs["delays"])
+
+
+def test_one_output_of_an_agent_with_two(spoken: Path, tmp_path: Path) -> None:
+    joint = ["--agent-class", f"{AGENTS}S2STJointAgent", "--limit", 1]
+    with pytest.raises(UsageError, match="gives text_speech"):
+        evaluate(spoken, tmp_path / "both", *joint)
+    evaluate(spoken, tmp_path / "text", *joint, "--output-index", 0)
+    assert log(tmp_path / "text")[0]["prediction"]
 
 
 def test_workers_share_one_engine(spoken: Path, tmp_path: Path) -> None:

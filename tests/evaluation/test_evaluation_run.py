@@ -300,6 +300,11 @@ def test_the_report_needs_no_other_file(evaluate: Evaluate, tmp_path: Path) -> N
     assert "simuleval" in report
 
 
+def test_an_agent_that_does_not_do_the_task_is_refused(evaluate: Evaluate) -> None:
+    result = evaluate("--asr-model", "none", task="s2st", agent="WordAgent")
+    assert "WordAgent gives text, but the task s2st needs speech" in str(result.exception)
+
+
 def test_what_is_needed_to_repeat_a_run_is_kept(evaluate: Evaluate, tmp_path: Path) -> None:
     evaluate("--wait", 1, "--limit", 2)
     run = json.loads((tmp_path / "out/run.json").read_text())
