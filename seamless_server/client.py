@@ -15,20 +15,40 @@ import contextlib
 import time
 import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Coroutine
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 from urllib.parse import urlencode
 
-import numpy as np
-import numpy.typing as npt
 import socketio
 
+from seamless_server.client_events import (
+    Cleared,
+    Event,
+    Notice,
+    Pcm,
+    RecordingSaved,
+    Speech,
+    Status,
+    Text,
+    speech_of,
+    status_of,
+    text_of,
+)
 from seamless_server.errors import SeamlessError
 from seamless_server.sessions.sources import Source, open_source
 
 Output = Literal["s2s&t", "s2t", "s2s"]
-Pcm = npt.NDArray[np.int16]
+__all__ = [
+    "Cleared",
+    "ClientError",
+    "Event",
+    "Notice",
+    "RecordingSaved",
+    "Speech",
+    "Status",
+    "StreamingClient",
+    "Text",
+]
 
 _SOCKET_PATH = "/ws/socket.io"
 _AHEAD_MS = 8_000
@@ -39,72 +59,6 @@ class ClientError(SeamlessError):
     """The server refused something; the message is the server's."""
 
     code = "refused"
-
-
-@dataclass(frozen=True, slots=True)
-class _Translation:
-    speaker_id: str
-    lang: str
-    segment_id: int
-    seq: int
-    start_ms: float
-    end_ms: float
-    latency_ms: float
-    finished: bool
-    received_at: float
-    """Monotonic seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Text(_Translation):
-    """A piece of text; begins with a space where a word begins."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Speech(_Translation):
-    """A piece of speech."""
-
-    samples: Pcm
-    sample_rate: int
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """How one's own stream is doing."""
-
-    state: str
-    lag_ms: float
-    queued_ms: float
-    coalesced: int
-    dropped_ms: float
-    warning: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something that the server says to this client."""
-
-    message: str
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
-class RecordingSaved:
-    """A debug recording is there."""
-
-    name: str
-    files: tuple[str, ...]
-    url: str
-
-
-@dataclass(frozen=True, slots=True)
-class Cleared:
-    """The room's transcript was cleared."""
-
-
-Event: TypeAlias = Text | Speech | Status | Notice | RecordingSaved | Cleared
 
 
 class StreamingClient:
@@ -400,25 +354,14 @@ class StreamingClient:
     # -- what the server sends --------------------------------------------------------------------
 
     async def _text(self, data: dict[str, Any]) -> None:
-        self._events.put_nowait(Text(*_common(data), text=data["payload"]))
+        self._events.put_nowait(text_of(data))
 
     async def _speech(self, data: dict[str, Any]) -> None:
-        samples = np.frombuffer(data["payload"], dtype="<i2")
-        event = Speech(*_common(data), samples=samples, sample_rate=data["sample_rate"])
-        self._events.put_nowait(event)
+        self._events.put_nowait(speech_of(data))
 
     async def _status(self, data: dict[str, Any]) -> None:
         self.queued_ms = float(data["queuedMs"])
-        self._events.put_nowait(
-            Status(
-                state=data["state"],
-                lag_ms=data["lagMs"],
-                queued_ms=data["queuedMs"],
-                coalesced=data["coalesced"],
-                dropped_ms=data.get("droppedMs", 0.0),
-                warning=data.get("warning"),
-            )
-        )
+        self._events.put_nowait(status_of(data))
 
     async def _exception(self, data: dict[str, Any]) -> None:
         notice = Notice(str(data.get("message")), str(data.get("code", "error")))
@@ -427,17 +370,3 @@ class StreamingClient:
     async def _saved(self, data: dict[str, Any]) -> None:
         files = tuple(data["files"])
         self._events.put_nowait(RecordingSaved(data["name"], files, f"{self.url}{data['url']}"))
-
-
-def _common(data: dict[str, Any]) -> tuple[str, str, int, int, float, float, float, bool, float]:
-    return (
-        data["speakerID"],
-        data["lang"],
-        data["segmentID"],
-        data["seq"],
-        data["startMs"],
-        data["endMs"],
-        data["latencyMs"],
-        data["eos"],
-        time.monotonic(),
-    )

@@ -30,6 +30,7 @@ class StreamResampler:
                 raise ValueError(f"a sample rate of {rate} Hz is outside of 4,000-384,000 Hz")
         self.source_rate = source_rate
         self.target_rate = target_rate
+        self._closed = False
         self._stream = (
             None
             if source_rate == target_rate
@@ -42,9 +43,15 @@ class StreamResampler:
         The filter looks a few milliseconds ahead, so a short chunk may give nothing yet; `last`
         brings out the rest and ends the stream.
         """
+        if self._closed:
+            raise ValueError("the resampler is closed")
         if self._stream is None:
             return samples
         resampled: Samples = self._stream.resample_chunk(
             np.ascontiguousarray(samples, dtype=np.float32), last=last
         )
         return resampled
+
+    def close(self) -> None:
+        """Lets go of the filter at once, not when the collector finds it."""
+        self._closed, self._stream = True, None

@@ -111,7 +111,7 @@ class Configuring:
     async def _start(self, connection: Connection, speaking: Speaking) -> bool:
         hub, member, config = self._hub, connection.member, speaking.config
         settings, system = hub.settings, speaking.system
-        recording = self._recording(connection, speaking)
+        recording = await self._recording(connection, speaking)
         targets, main = speaking.targets()
         loop = asyncio.get_running_loop()
 
@@ -152,7 +152,7 @@ class Configuring:
             raise SeamlessError("You left the room.", code="no_room")
         return recording is not None
 
-    def _recording(self, connection: Connection, speaking: Speaking) -> Recording | None:
+    async def _recording(self, connection: Connection, speaking: Speaking) -> Recording | None:
         """A recording, if one is asked for, allowed and possible."""
         hub, config, member = self._hub, speaking.config, connection.member
         allow = hub.settings.allow_debug
@@ -168,7 +168,9 @@ class Configuring:
             )
 
         try:
-            folder = hub.debug_store.create(member.room_id or "")
+            folder = await loop.run_in_executor(
+                hub.writer, hub.debug_store.create, member.room_id or ""
+            )
         except OSError as error:
             warn(f"There will be no debug recording: {disk_reason(error)}. The stream goes on.")
             return None

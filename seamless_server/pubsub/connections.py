@@ -43,7 +43,7 @@ class Connections:
                 f"clientID: send a non-empty string of at most {_MAX_ID} characters in the query"
             )
         address, local = _peer(environ)
-        self._check_room_for(address)
+        self._check_room_for(address, client_id)
         resume_key = _one(auth, {}, "resumeKey")
         member = await self._member(client_id, resume_key)
         member.protocol = 2 if _one(auth, query, "protocol") == "2" else 1
@@ -61,9 +61,12 @@ class Connections:
         hub.metrics.connections.set(len(hub.connections))
         hub.spawn(self._welcome(connection), "welcoming a client")
 
-    def _check_room_for(self, address: str) -> None:
+    def _check_room_for(self, address: str, client_id: str) -> None:
         settings = self._hub.settings
-        if len(self._hub.connections) >= settings.max_connections:
+        # Members in their grace period count too: they cost memory all the same.
+        members = self._hub.members
+        crowded = client_id not in members and len(members) >= 2 * settings.max_connections
+        if crowded or len(self._hub.connections) >= settings.max_connections:
             self._hub.metrics.refused.labels("connections").inc()
             raise ConnectionRefusedError("The server is full. Try again later.")
         limit = settings.max_connections_per_address

@@ -212,6 +212,7 @@ class Session:
         self._stopping = True
         self._metrics.queued.dec(self._queue.waiting_ms / 1000)
         self._queue.clear()
+        self._resampler.close()
         try:
             await self._loop.run_in_executor(self._pool, self._stream.close)
         except Exception:

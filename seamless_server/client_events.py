@@ -1,0 +1,117 @@
+"""What a client of the live server gets; see docs/protocol.md for the fields' meaning."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Pcm = npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """What text and speech have in common."""
+
+    speaker_id: str
+    lang: str
+    segment_id: int
+    seq: int
+    start_ms: float
+    end_ms: float
+    latency_ms: float
+    finished: bool
+    received_at: float
+    """Monotonic seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text(Translation):
+    """A piece of text; begins with a space where a word begins."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Speech(Translation):
+    """A piece of speech."""
+
+    samples: Pcm
+    sample_rate: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How one's own stream is doing."""
+
+    state: str
+    lag_ms: float
+    queued_ms: float
+    coalesced: int
+    dropped_ms: float
+    warning: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that the server says to this client."""
+
+    message: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingSaved:
+    """A debug recording is there."""
+
+    name: str
+    files: tuple[str, ...]
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """The room's transcript was cleared."""
+
+
+Event: TypeAlias = Text | Speech | Status | Notice | RecordingSaved | Cleared
+
+
+def text_of(data: dict[str, Any]) -> Text:
+    """The event of a `translation_text`."""
+    return Text(*_common(data), text=data["payload"])
+
+
+def speech_of(data: dict[str, Any]) -> Speech:
+    """The event of a `translation_speech`."""
+    samples = np.frombuffer(data["payload"], dtype="<i2")
+    return Speech(*_common(data), samples=samples, sample_rate=data["sample_rate"])
+
+
+def status_of(data: dict[str, Any]) -> Status:
+    """The event of a `stream_status`."""
+    return Status(
+        state=data["state"],
+        lag_ms=data["lagMs"],
+        queued_ms=data["queuedMs"],
+        coalesced=data["coalesced"],
+        dropped_ms=data.get("droppedMs", 0.0),
+        warning=data.get("warning"),
+    )
+
+
+def _common(data: dict[str, Any]) -> tuple[str, str, int, int, float, float, float, bool, float]:
+    return (
+        data["speakerID"],
+        data["lang"],
+        data["segmentID"],
+        data["seq"],
+        data["startMs"],
+        data["endMs"],
+        data["latencyMs"],
+        data["eos"],
+        time.monotonic(),
+    )
