@@ -52,7 +52,7 @@ class Transcriber:
 
     Args:
         model: name known to faster-whisper (``large-v2``, ...) or a folder with a converted model.
-        device: ``cpu``, ``cuda`` or ``auto``.
+        device: as PyTorch names it (``cpu``, ``cuda:0``), or ``auto``; without CUDA the CPU.
         compute_type: CTranslate2's arithmetic; ``default`` is that of the stored model.
 
     Raises:
@@ -64,9 +64,15 @@ class Transcriber:
         require_asr()
         from faster_whisper import WhisperModel
 
+        kind, _, index = device.partition(":")
         self.name = Path(model).name if Path(model).is_dir() else model
         try:
-            self._model = WhisperModel(model, device=device, compute_type=compute_type)
+            self._model = WhisperModel(
+                model,
+                device=kind if kind in ("cuda", "auto") else "cpu",
+                device_index=int(index or 0),
+                compute_type=compute_type,
+            )
         except Exception as error:  # of CTranslate2, Hugging Face or the network: many kinds
             raise AsrModelError(
                 f"the Whisper model '{model}' cannot be loaded ({_first_line(error)}): name a "
