@@ -281,6 +281,7 @@ def test_comparison_finds_what_is_significant(
     for name in ("BLEU", "chrF++", "AL", "LAAL", "StartOffset"):
         assert re.search(r"│\s*A\s*│$", rows[name].strip()), rows[name]
     assert "nada" in page.read_text()
+    assert "wait: not set / 1" in page.read_text()
     arguments = ["evaluate", "compare", tmp_path / "good", tmp_path / "same"]
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     rows = {line.split("│")[1].strip(): line for line in result.output.splitlines() if "│" in line}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
@@ -115,11 +115,7 @@ def comparison_report(comparisons: Sequence[Comparison]) -> str:
             for item in comparison.differences
         ]
         a, b = comparison.a, comparison.b
-        changed = [
-            f"{key}: {a.info['settings'].get(key)} / {b.info['settings'].get(key)}"
-            for key in sorted({*a.info["settings"], *b.info["settings"]})
-            if a.info["settings"].get(key) != b.info["settings"].get(key)
-        ]
+        changed = _changed(a.info["settings"], b.info["settings"])
         listed = "".join(f"<li><code>{escape(text)}</code></li>" for text in changed)
         sections += [
             page.section(
@@ -138,6 +134,22 @@ def comparison_report(comparisons: Sequence[Comparison]) -> str:
         "A difference is called better at p < 0.05, paired bootstrap over sentences",
         sections,
     )
+
+
+def _changed(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    """The settings that differ, ``name: A / B``."""
+    flat_a, flat_b = (
+        {
+            **{name: value for name, value in side.items() if name != "agent_options"},
+            **side.get("agent_options", {}),
+        }
+        for side in (a, b)
+    )
+    return [
+        f"{name}: {flat_a.get(name, 'not set')} / {flat_b.get(name, 'not set')}"
+        for name in sorted({*flat_a, *flat_b})
+        if flat_a.get(name) != flat_b.get(name)
+    ]
 
 
 def _changes(comparison: Comparison) -> str:
