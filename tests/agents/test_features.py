@@ -15,11 +15,8 @@ from seamless_server.audio.fbank import fbank
 
 Features = npt.NDArray[np.float32]
 RECORDED = arrays("fbank")
-TOLERANCE = 2e-4
+TOLERANCE = 1e-5
 """On log energies up to 25."""
-ROUNDING = 2e-6
-"""Of a channel's amplitude, as a part of the loudest in its frame: where a tone stands beside
-silence, the logarithm of the silence is the logarithm of rounding."""
 WHOLE = [key for key in RECORDED if key.endswith(".whole") and not key.startswith("zeros")]
 CHUNKED = [key[:-6] for key in RECORDED if key.endswith(".sizes")]
 
@@ -27,11 +24,7 @@ CHUNKED = [key[:-6] for key in RECORDED if key.endswith(".sizes")]
 def assert_close(got: Features, recorded: Features) -> None:
     """Features are the recorded ones, up to single precision."""
     assert got.shape == recorded.shape
-    loudest = np.exp(recorded.max(1, keepdims=True) / 2)
-    apart = np.abs(np.exp(got / 2) - np.exp(recorded / 2)) / loudest
-    assert apart.max() < ROUNDING
-    audible = recorded > recorded.max(1, keepdims=True) - 15
-    assert np.abs(got - recorded)[audible].max() < TOLERANCE
+    assert np.abs(got - recorded).max() < TOLERANCE
 
 
 @pytest.mark.parametrize("name", WHOLE)
@@ -39,8 +32,6 @@ def test_whole_files_equal_the_recording(name: str) -> None:
     sound, denormalize, _ = name.split(".")
     got = fbank(audio(sound)[:80_000], 2.0**15 if denormalize == "denorm1" else 1.0)
     assert_close(got, RECORDED[name])
-    if sound == "human_short":
-        assert np.abs(got - RECORDED[name]).max() < TOLERANCE
 
 
 def test_silence_equals_the_recording() -> None:
