@@ -138,6 +138,22 @@ def test_simuleval_agrees_where_it_is_right_and_not_where_it_is_not() -> None:
     assert theirs["StartOffset_CA"] == 750.0
 
 
+@given(
+    steps=st.lists(st.sampled_from([0, 0, 20, 160, 320, 320, 640, 1280]), min_size=1, max_size=25),
+    reference=st.integers(1, 30),
+    tail=st.sampled_from([0, 20, 300]),
+)
+def test_simuleval_agrees_on_any_text(steps: list[int], reference: int, tail: int) -> None:
+    delays = [320.0 + float(sum(steps[: n + 1])) for n in range(len(steps))]
+    line = record(delays, " ".join("w" * reference))
+    line.source_ms = delays[-1] + tail
+    theirs = simuleval_latency([line], Unit.word, None, speech=False)
+    ours = text(delays, line.source_ms, reference)
+    for name in ("AL", "LAAL", "DAL", "ATD", "StartOffset", "EndOffset"):
+        assert theirs[name] == pytest.approx(ours[name], abs=1e-6), name
+    assert theirs["AP"] == pytest.approx(ours["AP"] * len(delays) / reference)
+
+
 def test_simuleval_takes_logged_speech_for_text() -> None:
     spoken = record(
         [1000.0, 2000.0],
