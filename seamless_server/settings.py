@@ -118,7 +118,7 @@ class Settings(BaseSettings):
     max_message_bytes: Annotated[int, Field(ge=10_000)] = 1_048_576
     """Largest Socket.IO message."""
     max_events_per_second: Positive = 200.0
-    """Events of one client, on average over two seconds; more are refused."""
+    """Events of one client, on average over two seconds (audio: over ten); more are refused."""
     max_connections: Count = 2_000
     """Connections at once."""
     max_connections_per_address: Count = 0

@@ -77,7 +77,8 @@ class Events:
 
     async def _allowed(self, connection: Connection, event: str) -> bool:
         limits = connection.limits
-        if limits.events.take() and (event != "join_room" or limits.joins.take()):
+        bucket = limits.audio if event == "incoming_audio" else limits.events
+        if bucket.take() and (event != "join_room" or limits.joins.take()):
             return True
         self._hub.metrics.refused.labels("rate").inc()
         await self._notice(connection, f"{event}: too many events; slow down", "rate", event)

@@ -38,6 +38,8 @@ class ClientLimits:
 
     def __init__(self, events_per_second: float) -> None:
         self.events = TokenBucket(events_per_second, 2 * events_per_second)
+        # A script may send a file at once; how much of it may wait is bounded by its session.
+        self.audio = TokenBucket(events_per_second, 10 * events_per_second)
         # Four-letter codes must not be found by trying.
         self.joins = TokenBucket(1.0, 60.0)
         self.notices = TokenBucket(1.0, 5.0)

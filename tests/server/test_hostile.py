@@ -268,3 +268,16 @@ async def test_pages_of_other_origins_are_refused_unless_allowed(start_server: S
     open_ = start_server(cors_origins="https://good.example", wait_ready=False)
     assert await status(open_, "https://good.example") == (200, "https://good.example")
     assert await status(open_, "https://evil.example") == (400, None)
+
+
+async def test_a_file_sent_all_at_once_is_no_flood(
+    shared_server: BackgroundServer, connect: Connect
+) -> None:
+    peer = await connect(shared_server)
+    await peer.join()
+    await peer.configure(model_type="s2t")
+    audio = speech("human_pauses")
+    await peer.speak(audio, chunk=320)  # 713 messages
+    await peer.call("stop_stream")
+    assert peer.of("server_exception") == []
+    assert max(text["endMs"] for text in peer.of("translation_text")) > 8_000

@@ -65,8 +65,8 @@ async def test_speech_is_binary_and_is_what_version_1_gets_as_numbers(
     floats = np.concatenate([s["payload"] for s in original.of("translation_speech")])
     assert len(binary) == len(floats) > 0
     assert np.abs(binary / 32767 - floats).max() < 1e-4
-    words = " ".join(text["payload"] for text in original.of("translation_text"))
-    assert words.split() == modern.text().split()
+    words = "".join(text["payload"] for text in original.of("translation_text"))
+    assert "".join(words.split()) == "".join(modern.text().split())
     assert speaker.of("translation_text") == []  # it did not come to listen
 
 
