@@ -43,9 +43,7 @@ def server(
     ] = "auto",
     tgt_lang: Annotated[str | None, typer.Option(help="Language to translate into.")] = None,
     output: Annotated[str, typer.Option(help="s2s&t (both), s2t (text), s2s (speech).")] = "s2s&t",
-    save: Annotated[
-        Path | None, typer.Option(help="Folder for the JSON and the page.")
-    ] = None,
+    save: Annotated[Path | None, typer.Option(help="Folder for the JSON and the page.")] = None,
 ) -> None:
     """Measure a live server with clients that speak real speech in real time.
 
