@@ -39,6 +39,19 @@ export function SpeakControls({ startLabel, startDisabled, onStart }: Props) {
       </div>
     );
   }
+  if (phase !== 'live') {
+    return (
+      <div className="stack">
+        <LevelMeter />
+        <div className="row between">
+          <span role="status">{phase === 'opening' ? t('speak.opening') : ''}</span>
+          <Button variant="outlined" onClick={() => void speaker.stop()}>
+            {t(phase === 'waiting' ? 'status.stopWaiting' : 'speak.cancel')}
+          </Button>
+        </div>
+      </div>
+    );
+  }
   return (
     <div className="stack">
       <LevelMeter />
@@ -68,7 +81,6 @@ export function SpeakControls({ startLabel, startDisabled, onStart }: Props) {
           {t('speak.stop')}
         </Button>
       </div>
-      {phase === 'opening' && <span role="status">{t('speak.opening')}</span>}
     </div>
   );
 }

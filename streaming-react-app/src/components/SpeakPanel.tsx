@@ -1,5 +1,4 @@
 import Alert from '@mui/material/Alert';
-import Button from '@mui/material/Button';
 import FormControlLabel from '@mui/material/FormControlLabel';
 import Switch from '@mui/material/Switch';
 import { useEffect, useState } from 'react';
@@ -124,9 +123,6 @@ export function SpeakPanel() {
         />
       )}
       <Phrasebook target={state.targetLanguage} />
-      {state.phase === 'opening' && (
-        <Button onClick={() => void speaker.stop()}>{t('speak.cancel')}</Button>
-      )}
     </section>
   );
 }

@@ -1,5 +1,4 @@
 import Alert from '@mui/material/Alert';
-import Button from '@mui/material/Button';
 import { useTranslation } from 'react-i18next';
 import { useClient } from '../app/client';
 import { useStore } from '../state/store';
@@ -17,14 +16,10 @@ export function WaitNotice() {
     }
     if (reason === 'loading') return t('status.loadingWait');
     const most = server?.maxSpeakers;
-    return most ? t('status.fullOf', { count: most }) : t('status.full');
+    return most && most > 1 ? t('status.fullOf', { count: most }) : t('status.full');
   };
   return (
-    <Alert
-      role="status"
-      severity="info"
-      action={<Button onClick={() => void speaker.stop()}>{t('status.stopWaiting')}</Button>}
-    >
+    <Alert role="status" severity="info">
       {text()}
     </Alert>
   );

@@ -84,8 +84,6 @@ export function makeTheme(look: Look, direction: 'ltr' | 'rtl' = 'ltr'): Theme {
             '& .MuiAlert-icon': { color: tokens.primary },
             border: look === 'contrast' ? border : 'none',
           },
-          colorError: { '&& .MuiAlert-icon': { color: tokens.live } },
-          colorWarning: { '&& .MuiAlert-icon': { color: tokens.live } },
         },
       },
       MuiTooltip: { defaultProps: { enterDelay: 500 } },
