@@ -22,8 +22,8 @@ import numpy as np
 import soundfile
 import torch
 
-from seamless_server.agents.base import AgentSystem
 from seamless_server.agents.loading import DTYPES, choose_device, choose_dtype
+from seamless_server.agents.system import AgentSystem
 from seamless_server.checkpoints.random_model import SIZES, random_checkpoint
 from seamless_server.engine import InlineEngine
 from seamless_server.engine.naive import NaiveEngine

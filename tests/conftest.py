@@ -7,8 +7,8 @@ import torch
 from hypothesis import settings
 from recorded import CHECKPOINT
 
-from seamless_server.agents.base import AgentSystem
 from seamless_server.agents.loading import load_system as load_agent_system
+from seamless_server.agents.system import AgentSystem
 from seamless_server.checkpoints import Checkpoint
 from seamless_server.streaming import System, load_system
 

@@ -13,18 +13,10 @@ from torch import Tensor
 from typing_extensions import Self
 
 from seamless_server.agents.compat import Compat, compat_from_name
-from seamless_server.checkpoints.loader import Checkpoint
-from seamless_server.engine import Engine
+from seamless_server.agents.loading import system_from_args
+from seamless_server.agents.system import AgentSystem
 
 SAMPLE_RATE = 16_000
-
-
-@dataclass(frozen=True)
-class AgentSystem:
-    """What agents are made of: the description of a model and the engine that computes it."""
-
-    checkpoint: Checkpoint
-    engine: Engine
 
 
 class SessionStates(AgentStates):  # type: ignore[misc]
@@ -51,8 +43,6 @@ class SeamlessAgent(GenericAgent):  # type: ignore[misc]
     def from_args(cls, args: Namespace, system: AgentSystem | None = None) -> Self:
         """Build the agent from parsed options; loads the model that they name if none is given."""
         if system is None:
-            from seamless_server.agents.loading import system_from_args
-
             system = system_from_args(args)
         return cls(args, system)
 

@@ -7,12 +7,8 @@ from argparse import ArgumentParser, Namespace
 from simuleval.agents.actions import Action, ReadAction, WriteAction
 from simuleval.data.segments import Segment, TextSegment
 
-from seamless_server.agents.base import (
-    AgentSystem,
-    DecoderOutput,
-    SeamlessAgent,
-    SessionStates,
-)
+from seamless_server.agents.base import DecoderOutput, SeamlessAgent, SessionStates
+from seamless_server.agents.system import AgentSystem
 from seamless_server.checkpoints.tokenizers import SPACE
 
 

@@ -9,8 +9,9 @@ from simuleval.agents.actions import Action, ReadAction, WriteAction
 from simuleval.data.segments import EmptySegment, Segment, SpeechSegment
 from torch import Tensor
 
-from seamless_server.agents.base import AgentSystem, SeamlessAgent, SessionStates
+from seamless_server.agents.base import SeamlessAgent, SessionStates
 from seamless_server.agents.samples import Samples
+from seamless_server.agents.system import AgentSystem
 
 
 class EncoderStates(SessionStates):

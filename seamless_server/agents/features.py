@@ -8,8 +8,9 @@ import numpy as np
 from simuleval.agents.actions import Action, ReadAction, WriteAction
 from simuleval.data.segments import EmptySegment, Segment, SpeechSegment
 
-from seamless_server.agents.base import SAMPLE_RATE, AgentSystem, SeamlessAgent, SessionStates
+from seamless_server.agents.base import SAMPLE_RATE, SeamlessAgent, SessionStates
 from seamless_server.agents.samples import Samples, as_samples
+from seamless_server.agents.system import AgentSystem
 from seamless_server.audio.fbank import fbank
 from seamless_server.engine.meter import stage
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from seamless_server.agents.base import AgentSystem
+from seamless_server.agents.system import AgentSystem
 from seamless_server.checkpoints.cards import default_model, find_model
 from seamless_server.checkpoints.loader import load_checkpoint
 from seamless_server.engine import InlineEngine, ScheduledEngine

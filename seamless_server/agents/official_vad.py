@@ -15,7 +15,7 @@ from simuleval.data.segments import EmptySegment, Segment, SpeechSegment
 from seamless_server.agents.base import SAMPLE_RATE, SessionStates
 from seamless_server.agents.samples import Samples, as_samples
 from seamless_server.agents.silero import SileroState, speech_probabilities
-from seamless_server.agents.vad import SpeechTracker
+from seamless_server.agents.tracker import SpeechTracker
 from seamless_server.engine.meter import stage
 
 

@@ -15,12 +15,13 @@ from typing import Any, ClassVar
 from simuleval.agents import AgentPipeline, GenericAgent, TreeAgentPipeline
 from simuleval.data.segments import EmptySegment, Segment
 
-from seamless_server.agents.base import AgentSystem, SeamlessAgent, SessionStates, language_of
+from seamless_server.agents.base import SeamlessAgent, SessionStates, language_of
 from seamless_server.agents.compat import Compat, compat_from_name
 from seamless_server.agents.features import FeatureStates
 from seamless_server.agents.loading import add_model_args, system_from_args
 from seamless_server.agents.official_vad import OfficialVADStates
 from seamless_server.agents.samples import with_lists
+from seamless_server.agents.system import AgentSystem
 from seamless_server.agents.vad import VADStates
 
 

@@ -8,12 +8,8 @@ from simuleval.agents.actions import Action, ReadAction, WriteAction
 from simuleval.data.segments import Segment, TextSegment
 from torch import Tensor
 
-from seamless_server.agents.base import (
-    AgentSystem,
-    DecoderOutput,
-    SeamlessAgent,
-    SessionStates,
-)
+from seamless_server.agents.base import DecoderOutput, SeamlessAgent, SessionStates
+from seamless_server.agents.system import AgentSystem
 from seamless_server.checkpoints.tokenizers import EOS
 from seamless_server.engine import DecodeRequest, DecodeResult, PolicyOptions
 from seamless_server.errors import UsageError

@@ -10,8 +10,9 @@ import numpy as np
 from simuleval.agents.actions import Action, ReadAction, WriteAction
 from simuleval.data.segments import Segment
 
-from seamless_server.agents.base import SAMPLE_RATE, AgentSystem, SeamlessAgent, SessionStates
+from seamless_server.agents.base import SAMPLE_RATE, SeamlessAgent, SessionStates
 from seamless_server.agents.samples import AudioSegment, Samples
+from seamless_server.agents.system import AgentSystem
 from seamless_server.engine import VocodeRequest
 from seamless_server.errors import LanguageError, UsageError
 

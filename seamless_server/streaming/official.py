@@ -13,9 +13,10 @@ from typing import Any
 from simuleval.data.segments import Segment, SpeechSegment
 
 from seamless_server.agents import pipelines
-from seamless_server.agents.base import SAMPLE_RATE, AgentSystem
+from seamless_server.agents.base import SAMPLE_RATE
 from seamless_server.agents.pipeline import SeamlessPipeline
 from seamless_server.agents.samples import as_samples
+from seamless_server.agents.system import AgentSystem
 from seamless_server.agents.text_decoder import UnitYMMATextDecoderAgent
 from seamless_server.engine import Meter, metered
 from seamless_server.errors import UsageError

@@ -17,12 +17,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from seamless_server.agents.base import AgentSystem
 from seamless_server.agents.compat import MENDED, compat_from_name
 from seamless_server.agents.detokenizer import DetokenizerAgent
 from seamless_server.agents.encoder import OfflineWav2VecBertEncoderAgent
 from seamless_server.agents.features import OnlineFeatureExtractorAgent
 from seamless_server.agents.loading import load_system as load_agent_system
+from seamless_server.agents.system import AgentSystem
 from seamless_server.agents.text_decoder import (
     MMASpeechToTextDecoderAgent,
     UnitYMMATextDecoderAgent,

@@ -12,7 +12,7 @@ from simuleval.data.segments import Segment, SpeechSegment
 from torch import Tensor
 
 from seamless_server.agents import pipelines
-from seamless_server.agents.base import AgentSystem
+from seamless_server.agents.system import AgentSystem
 from seamless_server.engine import (
     DecodeRequest,
     DecodeResult,

@@ -9,8 +9,8 @@ from recorded import arrays, audio
 from simuleval.data.segments import EmptySegment
 from spying import build, speech
 
-from seamless_server.agents.base import AgentSystem
 from seamless_server.agents.features import OnlineFeatureExtractorAgent
+from seamless_server.agents.system import AgentSystem
 from seamless_server.audio.fbank import fbank
 
 Features = npt.NDArray[np.float32]

@@ -14,8 +14,9 @@ from recorded import CHECKPOINT, audio, tensors
 from simuleval.data.segments import EmptySegment, Segment, SpeechSegment, TextSegment
 from spying import Samples, build, leaves, run, speech, text_of, wave_of
 
-from seamless_server.agents.base import AgentSystem, DecoderOutput
+from seamless_server.agents.base import DecoderOutput
 from seamless_server.agents.samples import with_lists
+from seamless_server.agents.system import AgentSystem
 from seamless_server.agents.unit_decoder import NARUnitYUnitDecoderAgent
 from seamless_server.audio.fbank import fbank
 from seamless_server.checkpoints import UnitTokenizer, load_checkpoint

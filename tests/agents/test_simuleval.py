@@ -15,7 +15,7 @@ from simuleval.utils.agent import build_system_from_dir
 from spying import build, defaults, leaves, run, speech, text_of, wave_of
 
 from seamless_server.agents import pipelines
-from seamless_server.agents.base import AgentSystem
+from seamless_server.agents.system import AgentSystem
 from seamless_server.errors import CheckpointError, ConfigError, UsageError
 
 MAIN = {

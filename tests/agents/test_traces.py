@@ -16,7 +16,7 @@ from recorded import arrays, audio, details, trace_names
 from simuleval.data.segments import EmptySegment, Segment, SpeechSegment, TextSegment
 from spying import WatchedEngine, build, leaves
 
-from seamless_server.agents.base import AgentSystem
+from seamless_server.agents.system import AgentSystem
 from seamless_server.errors import LanguageError
 
 Trace = dict[str, Any]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from recorded import audio
 
-from seamless_server.agents.base import AgentSystem
+from seamless_server.agents.system import AgentSystem
 from seamless_server.engine import InlineEngine
 from seamless_server.engine.requests import (
     DecodeRequest,
