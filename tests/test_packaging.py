@@ -186,17 +186,17 @@ def test_the_image_runs_unprivileged_on_the_port_that_the_space_expects():
 
 TINY = """\
 FROM python:3.11-slim AS build
-WORKDIR /work
+WORKDIR /make
 COPY a.txt .
-RUN python -c "import sys, pathlib; pathlib.Path('/work/prefix').write_text(sys.prefix)" \\
-    && tr a-z A-Z < /work/a.txt > b.txt
+RUN python -c "import sys, pathlib; pathlib.Path('/make/prefix').write_text(sys.prefix)" \\
+    && tr a-z A-Z < /make/a.txt > b.txt
 
 FROM python:3.11-slim
 ENV PLACE=/data/here EMPTY="" \\
     TWICE="$PLACE"
 WORKDIR /app
 COPY tree tree
-COPY --from=build /work/b.txt /work/prefix ./
+COPY --from=build /make/b.txt /make/prefix ./
 RUN mkdir -p "$PLACE" && echo "$TWICE" > /data/place && cat /etc/hostname > /dev/null
 USER 1000
 EXPOSE 8123
