@@ -80,6 +80,17 @@ describe('addText', () => {
     expect(new Set(transcript.lines.map((line) => line.key)).size).toBe(2);
   });
 
+  it('grows the second sentence of a segment as it grew the first', () => {
+    const transcript = transcriptOf(
+      said('Uno.', { eos: true }),
+      said(' Dos'),
+      said(' y tres'),
+      said('', { eos: true }),
+    );
+    expect(transcript.lines.map((line) => line.text)).toEqual(['Uno.', 'Dos y tres']);
+    expect(transcript.lines.every((line) => line.finished)).toBe(true);
+  });
+
   it('takes an empty end of sentence as an end, not as a line', () => {
     const transcript = transcriptOf(said('Hola'), said('', { eos: true }), said('', { eos: true }));
     expect(transcript.lines).toHaveLength(1);

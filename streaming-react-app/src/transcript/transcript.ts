@@ -41,6 +41,11 @@ function lineKey(speakerID: string, stream: number, segmentID: number, lang: str
   return `${speakerID}/${String(stream)}/${String(segmentID)}/${lang}`;
 }
 
+/** Whether a line is of that segment: the second of its sentences has `#1` at the key's end. */
+function isOf(line: Line, key: string): boolean {
+  return line.key === key || line.key.startsWith(`${key}#`);
+}
+
 /** Pieces carry their own word boundaries; a sentence does not begin with one. */
 function joined(before: string, piece: string): string {
   return before === '' ? piece.trimStart() : before + piece;
@@ -115,15 +120,16 @@ export function addText(transcript: Transcript, message: TranslationText, now: n
   const key = lineKey(speakerID, stream, segmentID, lang);
   const piece = { text: message.payload, startMs, endMs };
   const lines = closed(transcript.lines, message);
-  const at = lines.findLastIndex((line) => line.key === key && !line.finished);
+  // A segment may hold several sentences: only one of its lines is open.
+  const at = lines.findLastIndex((line) => isOf(line, key) && !line.finished);
   const line = lines[at];
   if (line) {
     return { lines: replaced(lines, at, appended(line, piece, message.eos)), streams, origins };
   }
   if (message.payload.trim() === '') return { lines, streams, origins };
-  const before = lines.filter((other) => other.key.startsWith(key)).length;
+  const before = lines.filter((other) => isOf(other, key)).length;
   const empty: Line = {
-    key: before === 0 ? key : `${key}/${String(before)}`,
+    key: before === 0 ? key : `${key}#${String(before)}`,
     speakerID,
     stream,
     segmentID,
