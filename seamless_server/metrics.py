@@ -6,6 +6,9 @@ One `Metrics` an application, with a registry of its own, so that two applicatio
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from typing import ClassVar, Protocol
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -16,12 +19,53 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 # A step is 320 ms of audio: below it a stream keeps up, a few steps are still comfortable.
 LAG_BUCKETS = (0.05, 0.1, 0.2, 0.32, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
 # Compute seconds per second of audio: 1.0 is where one worker carries exactly one speaker.
 RATIO_BUCKETS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0, 1.5, 2.0, 4.0)
 STEP_BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16)
+
+
+class EngineStats(Protocol):
+    """What a scheduled engine counts, by stage."""
+
+    @property
+    def batches(self) -> Mapping[str, int]: ...
+    @property
+    def requests(self) -> Mapping[str, int]: ...
+    @property
+    def real(self) -> Mapping[str, int]: ...
+    @property
+    def padded(self) -> Mapping[str, int]: ...
+
+
+class _Engines(Collector):
+    """Reads the engines' counts when somebody asks."""
+
+    _MEANING: ClassVar = {
+        "batches": "Batches that were computed.",
+        "requests": "Requests in them; divided by batches: the mean batch size.",
+        "real": "Rows in them that held something.",
+        "padded": "Rows in them with padding.",
+    }
+
+    def __init__(self, engines: Callable[[], Mapping[str, EngineStats]]) -> None:
+        self._engines = engines
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """One family a count."""
+        engines = self._engines()
+        for name, meaning in self._MEANING.items():
+            family = CounterMetricFamily(
+                f"seamless_engine_{name}", meaning, labels=["model", "stage"]
+            )
+            for model, stats in engines.items():
+                for stage, count in dict(getattr(stats, name)).items():
+                    family.add_metric([model, stage], count)
+            yield family
 
 
 class Metrics:
@@ -95,6 +139,10 @@ class Metrics:
         self.errors = Counter(
             "seamless_errors", "Errors, by where they happened.", ["where"], registry=registry
         )
+
+    def watch_engines(self, engines: Callable[[], Mapping[str, EngineStats]]) -> None:
+        """Adds the batches of scheduled engines; `engines` gives their counts by model."""
+        self.registry.register(_Engines(engines))
 
     def render(self) -> bytes:
         """The exposition text."""

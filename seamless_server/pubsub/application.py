@@ -25,7 +25,7 @@ from seamless_server.pubsub.hub import Hub
 from seamless_server.pubsub.state import MemoryStore, StateStore
 from seamless_server.pubsub.web import add_page
 from seamless_server.sessions.loading import Loader, Models
-from seamless_server.sessions.system import System
+from seamless_server.sessions.system import System, engine_stats
 from seamless_server.settings import Settings, read_settings
 
 logger = logging.getLogger(__name__)
@@ -79,6 +79,13 @@ def _lifespan(
         Events(hub)
         await hub.store.start(hub.refresh_room)
         loop = asyncio.get_running_loop()
+        metrics.watch_engines(
+            lambda: {
+                system.name: stats
+                for system in models.systems()
+                if (stats := engine_stats(system)) is not None
+            }
+        )
         models.on_change(lambda: _soon(loop, hub.server_changed))
         models.start()
         tending = asyncio.create_task(hub.tend(), name="tending")

@@ -13,6 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from seamless_server.metrics import EngineStats
+
 Samples = npt.NDArray[np.float32]
 """Mono audio, float32 in [-1, 1], shape (n,)."""
 
@@ -111,6 +113,12 @@ class Wanted(Protocol):
     def text(self) -> bool: ...
     @property
     def speech(self) -> bool: ...
+
+
+def engine_stats(system: System) -> EngineStats | None:
+    """What the system's engine counts, if it works in batches."""
+    stats: Any = getattr(getattr(getattr(system, "agents", None), "engine", None), "stats", None)
+    return stats if hasattr(stats, "batches") else None
 
 
 def model_folder(system: System) -> Path | None:

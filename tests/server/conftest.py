@@ -30,7 +30,6 @@ def settings(folder: Path, **changes: Any) -> Settings:
         "port": 0,
         "debug_dir": folder / "debug",
         "debug_min_free_mb": 0,
-        "workers": 2,
         # One chunk a step, however busy the machine is: what the tiny random model says depends on
         # where its audio is cut.
         "join_limit_ms": 320,

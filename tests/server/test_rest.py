@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -269,3 +270,16 @@ async def test_unguarded_servers_let_everybody_in(
 ) -> None:
     peer = await connect(shared_server, auth={"token": "whatever"})
     assert await peer.join(None, "speaker", "listener")
+
+
+def test_the_scheduled_engine_gives_the_same_and_counts_its_batches(
+    start_server: Start, shared_server: BackgroundServer
+) -> None:
+    server = start_server(engine="scheduled")
+    assert post(server).json() == post(shared_server).json()
+    text = httpx.get(f"{server.url}/metrics").text
+    for stage in ("encode", "decode"):
+        [count] = re.findall(
+            rf'^seamless_engine_batches_total{{model="tiny",stage="{stage}"}} (\S+)', text, re.M
+        )
+        assert float(count) > 0
