@@ -44,3 +44,9 @@ def fbank(
     for i in range(count):
         frames[i] = extractor.get_frame(i)
     return frames
+
+
+# pybind11 prepares its NumPy interface in the first call, in a way that deadlocks when two threads
+# make that call at once: one waits for the GIL, the other for the first. So it is made here, where
+# the import lock lets one thread in.
+fbank(np.zeros(WINDOW, np.float32))

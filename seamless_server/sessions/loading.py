@@ -139,7 +139,8 @@ def _warm_up(system: System) -> None:
 
     lang = (system.speech_languages or system.text_languages)[0]
     target = Target(text=True, speech=lang in system.speech_languages)
-    stream = system.open_stream({lang: target})
+    # Without voice detection, which would let none of the noise through.
+    stream = system.open_stream({lang: target}, vad=False)
     try:
         noise = np.random.default_rng(0).standard_normal(system.sample_rate * 2)
         for _ in stream.push((0.05 * noise).astype(np.float32)):
