@@ -23,7 +23,6 @@ export const lines = (page: Page, lang: string): Locator =>
   captions(page).locator(`p[data-lang="${lang}"] .line-text`);
 
 export async function wordsOf(page: Page, lang: string): Promise<string> {
-  // Not the inner text: that of lines far above is not laid out.
   return (await lines(page, lang).allTextContents()).join(' ').trim();
 }
 
