@@ -12,9 +12,17 @@ _AVERAGED = "module."
 
 
 def averaged_model(model: nn.Module, decay: float) -> torch.optim.swa_utils.AveragedModel:
-    """An exponential moving average of the weights."""
-    average = torch.optim.swa_utils.get_ema_multi_avg_fn(decay)
-    return torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=average)
+    """An exponential moving average of the weights, shorter in the first steps.
+
+    An average that still remembers the random start is worth nothing.
+    """
+
+    def update(average: list[Tensor], current: list[Tensor], count: Tensor) -> None:
+        kept = min(decay, (1 + int(count)) / (10 + int(count)))
+        with torch.no_grad():
+            torch._foreach_lerp_(average, current, 1 - kept)
+
+    return torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=update)
 
 
 def save(
