@@ -50,13 +50,13 @@ class Settings(BaseSettings):
     dtype: str = "auto"
     """Number format of the networks: `auto`, `fp32`, `fp16`, `bf16`."""
     engine: Literal["auto", "inline", "scheduled"] = "auto"
-    """`inline` computes every request in its session's thread; `scheduled` serves all sessions in
-    batches. `auto`: scheduled on a GPU, inline on a CPU."""
+    """`inline` computes every request in its session's thread; `scheduled`, which `auto` means,
+    serves all sessions in batches (docs/benchmarks-server.md)."""
     workers: Count = 0
-    """Streams that compute at once; 0 means one a CPU core, or 64 with the scheduled engine, whose
-    streams mostly wait for it."""
+    """Streams that compute at once; 0 means 64 with the scheduled engine, for which streams mostly
+    wait, and one a CPU core with the inline one."""
     threads_per_worker: Count = 0
-    """CPU threads of one network call; 0 shares the cores among the workers."""
+    """CPU threads of one network call; 0 shares the cores."""
     default_target_language: str = "eng"
     """What a speaker gets who never chose a language; the model's first one if it lacks this."""
 

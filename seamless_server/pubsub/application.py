@@ -8,7 +8,6 @@ import os
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 
 import socketio
 from fastapi import FastAPI, Request
@@ -114,9 +113,7 @@ def _loader(settings: Settings, workers: int) -> Loader:
 
         from seamless_server.streaming import load_system
 
-        cores = os.cpu_count() or 1
-        threads = settings.threads_per_worker or max(1, cores // min(workers, cores))
-        torch.set_num_threads(threads)
+        torch.set_num_threads(_threads(settings, workers))
         return load_system(
             None if name == "auto" else name,
             device=settings.device,
@@ -130,25 +127,20 @@ def _loader(settings: Settings, workers: int) -> Loader:
 
 def _engine(settings: Settings) -> str:
     """The engine that `auto` means."""
-    if settings.engine != "auto":
-        return settings.engine
-    if settings.device.startswith("cuda"):
-        return "scheduled"
-    if settings.device != "auto":
-        return "inline"
-    import torch
-
-    return "scheduled" if torch.cuda.is_available() else "inline"
+    return "scheduled" if settings.engine == "auto" else settings.engine
 
 
 def _workers(settings: Settings) -> int:
-    if settings.workers:
-        return settings.workers
-    # Threads are made when they are needed, so a generous number costs nothing; torch, which could
-    # tell whether there is a GPU, is not imported yet.
-    gpu = settings.device.startswith("cuda") or Path("/dev/nvidia0").exists()
-    scheduled = settings.engine == "scheduled" or (settings.engine == "auto" and gpu)
-    return 64 if scheduled else os.cpu_count() or 1
+    # With the scheduled engine streams mostly wait for it; threads are made when they are needed.
+    cores = os.cpu_count() or 1
+    return settings.workers or (64 if _engine(settings) == "scheduled" else cores)
+
+
+def _threads(settings: Settings, workers: int) -> int:
+    """CPU threads of one network call: the cores are shared with what streams do themselves."""
+    cores = os.cpu_count() or 1
+    sharing = 2 if _engine(settings) == "scheduled" else workers
+    return settings.threads_per_worker or max(1, cores // sharing)
 
 
 def _store(settings: Settings) -> StateStore:

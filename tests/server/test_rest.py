@@ -273,10 +273,10 @@ async def test_unguarded_servers_let_everybody_in(
 
 
 def test_the_scheduled_engine_gives_the_same_and_counts_its_batches(
-    start_server: Start, shared_server: BackgroundServer
+    start_server: Start,
 ) -> None:
-    server = start_server(engine="scheduled")
-    assert post(server).json() == post(shared_server).json()
+    server, plain = start_server(engine="scheduled"), start_server(engine="inline")
+    assert post(server).json() == post(plain).json()
     text = httpx.get(f"{server.url}/metrics").text
     for stage in ("encode", "decode"):
         [count] = re.findall(

@@ -6,6 +6,8 @@ import asyncio
 import gc
 import itertools
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -385,3 +387,18 @@ async def test_silence_gives_nothing_and_costs_nothing(
     await peer.call("stop_stream")
     assert peer.of("translation_text") == []
     assert peer.of("translation_speech") == []
+
+
+def test_the_first_filterbanks_of_several_threads_do_not_deadlock() -> None:
+    code = """
+import threading, numpy as np
+from seamless_server.audio.fbank import fbank
+together = threading.Barrier(4)
+def work():
+    together.wait()
+    fbank(np.zeros(1600, np.float32))
+threads = [threading.Thread(target=work) for _ in range(4)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
