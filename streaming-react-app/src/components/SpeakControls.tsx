@@ -7,13 +7,15 @@ import { useStore } from '../state/store';
 import { LevelMeter } from './LevelMeter';
 
 interface Props {
+  /** A recording is about to be played, not a microphone opened. */
+  plays: boolean;
   startLabel: string;
   startDisabled: boolean;
   onStart: () => void;
 }
 
 /** Start, mute, pause, stop: what is possible now. */
-export function SpeakControls({ startLabel, startDisabled, onStart }: Props) {
+export function SpeakControls({ plays, startLabel, startDisabled, onStart }: Props) {
   const { t } = useTranslation();
   const { speaker } = useClient();
   const { phase, muted, paused } = useStore(speaker.state);
@@ -23,7 +25,7 @@ export function SpeakControls({ startLabel, startDisabled, onStart }: Props) {
         fullWidth
         size="large"
         variant="contained"
-        startIcon={<Mic size={20} />}
+        startIcon={plays ? <Play size={20} /> : <Mic size={20} />}
         disabled={startDisabled}
         onClick={onStart}
       >

@@ -86,6 +86,7 @@ export function SpeakPanel() {
       {!idle && state.sourceLabel && <p className="hint ellipsis">{state.sourceLabel}</p>}
       {state.phase === 'waiting' && <WaitNotice />}
       <SpeakControls
+        plays={choice.kind === 'file' || choice.kind === 'clip'}
         startLabel={t(`speak.${START[choice.kind]}`)}
         startDisabled={spec === null}
         onStart={() => spec && void speaker.start(spec)}

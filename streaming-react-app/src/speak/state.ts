@@ -59,5 +59,5 @@ export const NOT_SPEAKING: SpeakingState = {
   problem: null,
   serverMessage: null,
   recordings: [],
-  monitor: 0,
+  monitor: 1,
 };
