@@ -161,7 +161,8 @@ class StreamingClient:
         except socketio.exceptions.TimeoutError:
             raise ClientError(f"The server did not answer {event} in time.") from None
         if isinstance(answer, dict) and answer.get("status") == "error":
-            raise ClientError(str(answer.get("message")), code=str(answer.get("message")))
+            code = answer.get("code") or answer.get("message")
+            raise ClientError(str(answer.get("message")), code=str(code))
         return answer
 
     async def _join(self) -> None:
@@ -286,19 +287,23 @@ class StreamingClient:
     async def _configure(self) -> None:
         if self._target is not None:
             await self._call("set_dynamic_config", {"targetLanguage": self._target})
-        await self._call(
-            "configure_stream",
-            {
-                "event": "config",
-                "rate": self._rate,
-                "model_name": self._model,
-                "model_type": self._output,
-                "debug": self._debug,
-                "async_processing": True,
-                "buffer_limit": 0,
-            },
-            wait=120,
-        )
+        config = {
+            "event": "config",
+            "rate": self._rate,
+            "model_name": self._model,
+            "model_type": self._output,
+            "debug": self._debug,
+            "async_processing": True,
+            "buffer_limit": 0,
+        }
+        while True:
+            try:
+                await self._call("configure_stream", config, wait=120)
+                break
+            except ClientError as error:
+                if error.code != "loading":
+                    raise
+                await asyncio.sleep(0.5)  # a server that was just started
         self._stream_server = self._server_id
 
     async def _send_all(self, chunks: AsyncIterable[Pcm], rate: int, *, realtime: bool) -> None:

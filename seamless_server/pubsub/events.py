@@ -65,7 +65,7 @@ class Events:
                 return _error(error.message, error.field or None)
             except SeamlessError as error:
                 await self._notice(connection, error.message, error.code, event)
-                return _error(error.message)
+                return {**_error(error.message), "code": error.code}
             except Exception:
                 self._hub.metrics.errors.labels("event").inc()
                 logger.exception("%s failed", event)

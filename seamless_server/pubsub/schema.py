@@ -236,6 +236,7 @@ class Ack(_Outbound):
     status: Literal["ok", "error"]
     message: str
     field: str | None = None
+    code: str | None = None
 
 
 class JoinAck(_Outbound):
