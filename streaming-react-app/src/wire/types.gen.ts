@@ -7,6 +7,7 @@ export interface Ack {
   status: 'ok' | 'error';
   message: string;
   field: string | null;
+  code: string | null;
 }
 /**
  * Answer to `incoming_audio`, if one is asked for.
@@ -54,6 +55,7 @@ export interface ListenerAck {
   status: 'ok' | 'error';
   message: string;
   field: string | null;
+  code: string | null;
   targetLanguage: string | null;
   output: 's2s&t' | 's2t' | 's2s' | 'none';
 }
