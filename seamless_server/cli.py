@@ -28,7 +28,7 @@ EPILOG = """
 
   [dim]Serve the page and the Socket.IO API:[/dim]
 
-  seamless-server serve --port 7860
+  seamless-server serve --port 8000
 
   [dim]Every command explains itself:[/dim]
 

@@ -1,6 +1,6 @@
 """A client of the live server, for scripts.
 
-    async with StreamingClient("http://localhost:7860", target_language="spa") as client:
+    async with StreamingClient("http://localhost:8000", target_language="spa") as client:
         async for event in client.translate("talk.wav"):
             if isinstance(event, Text):
                 print(event.text, end="\\n" if event.finished else "", flush=True)

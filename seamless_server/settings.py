@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     # Address
     host: str = "127.0.0.1"
     """Address to listen on (`serve` only)."""
-    port: Annotated[int, Field(ge=0, le=65535)] = 7860
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
     """Port to listen on; 0 takes a free one (`serve` only)."""
     public_url: str | None = None
     """Address that people open, when a proxy stands in front (only printed)."""

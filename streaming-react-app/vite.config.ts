@@ -2,7 +2,7 @@ import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vitest/config';
 
 /** In development the page is served by Vite and everything else by the Python server. */
-const server = process.env['SEAMLESS_SERVER'] ?? 'http://127.0.0.1:7860';
+const server = process.env['SEAMLESS_SERVER'] ?? 'http://127.0.0.1:8000';
 
 export default defineConfig({
   // Relative addresses, so that the page also works below a path of a proxy.

@@ -24,7 +24,7 @@ def stream(
     source: Annotated[
         str | None, typer.Argument(help="A sound file, or mic. Without it: only listen.")
     ] = None,
-    url: Annotated[str, typer.Option(help="Address of the server.")] = "http://localhost:7860",
+    url: Annotated[str, typer.Option(help="Address of the server.")] = "http://localhost:8000",
     room: Annotated[str | None, typer.Option(help="Code of the room; a new one if absent.")] = None,
     tgt_lang: Annotated[str | None, typer.Option(help="Language to translate into.")] = None,
     output: Annotated[str, typer.Option(help="s2s&t (both), s2t (text), s2s (speech).")] = "s2s&t",

@@ -175,7 +175,7 @@ def test_the_documented_clients_work(
     )
     assert len(examples) == 2
     sound = RECORDINGS / "audio" / "human_short.flac"
-    code = examples[number].replace("http://localhost:7860", shared_server.url)
+    code = examples[number].replace("http://localhost:8000", shared_server.url)
     done = subprocess.run(
         [sys.executable, "-c", code.replace("talk.wav", str(sound))],
         capture_output=True,
