@@ -80,8 +80,8 @@ def cards() -> tuple[ModelCard, ...]:
     return (
         ModelCard(
             PUBLISHED,
-            "Meta's SeamlessStreaming, 2.5B parameters: 101 spoken languages in, 96 written and "
-            "36 spoken out",
+            "Meta's SeamlessStreaming, 2.5B parameters: hears 102 languages, writes 97 and "
+            "speaks 36",
             published_folder(),
             SYSTEM_DIRS / PUBLISHED,
             published.LICENCE,
