@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -25,6 +26,7 @@ from seamless_server.streaming import (
     load_system,
 )
 
+NOTHING = np.zeros(0, np.float32)
 TEXT, BOTH = Target(text=True), Target(text=True, speech=True)
 TALKATIVE: dict[str, Any] = {
     "decision_method": "mean",
@@ -60,6 +62,18 @@ def described(outputs: list[Output], lang: str | None = None) -> list[tuple[Any,
         for x in outputs
         if lang in (None, x.lang)
     ]
+
+
+def assert_alike(got: list[Output], wanted: list[Output]) -> None:
+    """The same outputs; speech up to the rounding of another thread's kernels."""
+    assert len(got) == len(wanted)
+    for a, b in zip(got, wanted, strict=True):
+        if isinstance(a, TextOutput) or isinstance(b, TextOutput):
+            assert a == b
+            continue
+        assert a.units == b.units
+        assert described([replace(a, samples=NOTHING)]) == described([replace(b, samples=NOTHING)])
+        np.testing.assert_allclose(a.samples, b.samples, atol=1e-4)
 
 
 def text(outputs: list[Output], lang: str | None = None) -> str:
@@ -341,10 +355,10 @@ def test_streams_in_threads_give_what_they_give_alone(system: System) -> None:
         ("human_pauses", {"por": BOTH, "deu": BOTH}, True, 5120),
     ]
 
-    def one(number: int) -> list[tuple[Any, ...]]:
+    def one(number: int) -> list[Output]:
         name, targets, vad, size = plans[number]
         stream = system.open_stream(targets, vad=vad, **TALKATIVE)
-        return described(play(stream, audio(name)[:80_000], size))
+        return play(stream, audio(name)[:80_000], size)
 
     alone = [one(i) for i in range(len(plans))]
     assert sum(map(bool, alone)) >= 7
@@ -360,7 +374,8 @@ def test_streams_in_threads_give_what_they_give_alone(system: System) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert together == alone
+    for got, wanted in zip(together, alone, strict=True):
+        assert_alike(got, wanted)
 
 
 def test_a_system_tells_what_it_is(system: System) -> None:
