@@ -68,6 +68,8 @@ def curve(points: Sequence[Point], x_name: str, y_name: str) -> str:
         f"{escape(y_name)}</text>"
     )
     names = list(dict.fromkeys(p.series for p in points))
+    if len(names) > 1:
+        parts += _legend(names, left, height + 8)
     for number, name in enumerate(names):
         members = sorted((p for p in points if p.series == name), key=lambda p: p.x)
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (at(p.x, p.y) for p in members))
@@ -81,7 +83,18 @@ def curve(points: Sequence[Point], x_name: str, y_name: str) -> str:
                 f"<title>{escape(title)}</title></circle>"
             )
             parts.append(_text(px + 8, py - 8, p.label, "start", "small"))
-    return _svg(height, parts, f"{y_name} over {x_name}", _CURVE_WIDTH)
+    below = 18 if len(names) > 1 else 0
+    return _svg(height + below, parts, f"{y_name} over {x_name}", _CURVE_WIDTH)
+
+
+def _legend(names: Sequence[str], x: float, y: float) -> list[str]:
+    """Which colour is which series."""
+    parts = []
+    for number, name in enumerate(names):
+        parts.append(f'<circle class="dot s{number % 6}" cx="{x + 5:.1f}" cy="{y - 4:.1f}" r="4"/>')
+        parts.append(_text(x + 14, y, name, "start"))
+        x += 30 + len(name) * _CHARACTER_WIDTH * 1.2
+    return parts
 
 
 @dataclass(frozen=True, slots=True)
