@@ -1,0 +1,113 @@
+"""The embedded model translates: words, not shapes."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from seamless_server.audio.files import Samples, read_audio
+from seamless_server.checkpoints.cards import SYSTEM_DIRS
+from seamless_server.streaming import SpeechOutput, System, Target, TextOutput, load_system
+
+CLIPS = SYSTEM_DIRS / "SeamlessStreaming-mini" / "samples"
+WEEKS, MOSCOW = "clip1.flac", "clip3.flac"
+
+
+def clip(name: str) -> Samples:
+    return read_audio(CLIPS / name)
+
+
+@pytest.fixture(scope="module")
+def mini() -> System:
+    return load_system("SeamlessStreaming-mini", "cpu", engine="scheduled")
+
+
+def said(system: System, samples: Samples, lang: str) -> str:
+    """What comes out in a language, as one text."""
+    stream = system.open_stream({lang: Target()})
+    outputs = [x for i in range(0, len(samples), 5120) for x in stream.push(samples[i : i + 5120])]
+    outputs += stream.finish()
+    return "".join(x.text for x in outputs if isinstance(x, TextOutput)).strip()
+
+
+@pytest.mark.parametrize(
+    ("name", "lang", "words"),
+    [
+        (WEEKS, "spa", "cincuenta y cinco semanas"),
+        (WEEKS, "deu", "Wochen"),
+        (MOSCOW, "spa", "Moscú el año pasado"),
+        (MOSCOW, "eng", "Moscow last year"),
+        (MOSCOW, "fra", "Moscou"),
+    ],
+)
+def test_a_sample_clip_gives_the_right_words(
+    mini: System, name: str, lang: str, words: str
+) -> None:
+    assert words in said(mini, clip(name), lang)
+
+
+def test_text_comes_while_the_speaker_is_still_speaking(mini: System) -> None:
+    stream = mini.open_stream({"eng": Target()})
+    samples = clip(MOSCOW)
+    early = [
+        x for i in range(0, len(samples) // 2, 5120) for x in stream.push(samples[i : i + 5120])
+    ]
+    assert any(isinstance(x, TextOutput) and x.text.strip() for x in early)
+
+
+def test_two_sentences_with_a_pause_are_two_segments(mini: System) -> None:
+    pause = np.zeros(24_000, np.float32)
+    stream = mini.open_stream({"spa": Target()})
+    outputs = [
+        *stream.push(np.concatenate([clip(MOSCOW), pause, clip(WEEKS), pause])),
+        *stream.finish(),
+    ]
+    texts: dict[int, str] = {}
+    for output in outputs:
+        assert isinstance(output, TextOutput)
+        texts[output.segment_id] = texts.get(output.segment_id, "") + output.text
+    first, second = texts.values()
+    assert "Moscú" in first
+    assert "semanas" in second
+
+
+def test_a_language_switch_in_mid_stream(mini: System) -> None:
+    pause = np.zeros(24_000, np.float32)
+    stream = mini.open_stream({"spa": Target()})
+    before = list(stream.push(np.concatenate([clip(MOSCOW), pause])))
+    stream.set_targets({"deu": Target()})
+    after = [*stream.push(np.concatenate([clip(WEEKS), pause])), *stream.finish()]
+    assert {x.lang for x in before} == {"spa"}
+    assert {x.lang for x in after} == {"deu"}
+    assert "Wochen" in "".join(x.text for x in after if isinstance(x, TextOutput))
+
+
+def test_eight_speakers_at_once_never_hear_one_another(mini: System) -> None:
+    plans = [(f"clip{i % 6 + 1}.flac", ("spa", "fra", "deu", "eng")[i % 4]) for i in range(8)]
+    alone = [said(mini, clip(name), lang) for name, lang in plans]
+    together = [""] * len(plans)
+
+    def speak(number: int) -> None:
+        name, lang = plans[number]
+        together[number] = said(mini, clip(name), lang)
+
+    threads = [threading.Thread(target=speak, args=(i,)) for i in range(len(plans))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert together == alone
+
+
+def test_speech_comes_out_too(mini: System) -> None:
+    stream = mini.open_stream({"spa": Target(text=False, speech=True)})
+    outputs = [*stream.push(clip(WEEKS)), *stream.finish()]
+    speech = np.concatenate([x.samples for x in outputs if isinstance(x, SpeechOutput)])
+    assert len(speech) > 8_000
+    assert np.abs(speech).max() > 0.01
+
+
+def test_nothing_is_said_in_silence(mini: System) -> None:
+    assert said(mini, np.zeros(160_000, np.float32), "spa") == ""
