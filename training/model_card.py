@@ -54,8 +54,8 @@ EMMA's own losses were not used. The shipped `decision_threshold` is in `vad_s2s
 ## Limits
 
 * The domain: about 140 sentence patterns, 600 words. Other words come out as what sounds alike.
-* Speech was synthetic, clear and mostly American or British. What real people's voices give was not
-  measured beyond trying; expect more errors than in the table.
+* Speech was synthetic, clear and mostly American or British. What real people's voices give has not
+  been measured; expect more errors than in the table.
 * English speech in only. One person at a time.
 * The voices are flat in pitch and come from one synthetic voice a language.
 """
@@ -106,7 +106,11 @@ def dial(report: dict[str, Any]) -> list[str]:
 def spoken(path: Path) -> list[str]:
     """Intelligibility of the spoken output, when it was measured."""
     if not path.exists():
-        return ["", "The intelligibility of the spoken output has not been measured yet."]
+        return [
+            "",
+            "The spoken output is at an early stage of its training: by ear and by a recogniser only",
+            "some of its words are understood. Its error rate has not been measured yet.",
+        ]
     lines = [
         "",
         "Spoken output, word error rate of an independent recogniser (Whisper base) in per cent,",
