@@ -108,8 +108,8 @@ def spoken(path: Path) -> list[str]:
     if not path.exists():
         return [
             "",
-            "The spoken output is at an early stage of its training: by ear and by a recogniser only",
-            "some of its words are understood. Its error rate has not been measured yet.",
+            "The spoken output is at an early stage of its training: in a first trial a recogniser",
+            "understood only some of its words. Its error rate has not been measured yet.",
         ]
     lines = [
         "",
