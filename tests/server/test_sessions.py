@@ -267,7 +267,10 @@ async def test_nothing_is_left_of_two_hundred_sessions(
     memory = resident_mb()
     await sessions(20, 200)
     after = await settle()
-    assert after == settled
+    # The server's own background tasks come and go; a leak would be one for each session.
+    slack = {"tasks": 3}
+    more = {k: (settled[k], n) for k, n in after.items() if n > settled[k] + slack.get(k, 0)}
+    assert more == {}
     assert settled["Session"] == settled["LiveStream"] == settled["members"] == 0
     assert resident_mb() - memory < 60
 
