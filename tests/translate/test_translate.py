@@ -3,119 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 import soundfile
-from recorded import CHECKPOINT, RECORDINGS, arrays, audio, details
+from recorded import arrays, audio, details
+from translating import (
+    PAUSES,
+    SHORT,
+    TALKATIVE,
+    Translate,
+    lines_of,
+    outputs_of,
+    translate,
+)
 
 from seamless_server.streaming import SpeechOutput, System, Target, TextOutput
-
-SHORT = RECORDINGS / "audio" / "human_short.flac"
-PAUSES = RECORDINGS / "audio" / "human_pauses.flac"
-TALKATIVE = [
-    "--decision-method=mean",
-    "--decision-threshold=0.3",
-    "--max-len-a=0",
-    "--max-len-b=40",
-    "--min-unit-chunk-size=20",
-    "--max-consecutive-write=6",
-]
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", "NO_COLOR": "1"}
-Run = subprocess.CompletedProcess[str]
-
-
-def command(*arguments: object, model: object = CHECKPOINT) -> list[str]:
-    """The command line."""
-    start = [sys.executable, "-m", "seamless_server", "translate", "--device", "cpu"]
-    return [*start, "--model", str(model), *map(str, arguments)]
-
-
-def translate(*arguments: object, **kwargs: Any) -> Run:
-    """Run the command in a fresh interpreter and wait for it."""
-    return subprocess.run(
-        command(*arguments, **kwargs), capture_output=True, text=True, env=ENVIRONMENT, check=False
-    )
-
-
-FORKER = """
-import json, os, sys, traceback
-import torch
-import seamless_server.commands.translate_job
-from seamless_server.cli import main
-
-torch.set_num_threads(1)
-for line in sys.stdin:
-    job = json.loads(line)
-    child = os.fork()
-    if child == 0:
-        for number, name in enumerate((os.devnull, job["out"], job["err"])):
-            os.dup2(os.open(name, os.O_RDWR | os.O_CREAT | os.O_TRUNC * (number > 0)), number)
-        code = 0
-        try:
-            sys.argv = job["argv"]
-            main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        except BaseException:
-            traceback.print_exc()
-            code = 1
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
-"""Importing PyTorch takes longer than most tests: one process has done it, and forks for each."""
-
-Translate = Callable[..., Run]
-
-
-@pytest.fixture(scope="module")
-def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Translate]:
-    """As :func:`translate`, in a fork of a process that has imported everything."""
-    folder = tmp_path_factory.mktemp("forked")
-    out, err = folder / "out", folder / "err"
-    with subprocess.Popen(
-        [sys.executable, "-c", FORKER],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=ENVIRONMENT,
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-
-        def run(*arguments: object, model: object = CHECKPOINT) -> Run:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            argv = ["seamless-server", *command(*arguments, model=model)[3:]]
-            job = {"argv": argv, "out": str(out), "err": str(err)}
-            process.stdin.write(json.dumps(job) + "\n")
-            process.stdin.flush()
-            code = int(process.stdout.readline())
-            return Run(argv, code, out.read_text("utf-8"), err.read_text("utf-8"))
-
-        yield run
-        process.stdin.close()
-
-
-def lines_of(path: Path) -> list[dict[str, Any]]:
-    """Lines of a trace."""
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-
-
-def outputs_of(lines: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
-    """Outputs of one type."""
-    return [x for line in lines for x in line["outputs"] if x["type"] == kind]
 
 
 def test_everything_at_once(tmp_path: Path, system: System) -> None:
@@ -320,102 +225,3 @@ def test_any_rate_and_channel_count(forked: Translate, tmp_path: Path) -> None:
     lines = lines_of(jsonl)
     assert abs(lines[-1]["source_ms"] - 5000) < 0.2
     assert outputs_of(lines, "text")
-
-
-BAD_FILES: dict[str, tuple[Any, str]] = {
-    "text": (b"this is no sound", "is not a sound file"),
-    "nothing": (b"", "is not a sound file"),
-    "empty": (np.zeros(0, np.float32), "holds no audio"),
-    "short": (np.zeros(160, np.float32), "is too short: 10 ms"),
-    "nan": (np.full(16_000, np.nan, np.float32), "not numbers"),
-    "missing": (None, "there is no such file"),
-}
-
-
-def assert_refused(answer: Run, *parts: str) -> None:
-    """Exit code 2, one sentence with the given parts, no traceback, nothing on stdout."""
-    assert answer.returncode == 2, answer.stderr
-    assert "Traceback" not in answer.stderr
-    assert len(answer.stderr.strip().splitlines()) == 1
-    assert answer.stdout == ""
-    for part in parts:
-        assert part in answer.stderr
-
-
-@pytest.mark.parametrize("name", BAD_FILES)
-def test_a_file_that_is_no_speech_is_refused(forked: Translate, tmp_path: Path, name: str) -> None:
-    content, message = BAD_FILES[name]
-    path = tmp_path / f"{name}.wav"
-    if isinstance(content, bytes):
-        path.write_bytes(content)
-    elif content is not None:
-        soundfile.write(path, content, 16_000, subtype="FLOAT")
-    wav = tmp_path / "out.wav"
-    assert_refused(forked(path, "--tgt-lang", "spa", "--wav", wav), path.name, message)
-    assert not wav.exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "parts"),
-    [
-        (["--tgt-lang", "kan"], ["no speech output in 'kan'"]),
-        (["--tgt-lang", "spanish"], ["spanish"]),
-        (["--tgt-lang", "xxx", "--task", "s2tt"], ["xxx"]),
-        (["--task", "s2tt", "--tgt-lang", "spa", "--wav", "out.wav"], ["--wav", "s2tt"]),
-        (["--tgt-lang", "spa", "--chunk-ms", "0"], ["--chunk-ms"]),
-        (["--tgt-lang", "spa", "--decision-threshold", "2"], ["decision_threshold"]),
-        (["--tgt-lang", "spa", "--compat", "unofficial"], ["compat", "unofficial"]),
-        (["--tgt-lang", "spa", "--device", "abacus"], ["abacus"]),
-        (["--tgt-lang", "spa", "--jsonl", "/nowhere/out.jsonl"], ["/nowhere/out.jsonl"]),
-        (["--tgt-lang", "spa", "--wav", "/nowhere/out.wav"], ["/nowhere/out.wav"]),
-        (["--tgt-lang", "spa", "--srt", "/nowhere/out.srt"], ["/nowhere/out.srt"]),
-    ],
-)
-def test_impossible_requests_are_refused(
-    forked: Translate, arguments: list[str], parts: list[str]
-) -> None:
-    assert_refused(forked(SHORT, *arguments), *parts)
-
-
-def test_missing_and_broken_checkpoints_are_refused(forked: Translate, tmp_path: Path) -> None:
-    assert_refused(forked(SHORT, model=tmp_path / "nowhere"), "nowhere", "neither a folder")
-    folder = shutil.copytree(CHECKPOINT, tmp_path / "model")
-    (folder / "vocoder_v2.pt").write_text("<html>")
-    assert_refused(forked(SHORT, model=folder), "vocoder_v2.pt", "is not a PyTorch checkpoint")
-
-
-def test_an_interrupt_leaves_valid_files(tmp_path: Path) -> None:
-    wav, srt, jsonl = tmp_path / "out.wav", tmp_path / "out.srt", tmp_path / "out.jsonl"
-    process = subprocess.Popen(
-        command(
-            PAUSES,
-            "--tgt-lang",
-            "spa",
-            *TALKATIVE,
-            "--realtime",
-            "--wav",
-            wav,
-            "--srt",
-            srt,
-            "--jsonl",
-            jsonl,
-        ),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**ENVIRONMENT, "PYTHONUNBUFFERED": "1"},
-    )
-    assert process.stdout is not None
-    # Some words are there: now it is in the middle of the recording.
-    for _ in range(3):
-        assert process.stdout.readline().strip()
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate()
-    assert process.returncode == 130
-    assert "Traceback" not in err + out
-    lines = lines_of(jsonl)
-    assert 0 < len(lines) < 45
-    samples, rate = soundfile.read(wav)
-    assert rate == 16_000
-    assert len(samples) >= sum(x["samples"] for x in outputs_of(lines, "speech")) > 0
-    assert "-->" in srt.read_text("utf-8")
