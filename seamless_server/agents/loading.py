@@ -12,8 +12,8 @@ import torch
 
 from seamless_server.agents.system import AgentSystem
 from seamless_server.checkpoints.cards import default_model, find_model
-from seamless_server.checkpoints.loader import load_checkpoint
-from seamless_server.engine import InlineEngine, ScheduledEngine
+from seamless_server.checkpoints.loader import Checkpoint, load_checkpoint
+from seamless_server.engine import Engine, InlineEngine, ScheduledEngine
 from seamless_server.errors import ConfigError
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -146,12 +146,21 @@ def load_system(
         if where.type == "cpu":
             set_cpu_threads(folder)
         checkpoint = load_checkpoint(folder, where, precision, speech, progress)
-        make: type[InlineEngine | ScheduledEngine] = (
-            ScheduledEngine if engine == "scheduled" else InlineEngine
-        )
-        system = AgentSystem(checkpoint, make(checkpoint))
+        system = AgentSystem(checkpoint, _make_engine(engine, checkpoint, progress))
         _systems[(folder, str(where), str(precision), speech, engine)] = system
         return system
+
+
+def _make_engine(
+    name: str, checkpoint: Checkpoint, progress: Callable[[str], None] | None
+) -> Engine:
+    if name == "inline":
+        return InlineEngine(checkpoint)
+    engine = ScheduledEngine(checkpoint)
+    if progress is not None:
+        progress("warming up the engine")
+    engine.warm_up()
+    return engine
 
 
 def system_from_args(args: Namespace, speech: bool = True) -> AgentSystem:

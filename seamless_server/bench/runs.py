@@ -23,7 +23,7 @@ def engine_run(
     """All modes on the same work, as fast as they can."""
     results: dict[str, Any] = {}
     for mode in MODES:
-        system = make_system(mode, checkpoint, slots=max(64, speakers))
+        system = make_system(mode, checkpoint)
         simulate(system, mode, min(2, speakers), 2.0, load, realtime=False)
         outcome = simulate(system, mode, speakers, seconds, load, realtime=False, say=say)
         results[mode] = {**_figures(outcome), "throughput": outcome.throughput}
@@ -46,7 +46,7 @@ def capacity_run(
     """Most real-time speakers of each mode with a p95 lag below 500 ms."""
     results: dict[str, Any] = {}
     for mode in MODES:
-        system = make_system(mode, checkpoint, slots=max(64, most))
+        system = make_system(mode, checkpoint)
         simulate(system, mode, 1, 2.0, load, realtime=False)
 
         def fits(speakers: int, mode: str = mode, system: Any = system) -> Outcome:

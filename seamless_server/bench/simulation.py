@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -46,12 +47,17 @@ class Load:
 
     @property
     def options(self) -> dict[str, Any]:
-        """Agent options: write a fixed number of tokens a chunk."""
+        """Agent options: write a fixed number of tokens a chunk, and no more at the end.
+
+        Random weights never end a sentence, so its length does: in proportion to its frames of
+        160 ms, whatever was written before.
+        """
+        frames = self.chunk_ms / 160
         return {
             "decision_threshold": 0.0,
             "no_early_stop": True,
-            "max_len_a": 0,
-            "max_len_b": 200,
+            "max_len_a": math.ceil(self.tokens / frames),
+            "max_len_b": self.tokens,
             "max_consecutive_write": self.tokens,
             "min_unit_chunk_size": 30,
         }
@@ -70,7 +76,7 @@ def speech_for_load(path: Path | None) -> Samples:
     return read_audio(path or SPEECH)
 
 
-def make_system(mode: str, checkpoint: Checkpoint, slots: int = 64) -> System:
+def make_system(mode: str, checkpoint: Checkpoint, slots: int | None = None) -> System:
     """A system of a mode on a shared checkpoint.
 
     naive: the official algorithm, session by session. inline: each session in its own thread.

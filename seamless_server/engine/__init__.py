@@ -1,6 +1,8 @@
 """The engine: the one counter at which sessions meet the device."""
 
+from seamless_server.engine.cancelling import Cancellation, Cancelled, cancellable
 from seamless_server.engine.inline import InlineEngine
+from seamless_server.engine.load import EngineLoad
 from seamless_server.engine.meter import Meter, metered
 from seamless_server.engine.requests import (
     DecodeRequest,
@@ -14,9 +16,12 @@ from seamless_server.engine.requests import (
 from seamless_server.engine.scheduled import ScheduledEngine, SchedulerOptions
 
 __all__ = [
+    "Cancellation",
+    "Cancelled",
     "DecodeRequest",
     "DecodeResult",
     "Engine",
+    "EngineLoad",
     "InlineEngine",
     "Meter",
     "PolicyOptions",
@@ -25,5 +30,6 @@ __all__ = [
     "UnitsRequest",
     "UnitsResult",
     "VocodeRequest",
+    "cancellable",
     "metered",
 ]

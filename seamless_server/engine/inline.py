@@ -8,6 +8,7 @@ from torch import Tensor
 
 from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.checkpoints.tokenizers import UNK, UnitTokenizer, characters_of
+from seamless_server.engine.buckets import rung
 from seamless_server.engine.meter import stage
 from seamless_server.engine.policy import Step, StepResult, emma_policy
 from seamless_server.engine.requests import (
@@ -38,9 +39,6 @@ def reduce_p_choose(p_choose: Tensor, options: PolicyOptions) -> Tensor:
 
 class InlineEngine:
     """Weights on one device; safe to call from several threads."""
-
-    vocoder_bucket = 16
-    """Units to a multiple of which the vocoder's input is filled up on the CPU."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
@@ -144,8 +142,7 @@ class InlineEngine:
             if row is None:
                 raise LanguageError(f"the vocoder of {config.name} has no {request.lang!r}")
             count = len(request.units)
-            # oneDNN prepares its kernels anew for each length: on the CPU there are few lengths.
-            fill = -count % self.vocoder_bucket if self.device.type == "cpu" else 0
+            fill = self._filled(count) - count
             wave = vocoder(
                 torch.tensor([[*request.units, *([0] * fill)]], device=self.device),
                 torch.tensor([row], device=self.device),
@@ -155,6 +152,9 @@ class InlineEngine:
             used = count * vocoder.config.samples_per_unit
             samples: Samples = wave[0, :used].float().cpu().numpy()
             return samples
+
+    def _filled(self, units: int) -> int:
+        return rung(units) if self.device.type == "cpu" else units
 
 
 def _blocks(positions: int) -> int:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from seamless_server.engine.cancelling import Cancelled, current
 from seamless_server.engine.threads import settle_thread
 
 STAGES = ("vad", "features", "encode", "decode", "units", "vocode")
@@ -42,8 +43,15 @@ def metered(meter: Meter) -> Iterator[Meter]:
 
 @contextlib.contextmanager
 def stage(name: str) -> Iterator[None]:
-    """Time one call of a stage, in a thread that is fit to compute."""
+    """Time one call of a stage, in a thread that is fit to compute.
+
+    Raises:
+        Cancelled: the calling stream was ended.
+    """
     settle_thread()
+    cancellation = current()
+    if cancellation is not None and cancellation.cancelled:
+        raise Cancelled
     meter = _current.get()
     if meter is None:
         yield

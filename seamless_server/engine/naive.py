@@ -45,8 +45,6 @@ class _PairwiseAttention(ShawAttention):
 class NaiveEngine(InlineEngine):
     """See the module."""
 
-    vocoder_bucket = 1
-
     def __init__(self, checkpoint: Checkpoint) -> None:
         checkpoint = copy.copy(checkpoint)
         checkpoint.encoder = copy.deepcopy(checkpoint.encoder)
@@ -83,3 +81,6 @@ class NaiveEngine(InlineEngine):
     def units(self, request: UnitsRequest) -> UnitsResult:
         """As the inline engine, but always in full."""
         return super().units(replace(request, at_least=0))
+
+    def _filled(self, units: int) -> int:
+        return units

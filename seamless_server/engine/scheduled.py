@@ -1,28 +1,33 @@
 """The scheduled engine: one thread a device serves the requests of all sessions in batches.
 
 A cycle goes through the stages from the last to the first, so that finishing an output comes before
-starting a new one, and takes one batch of each; the request that has waited longest is always in
-its stage's batch. An idle engine runs a request at once: company comes by itself under load.
+starting a new one; the request that has waited longest is always in its stage's batch, and no
+stage holds the device for much longer than a share of a chunk. An idle engine runs a request at
+once: company comes by itself under load.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import Counter, deque
+import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass, field
+from concurrent.futures import CancelledError
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from seamless_server.checkpoints.loader import Checkpoint
-from seamless_server.checkpoints.tokenizers import UnitTokenizer, characters_of
+from seamless_server.engine.batches import Batches
 from seamless_server.engine.buckets import bucket
-from seamless_server.engine.decoding import DecodingBatch
+from seamless_server.engine.cancelling import Cancelled, current
+from seamless_server.engine.decoding import DecodingBatch, Done, Loop
 from seamless_server.engine.inline import InlineEngine
+from seamless_server.engine.jobs import STAGES, Job, Pace, SchedulerStats
+from seamless_server.engine.load import Activity, EngineLoad
+from seamless_server.engine.memory import slot_budget
 from seamless_server.engine.meter import stage
 from seamless_server.engine.requests import (
     DecodeRequest,
@@ -33,122 +38,167 @@ from seamless_server.engine.requests import (
     VocodeRequest,
 )
 from seamless_server.engine.threads import settle_thread
+from seamless_server.engine.warming import warm_up
 from seamless_server.errors import LanguageError, UsageError
-
-STAGES = ("vocode", "units", "decode", "encode")
 
 
 @dataclass(frozen=True)
 class SchedulerOptions:
     """Limits of a scheduler.
 
-    slots: policy loops at a time. most_batch: requests in one batch. most_frames: padded 10 ms
-    frames (units, characters) in one batch.
+    slots: policy loops at a time; None lets the memory left after loading decide. most_batch:
+    requests in one batch. most_frames: padded 10 ms frames (units, characters) in one batch.
+    batch_seconds: how long a batch should take at most, and for how long decoder steps go on
+    before others get their turn; 0 is one step. patience_seconds: a loop that would have to wait
+    longer for a slot takes one of a loop that has had it long enough. static_steps: decoder steps
+    in fixed shapes; None is on CUDA only, as graphs.
     """
 
-    slots: int = 64
+    slots: int | None = None
     most_batch: int = 64
     most_frames: int = 64_000
+    batch_seconds: float = 0.1
+    patience_seconds: float = 0.3
+    static_steps: bool | None = None
 
 
-@dataclass(eq=False)
-class _Job:
-    request: Any
-    length: int
-    future: Future[Any] = field(default_factory=Future)
-
-
-@dataclass
-class SchedulerStats:
-    """Batches, requests, and padded against real sizes, by stage."""
-
-    batches: Counter[str] = field(default_factory=Counter)
-    requests: Counter[str] = field(default_factory=Counter)
-    real: Counter[str] = field(default_factory=Counter)
-    padded: Counter[str] = field(default_factory=Counter)
-
-    def count(self, name: str, lengths: Sequence[int]) -> None:
-        """One batch of requests with these lengths."""
-        self.batches[name] += 1
-        self.requests[name] += len(lengths)
-        self.real[name] += sum(lengths)
-        self.padded[name] += max(lengths) * len(lengths)
-
-    def waste(self) -> float:
-        """Share of all batches that was padding."""
-        padded = sum(self.padded.values())
-        return 1 - sum(self.real.values()) / padded if padded else 0.0
+LEAST_TURNS = 8
+"""Steps that a loop may do before its slot can be asked back, so that everybody gets on."""
 
 
 class ScheduledEngine:
-    """See the module. Results equal the inline engine's."""
+    """See the module. Results equal the inline engine's.
 
-    def __init__(self, checkpoint: Checkpoint, options: SchedulerOptions | None = None) -> None:
+    Args:
+        serve: start the thread; without it whoever made the engine calls :meth:`cycle`.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        options: SchedulerOptions | None = None,
+        serve: bool = True,
+    ) -> None:
         self.checkpoint = checkpoint
         self.options = options or SchedulerOptions()
         self.stats = SchedulerStats()
         weight = checkpoint.decoder.embed.weight
         self.device, self.dtype = weight.device, weight.dtype
-        self._decoding = DecodingBatch(checkpoint.decoder, self.options.slots)
+        slots, budget = self.options.slots, None
+        if slots is None:
+            slots, budget = slot_budget(checkpoint.config.decoder, self.device, self.dtype)
+        static = self.options.static_steps
+        if static is None:
+            static = self.device.type == "cuda"
+        self._decoding = DecodingBatch(checkpoint.decoder, slots, budget, static)
+        self._batches = Batches(checkpoint)
         self._alone = InlineEngine(checkpoint)
         self._most_batch = self.options.most_batch
-        self._waiting: dict[str, deque[_Job]] = {name: deque() for name in STAGES}
+        self._pace = Pace(self.options.batch_seconds)
+        self._activity = Activity()
+        self._waiting: dict[str, deque[Job]] = {name: deque() for name in STAGES}
         self._work = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
-        self._thread.start()
+        if serve:
+            self._thread.start()
 
     # What agents call
 
     def encode(self, features: Samples) -> Tensor:
         """See :class:`~seamless_server.engine.requests.Engine`."""
-        out: Tensor = self._ask("encode", features, len(features))
+        out: Tensor = self._ask("encode", features)
         return out
 
     def decode(self, request: DecodeRequest) -> DecodeResult:
         """See :class:`~seamless_server.engine.requests.Engine`."""
-        length = len(request.prefix) + len(request.target)
-        out: DecodeResult = self._ask("decode", request, length)
+        out: DecodeResult = self._ask("decode", request)
         return out
 
     def units(self, request: UnitsRequest) -> UnitsResult:
         """See :class:`~seamless_server.engine.requests.Engine`."""
-        if self.checkpoint.t2u is None:
-            raise UsageError(f"{self.checkpoint.config.name} has no speech output")
-        out: UnitsResult = self._ask("units", request, len(request.ids))
+        out: UnitsResult = self._ask("units", request)
         return out
 
     def vocode(self, request: VocodeRequest) -> Samples:
         """See :class:`~seamless_server.engine.requests.Engine`."""
-        config = self.checkpoint.config
-        if self.checkpoint.vocoder is None:
-            raise UsageError(f"{config.name} has no speech output")
-        if request.lang not in config.vocoder_langs:
-            raise LanguageError(f"the vocoder of {config.name} has no {request.lang!r}")
-        out: Samples = self._ask("vocode", request, len(request.units))
+        out: Samples = self._ask("vocode", request)
         return out
+
+    # What the server asks
+
+    def load(self) -> EngineLoad:
+        """How full the engine is now."""
+        slots = self._decoding.slots
+        return EngineLoad(
+            slots=slots.count,
+            slots_used=len(self._decoding.loops),
+            slot_bytes=slots.bytes if slots.budget is None else slots.budget,
+            waiting=sum(len(queue) for queue in self._waiting.values()),
+            busy=self._activity.busy(),
+            step_ms=self._activity.step_ms,
+        )
+
+    def warm_up(self) -> None:
+        """Pay for first calls of every stage now, and learn how long they take."""
+        warm_up(self, self.checkpoint)
 
     def close(self) -> None:
         """Finish what is being computed and stop; what waits is cancelled."""
         with self._work:
             self._closing = True
             self._work.notify()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
 
-    def _ask(self, name: str, request: object, length: int) -> Any:
-        job = _Job(request, length)
+    # Requests
+
+    def _ask(self, name: str, request: Any) -> Any:
         with stage(name):
-            with self._work:
-                if self._closing:
-                    raise UsageError("the engine is closed")
-                self._waiting[name].append(job)
-                self._work.notify()
-            try:
-                return job.future.result()
-            except BaseException:
-                # Whoever stops waiting leaves the queue; a running job ends by itself.
-                job.future.cancel()
-                raise
+            cancellation = current()
+            if cancellation is None:
+                return self._wait(self.submit(name, request))
+            job = Job(name, request)
+            with cancellation.watching(lambda: self._cancel(job)):
+                return self._wait(self._enter(job))
+
+    def submit(self, name: str, request: Any) -> Job:
+        """Queue a request of a stage; its ``future`` will hold the result.
+
+        Raises:
+            UsageError: the engine is closed, or the model has no such stage.
+            LanguageError: the vocoder does not speak the language.
+        """
+        return self._enter(Job(name, request))
+
+    def _enter(self, job: Job) -> Job:
+        config = self.checkpoint.config
+        if job.stage in ("units", "vocode") and self.checkpoint.vocoder is None:
+            raise UsageError(f"{config.name} has no speech output")
+        if job.stage == "vocode" and job.request.lang not in config.vocoder_langs:
+            raise LanguageError(f"the vocoder of {config.name} has no {job.request.lang!r}")
+        with self._work:
+            if self._closing:
+                raise UsageError("the engine is closed")
+            self._waiting[job.stage].append(job)
+            self._work.notify()
+        return job
+
+    def _wait(self, job: Job) -> Any:
+        try:
+            return job.future.result()
+        except BaseException:
+            # Whoever stops waiting leaves the queue and its slot.
+            self._cancel(job)
+            raise
+
+    def _cancel(self, job: Job) -> None:
+        """From any thread: the job's owner is gone."""
+        job.fail(Cancelled())
+        with self._work:
+            if job in self._waiting[job.stage]:
+                self._waiting[job.stage].remove(job)
+            self._work.notify()
 
     # The engine's thread
 
@@ -157,190 +207,186 @@ class ScheduledEngine:
         settle_thread()
         while True:
             with self._work:
-                while not (self._closing or self._decoding.loops or any(self._waiting.values())):
-                    self._work.wait()
+                if not (self._closing or self._has_work()):
+                    self._activity.end()
+                    while not (self._closing or self._has_work()):
+                        self._work.wait()
+                    self._activity.begin()
                 if self._closing:
                     self._cancel_all()
                     return
-            self._cycle()
+            self.cycle()
 
-    def _cycle(self) -> None:
-        self._batch("vocode", self._vocode)
-        self._batch("units", self._units)
-        self._step_loops()
-        self._batch("decode", self._start_loops, self._decoding.free)
-        self._batch("encode", self._encode)
+    def _has_work(self) -> bool:
+        return bool(self._decoding.loops) or any(self._waiting.values())
 
-    def _batch(
-        self, name: str, compute: Callable[[list[_Job]], None], room: int | None = None
-    ) -> None:
+    @torch.inference_mode()
+    def cycle(self) -> None:
+        """One turn of every stage, the last one first."""
+        self._batch("vocode", self._batches.vocode)
+        self._batch("units", self._batches.units)
+        deadline = time.perf_counter() + self.options.batch_seconds
+        while True:
+            self._step_loops()
+            self._make_room()
+            self._start_loops()
+            # What was written wants to become speech before more is written.
+            urgent = self._waiting["vocode"] or self._waiting["units"]
+            if urgent or not self._decoding.loops or time.perf_counter() >= deadline:
+                break
+        self._batch("encode", self._batches.encode)
+
+    def _take(self, name: str, most: int) -> list[Job]:
+        """The next batch of a stage."""
         with self._work:
             queue = self._waiting[name]
-            while queue and queue[0].future.cancelled():
-                queue.popleft()
-            if not queue or room == 0:
-                return
-            most = self._most_batch if room is None else min(room, self._most_batch)
-            jobs = bucket(list(queue), lambda x: x.length, most, self.options.most_frames)
+            if not queue or most < 1:
+                return []
+            padded = min(self.options.most_frames, self._pace.most(name))
+            jobs = bucket(list(queue), lambda x: x.length, min(most, self._most_batch), padded)
             for job in jobs:
                 queue.remove(job)
-        jobs = [job for job in jobs if job.future.set_running_or_notify_cancel()]
+        return jobs
+
+    def _batch(self, name: str, compute: Callable[[list[Any]], Sequence[Any]]) -> None:
+        jobs = self._take(name, self._most_batch)
         if jobs:
             self._run(name, compute, jobs)
 
-    def _run(self, name: str, compute: Callable[[list[_Job]], None], jobs: list[_Job]) -> None:
+    def _run(
+        self, name: str, compute: Callable[[list[Any]], Sequence[Any]], jobs: list[Job]
+    ) -> None:
         """Compute a batch; a batch that fails is halved until only the guilty one fails."""
+        began = time.perf_counter()
         try:
-            compute(jobs)
-            self.stats.count(name, [job.length for job in jobs])
-        except torch.OutOfMemoryError as error:
+            results = compute([job.request for job in jobs])
+        except Exception as error:  # one bad request must not take the others with it
+            self._forgive(error, len(jobs))
+            if len(jobs) == 1:
+                jobs[0].fail(error)
+                return
+            middle = (len(jobs) + 1) // 2
+            self._run(name, compute, jobs[:middle])
+            self._run(name, compute, jobs[middle:])
+            return
+        lengths = [job.length for job in jobs]
+        self._pace.count(name, max(lengths) * len(lengths), time.perf_counter() - began)
+        self.stats.count(name, lengths)
+        for job, result in zip(jobs, results, strict=True):
+            job.finish(result)
+
+    def _forgive(self, error: Exception, jobs: int) -> None:
+        """Out of memory: smaller batches from now on."""
+        if isinstance(error, torch.OutOfMemoryError):
+            self._most_batch = max(1, jobs // 2)
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
-            self._most_batch = max(1, len(jobs) // 2)
-            self._halve(name, compute, jobs, error)
-        except Exception as error:  # one bad request must not take the others with it
-            self._halve(name, compute, jobs, error)
-
-    def _halve(
-        self,
-        name: str,
-        compute: Callable[[list[_Job]], None],
-        jobs: list[_Job],
-        error: Exception,
-    ) -> None:
-        left = [job for job in jobs if not job.future.done()]
-        if len(jobs) == 1:
-            for job in left:
-                job.future.set_exception(error)
-            return
-        middle = (len(left) + 1) // 2
-        for half in (left[:middle], left[middle:]):
-            if half:
-                self._run(name, compute, half)
 
     def _cancel_all(self) -> None:
-        for queue in self._waiting.values():
+        running = [_job(loop) for loop in self._decoding.loops]
+        for queue in (*self._waiting.values(), running):
             for job in queue:
-                job.future.cancel()
-        for loop in self._decoding.loops:
-            assert isinstance(loop.ticket, _Job)
-            loop.ticket.future.set_exception(CancelledError())
+                job.fail(CancelledError())
 
-    def _encode(self, jobs: list[_Job]) -> None:
-        features = [torch.from_numpy(job.request) for job in jobs]
-        lengths = None
-        if len({job.length for job in jobs}) > 1:
-            lengths = torch.tensor([job.length for job in jobs], device=self.device)
-        batch = pad_sequence(features, batch_first=True).to(self.device, self.dtype)
-        out, sizes = self.checkpoint.encoder(batch, lengths)
-        for job, states, size in zip(jobs, out, sizes.tolist(), strict=True):
-            job.future.set_result(states[:size].clone())
+    # Policy loops
 
-    def _start_loops(self, jobs: list[_Job]) -> None:
-        joined = len(self._decoding.loops)
+    def _make_room(self) -> None:
+        """Loops that have had a slot long enough lend it to those who have waited too long."""
+        with self._work:
+            since = time.monotonic() - self.options.patience_seconds
+            impatient = sum(job.since <= since for job in self._waiting["decode"])
+        wanted = min(impatient, self._most_batch) - self._decoding.free
+        if wanted <= 0:
+            return
+        able = [loop for loop in self._decoding.loops if loop.turns >= LEAST_TURNS]
+        for loop in sorted(able, key=lambda loop: -loop.turns)[:wanted]:
+            self._decoding.leave(loop)
+            self._again([loop])
+
+    def _again(self, loops: list[Loop]) -> None:
+        """Loops that lost their slots wait for new ones."""
+        with self._work:
+            for loop in loops:
+                job = _job(loop)
+                job.wait_again(loop)
+                self._waiting["decode"].append(job)
+
+    def _start_loops(self) -> None:
+        jobs = self._take("decode", self._decoding.free)
+        if jobs:
+            self._start(jobs)
+
+    def _start(self, jobs: list[Job]) -> None:
+        began = time.perf_counter()
+        lengths = [job.length for job in jobs]
+        loops = [job.loop or Loop(job, job.request) for job in jobs]
         try:
-            done = self._decoding.start([(job, job.request) for job in jobs])
-        except Exception:
-            del self._decoding.loops[joined:]
-            raise
+            done = self._decoding.start(loops)
+        except Exception as error:
+            self._decoding.forget(loops)
+            self._rehouse()
+            self._forgive(error, len(jobs))
+            if len(jobs) == 1:
+                jobs[0].fail(error)
+                return
+            for job in jobs:
+                job.loop = None  # it may have gone on before the failure: begin anew
+            middle = (len(jobs) + 1) // 2
+            self._start(jobs[:middle])
+            self._start(jobs[middle:])
+            return
+        self._pace.count("decode", max(lengths) * len(lengths), time.perf_counter() - began)
+        self.stats.count("decode", lengths)
+        self._rehouse()
         self._answer(done)
 
+    def _rehouse(self) -> None:
+        homeless, self._decoding.homeless = self._decoding.homeless, []
+        self._again(homeless)
+
     def _step_loops(self) -> None:
+        for loop in list(self._decoding.loops):
+            if _job(loop).future.done():  # its owner is gone
+                self._decoding.leave(loop)
         loops = list(self._decoding.loops)
         if not loops:
             return
+        ends = [loop.end for loop in loops]
+        began = time.perf_counter()
         try:
             done = self._decoding.advance()
-        except Exception:
-            # The step is lost for every loop in it. Requests are pure: compute each one alone.
-            self._decoding.loops.clear()
-            for loop in loops:
-                self._decode_alone(loop.ticket, loop.request)
+        except Exception as error:
+            self._lose_step(loops, error)
             return
-        self.stats.count("step", [loop.end for loop in loops])
+        self._activity.step(time.perf_counter() - began)
+        self.stats.count("step", ends)
+        self._rehouse()
         self._answer(done)
 
-    def _decode_alone(self, ticket: object, request: DecodeRequest) -> None:
-        assert isinstance(ticket, _Job)
+    def _lose_step(self, loops: list[Loop], error: Exception) -> None:
+        """The step is lost for every loop in it. Requests are pure: they can begin anew."""
+        self._decoding.forget(loops)
+        self._forgive(error, len(loops))
+        if isinstance(error, torch.OutOfMemoryError) and len(loops) > 1:
+            self._decoding.most = len(loops) // 2
+            for loop in loops:
+                self._again([Loop(loop.owner, loop.request)])
+            return
+        for loop in loops:
+            self._decode_alone(_job(loop))
+
+    def _decode_alone(self, job: Job) -> None:
         try:
-            ticket.future.set_result(self._alone.decode(request))
+            job.finish(self._alone.decode(job.request))
         except Exception as error:  # the guilty one
-            ticket.future.set_exception(error)
+            job.fail(error)
 
     @staticmethod
-    def _answer(done: list[tuple[object, DecodeResult]]) -> None:
-        for job, result in done:
-            assert isinstance(job, _Job)
-            job.future.set_result(result)
+    def _answer(done: Done) -> None:
+        for loop, result in done:
+            _job(loop).finish(result)
 
-    def _units(self, jobs: list[_Job]) -> None:
-        model = self.checkpoint
-        assert model.t2u is not None
-        assert model.char_tokenizer is not None
-        requests: list[UnitsRequest] = [job.request for job in jobs]
-        texts = [characters_of(x.ids, model.text_tokenizer, model.char_tokenizer) for x in requests]
-        silent = [job for job, (chars, _) in zip(jobs, texts, strict=True) if not chars]
-        for job in silent:
-            job.future.set_result(UnitsResult([], []))
-        alive = [i for i, (chars, _) in enumerate(texts) if chars]
-        for factor in {requests[i].d_factor for i in alive}:
-            rows = [i for i in alive if requests[i].d_factor == factor]
-            self._speak([jobs[i] for i in rows], [texts[i] for i in rows], factor)
 
-    def _speak(
-        self, jobs: list[_Job], texts: list[tuple[list[int], list[int]]], factor: float
-    ) -> None:
-        t2u, config = self.checkpoint.t2u, self.checkpoint.config
-        assert t2u is not None
-        requests: list[UnitsRequest] = [job.request for job in jobs]
-        chars = pad_sequence([torch.tensor(c) for c, _ in texts], batch_first=True)
-        counts = pad_sequence([torch.tensor(n) for _, n in texts], batch_first=True)
-        features = pad_sequence([x.features for x in requests], batch_first=True)
-        lengths = torch.tensor([len(n) for _, n in texts], device=self.device)
-        states, _, durations = t2u.predict_durations(
-            features.to(self.device, self.dtype),
-            chars.to(self.device),
-            counts.to(self.device),
-            lengths if len(jobs) > 1 else None,
-            factor,
-        )
-        lasting = [
-            row[: len(text)] for row, (text, _) in zip(durations.tolist(), texts, strict=True)
-        ]
-        rows = []
-        for i, (job, request) in enumerate(zip(jobs, requests, strict=True)):
-            if sum(lasting[i][request.skip :]) < request.at_least:
-                job.future.set_result(UnitsResult([], lasting[i]))
-            else:
-                rows.append(i)
-        if not rows:
-            return
-        out = t2u.predict_units(states[rows], durations[rows], padded=len(rows) > 1)
-        sizes = out.lengths.tolist()
-        first, last = UnitTokenizer.OFFSET, UnitTokenizer.OFFSET + config.num_units
-        units = (out.logits[..., first:last].argmax(-1) + first).tolist()
-        ids = out.logits.argmax(-1).tolist() if any(requests[i].any_id for i in rows) else units
-        for row, i in enumerate(rows):
-            chosen = ids if requests[i].any_id else units
-            jobs[i].future.set_result(UnitsResult(chosen[row][: sizes[row]], lasting[i]))
-
-    def _vocode(self, jobs: list[_Job]) -> None:
-        vocoder, config = self.checkpoint.vocoder, self.checkpoint.config
-        assert vocoder is not None
-        requests: list[VocodeRequest] = [job.request for job in jobs]
-        size = -(-max(job.length for job in jobs) // 16) * 16
-        units = torch.zeros(len(jobs), size, dtype=torch.long)
-        for row, request in enumerate(requests):
-            units[row, : len(request.units)] = torch.tensor(list(request.units))
-        lengths = None
-        if any(job.length != size for job in jobs):
-            lengths = torch.tensor([job.length for job in jobs], device=self.device)
-        waves = vocoder(
-            units.to(self.device),
-            torch.tensor([config.vocoder_langs[x.lang] for x in requests], device=self.device),
-            torch.tensor([x.speaker for x in requests], device=self.device),
-            lengths,
-        )
-        samples = waves.float().cpu().numpy()
-        for job, wave in zip(jobs, samples, strict=True):
-            job.future.set_result(wave[: job.length * vocoder.config.samples_per_unit].copy())
+def _job(loop: Loop) -> Job:
+    assert isinstance(loop.owner, Job)
+    return loop.owner

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from simuleval.data.segments import Segment, SpeechSegment
@@ -19,7 +20,7 @@ from seamless_server.agents.features import OnlineFeatureExtractorAgent
 from seamless_server.agents.samples import as_samples
 from seamless_server.agents.text_decoder import DecoderStates, MMASpeechToTextDecoderAgent
 from seamless_server.agents.vad import SileroVADAgent, VADStates
-from seamless_server.engine import Meter, metered
+from seamless_server.engine import Cancellation, Cancelled, Meter, cancellable, metered
 from seamless_server.errors import UsageError
 from seamless_server.streaming.branch import Branch, BranchAgents, end_marker
 from seamless_server.streaming.outputs import Output, Samples, Target
@@ -57,6 +58,7 @@ class LiveStream:
         self._agents = agents
         self._check = check
         self.meter = Meter()
+        self._cancellation = Cancellation()
         self._vad: VADStates | None = None
         if agents.vad is not None:
             states = agents.vad.build_states()
@@ -115,7 +117,10 @@ class LiveStream:
         """
         if self._closed:
             raise UsageError("the stream is closed")
-        audio = as_samples(SpeechSegment(content=samples))
+        with suppress(Cancelled):
+            yield from self._push(as_samples(SpeechSegment(content=samples)))
+
+    def _push(self, audio: Samples) -> Iterator[Output]:
         self._heard += len(audio)
         yield from self._switch()
         segment = SpeechSegment(content=audio, sample_rate=SAMPLE_RATE, tgt_lang=None)
@@ -132,6 +137,11 @@ class LiveStream:
         """Translate what is still open and close the stream."""
         if self._closed:
             return
+        with suppress(Cancelled):
+            yield from self._finish()
+        self.close()
+
+    def _finish(self) -> Iterator[Output]:
         yield from self._switch()
         if self._vad is None:
             if self._open:
@@ -140,10 +150,14 @@ class LiveStream:
             with metered(self.meter):
                 self._vad.update_source(end_marker())
             yield from self._drain(self._vad)
-        self.close()
+
+    def cancel(self) -> None:
+        """End from another thread: what the stream waits for in the engine is given up at once."""
+        self._cancellation.cancel()
 
     def close(self) -> None:
         """Drop everything at once."""
+        self.cancel()
         self._closed = True
         self._groups = []
 
@@ -240,7 +254,7 @@ class LiveStream:
                 yield from self._decode(branch, encoded)
 
     def _call(self, agent: SeamlessAgent, segment: Segment, states: SessionStates) -> Segment:
-        with metered(self.meter):
+        with metered(self.meter), cancellable(self._cancellation):
             out: Segment = agent.pushpop(segment, states)
         if self.trace is not None and isinstance(states, DecoderStates):
             assert isinstance(agent, MMASpeechToTextDecoderAgent)

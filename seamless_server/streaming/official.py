@@ -18,7 +18,7 @@ from seamless_server.agents.pipeline import SeamlessPipeline
 from seamless_server.agents.samples import as_samples
 from seamless_server.agents.system import AgentSystem
 from seamless_server.agents.text_decoder import UnitYMMATextDecoderAgent
-from seamless_server.engine import Meter, metered
+from seamless_server.engine import Cancellation, Cancelled, Meter, cancellable, metered
 from seamless_server.errors import UsageError
 from seamless_server.streaming.outputs import Output, Samples, SpeechOutput, Target, TextOutput
 from seamless_server.streaming.trace import Trace
@@ -37,6 +37,7 @@ class OfficialStream:
         self._pipeline: Any = self._make(system, args, target, vad)
         self._states = self._pipeline.build_states() if vad else None
         self.meter = Meter()
+        self._cancellation = Cancellation()
         self._waiting: Samples | None = None
         self._heard = 0
         self._segment_id = 0
@@ -87,8 +88,11 @@ class OfficialStream:
         segment = SpeechSegment(
             content=audio, sample_rate=SAMPLE_RATE, finished=last, tgt_lang=self._lang
         )
-        with metered(self.meter):
-            out = self._pipeline.pushpop(segment, self._states)
+        try:
+            with metered(self.meter), cancellable(self._cancellation):
+                out = self._pipeline.pushpop(segment, self._states)
+        except Cancelled:
+            return
         segments = out if isinstance(out, list) else [out]
         yield from self._text_of_chain()
         for item in segments:
@@ -107,8 +111,13 @@ class OfficialStream:
         self._closed = True
         return iter(())
 
+    def cancel(self) -> None:
+        """End from another thread: what the stream waits for in the engine is given up at once."""
+        self._cancellation.cancel()
+
     def close(self) -> None:
         """Drop everything."""
+        self.cancel()
         self._closed = True
 
     def _text_of_chain(self) -> Iterator[Output]:

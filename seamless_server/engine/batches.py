@@ -1,0 +1,123 @@
+"""One network call for many requests: pad, run, take apart.
+
+Each result is what its request gives alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from seamless_server.checkpoints.loader import Checkpoint
+from seamless_server.checkpoints.tokenizers import UnitTokenizer, characters_of
+from seamless_server.engine.buckets import rung
+from seamless_server.engine.requests import Samples, UnitsRequest, UnitsResult, VocodeRequest
+
+
+class Batches:
+    """The stages that are one call each."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.checkpoint = checkpoint
+        weight = checkpoint.decoder.embed.weight
+        self.device, self.dtype = weight.device, weight.dtype
+        self._pinning = self.device.type == "cuda"
+
+    def move(self, tensor: Tensor) -> Tensor:
+        """To the device; on CUDA without waiting until it is there."""
+        if self._pinning:
+            return tensor.pin_memory().to(self.device, non_blocking=True)
+        return tensor.to(self.device)
+
+    def encode(self, requests: Sequence[Samples]) -> list[Tensor]:
+        """Filterbanks (T, 80) each -> states (S, D) each."""
+        counts = [len(x) for x in requests]
+        # Before the padding, so that what is computed for the lengths stays on the host.
+        sizes = self.checkpoint.encoder.out_lengths(torch.tensor(counts)).tolist()
+        batch = pad_sequence([torch.from_numpy(x) for x in requests], batch_first=True)
+        lengths = self.move(torch.tensor(counts)) if len(set(counts)) > 1 else None
+        out, _ = self.checkpoint.encoder(self.move(batch).to(self.dtype), lengths)
+        # Copies, so that no states keep those of the whole batch alive.
+        return [row[:size].clone() for row, size in zip(out, sizes, strict=True)]
+
+    def units(self, requests: Sequence[UnitsRequest]) -> list[UnitsResult]:
+        """Text features -> units and durations."""
+        model = self.checkpoint
+        assert model.char_tokenizer is not None
+        texts = [characters_of(x.ids, model.text_tokenizer, model.char_tokenizer) for x in requests]
+        results = [UnitsResult([], []) for _ in requests]
+        alive = [i for i, (chars, _) in enumerate(texts) if chars]
+        for factor in sorted({requests[i].d_factor for i in alive}):
+            rows = [i for i in alive if requests[i].d_factor == factor]
+            spoken = self._speak([requests[i] for i in rows], [texts[i] for i in rows], factor)
+            for i, result in zip(rows, spoken, strict=True):
+                results[i] = result
+        return results
+
+    def _speak(
+        self,
+        requests: Sequence[UnitsRequest],
+        texts: Sequence[tuple[list[int], list[int]]],
+        factor: float,
+    ) -> list[UnitsResult]:
+        t2u, config = self.checkpoint.t2u, self.checkpoint.config
+        assert t2u is not None
+        chars = pad_sequence([torch.tensor(c) for c, _ in texts], batch_first=True)
+        counts = pad_sequence([torch.tensor(n) for _, n in texts], batch_first=True)
+        features = pad_sequence([x.features for x in requests], batch_first=True)
+        lengths = self.move(torch.tensor([len(n) for _, n in texts]))
+        states, _, durations = t2u.predict_durations(
+            features.to(self.device, self.dtype),
+            self.move(chars),
+            self.move(counts),
+            lengths if len(requests) > 1 else None,
+            factor,
+        )
+        lasting = [
+            row[: len(text)] for row, (text, _) in zip(durations.tolist(), texts, strict=True)
+        ]
+        results = [UnitsResult([], x) for x in lasting]
+        rows = [
+            i
+            for i, request in enumerate(requests)
+            if sum(lasting[i][request.skip :]) >= request.at_least
+        ]
+        if not rows:
+            return results
+        if len(rows) < len(requests):
+            states, durations = states[rows], durations[rows]
+        out = t2u.predict_units(states, durations, padded=len(rows) > 1)
+        first, last = UnitTokenizer.OFFSET, UnitTokenizer.OFFSET + config.num_units
+        units = (out.logits[..., first:last].argmax(-1) + first).tolist()
+        ids = out.logits.argmax(-1).tolist() if any(requests[i].any_id for i in rows) else units
+        for row, i in enumerate(rows):
+            chosen = ids if requests[i].any_id else units
+            results[i].ids = chosen[row][: sum(lasting[i])]
+        return results
+
+    def vocode(self, requests: Sequence[VocodeRequest]) -> list[Samples]:
+        """Units -> samples."""
+        if self.device.type == "cpu":
+            # Batches are no cheaper here than one after the other, and multiply the shapes.
+            return [self._vocode([x], rung(len(x.units)))[0] for x in requests]
+        return self._vocode(requests, -(-max(len(x.units) for x in requests) // 16) * 16)
+
+    def _vocode(self, requests: Sequence[VocodeRequest], size: int) -> list[Samples]:
+        vocoder, config = self.checkpoint.vocoder, self.checkpoint.config
+        assert vocoder is not None
+        counts = [len(x.units) for x in requests]
+        units = torch.zeros(len(requests), size, dtype=torch.long)
+        for row, request in enumerate(requests):
+            units[row, : counts[row]] = torch.tensor(list(request.units))
+        waves = vocoder(
+            self.move(units),
+            self.move(torch.tensor([config.vocoder_langs[x.lang] for x in requests])),
+            self.move(torch.tensor([x.speaker for x in requests])),
+            self.move(torch.tensor(counts)) if any(n != size for n in counts) else None,
+        )
+        samples = waves.float().cpu().numpy()
+        rate = vocoder.config.samples_per_unit
+        return [wave[: n * rate].copy() for wave, n in zip(samples, counts, strict=True)]
