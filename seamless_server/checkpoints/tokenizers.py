@@ -186,7 +186,8 @@ def characters_of(
         and piece != SPACE
         and len(following) > 1
         and following.startswith(SPACE)
-        for piece, following in zip(pieces, [*pieces[1:], ""], strict=True)
+        # Not strict: where no text is, nothing follows.
+        for piece, following in zip(pieces, [*pieces[1:], ""], strict=False)
     ]
     out: list[int] = []
     counts: list[int] = []
