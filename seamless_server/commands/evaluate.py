@@ -358,13 +358,13 @@ def prepare_folder(
 def _write(prepared: Any, root: Path, output: Path, ids: Path | None) -> None:
     """Filter by ids, write the manifest, and say what to do with it."""
     from seamless_server.errors import UsageError
-    from seamless_server.evaluation.manifest import read_ids, write_manifest
+    from seamless_server.evaluation.manifest import names_of, read_ids, write_manifest
 
     rows = prepared.rows
     if ids is not None:
         wanted = read_ids(ids)
-        rows = [row for row in rows if {row["id"], Path(row["audio"]).stem} & wanted]
-        missing = wanted - {name for row in rows for name in (row["id"], Path(row["audio"]).stem)}
+        rows = [row for row in rows if names_of(row["id"], row["audio"]) & wanted]
+        missing = wanted.difference(*(names_of(row["id"], row["audio"]) for row in rows))
         if missing:
             typer.echo(f"{len(missing)} of {len(wanted)} ids are not in this corpus", err=True)
     if not rows:

@@ -151,33 +151,35 @@ def check(spec: AgentSpec) -> None:
     _parser(agent_class).parse_args(arguments(spec, agent_class))
 
 
-def build(spec: AgentSpec, *, shared: bool = False) -> Any:
+def build(spec: AgentSpec, *, workers: int = 1) -> Any:
     """Build the agent and put it on its device.
 
     Args:
         spec: which agent.
-        shared: several sentences will be under way at a time; our agents then get the engine that
-            computes for all of them in batches.
+        workers: how many sentences will be under way at a time; with several our agents get an
+            engine that computes for all of them.
 
     Raises:
         UsageError: the class or an option does not exist.
     """
     agent_class = load_class(spec.agent_class)
     args = _parser(agent_class).parse_args(arguments(spec, agent_class))
-    agent = agent_class.from_args(args, *_system(agent_class, args, shared=shared))
+    agent = agent_class.from_args(args, *_system(agent_class, args, workers))
     agent.to(spec.device, fp16=spec.dtype == "fp16")
     return agent
 
 
-def _system(agent_class: Any, args: argparse.Namespace, *, shared: bool) -> tuple[Any, ...]:
+def _system(agent_class: Any, args: argparse.Namespace, workers: int) -> tuple[Any, ...]:
     """The loaded system for one of our pipelines when it is shared; nothing for other agents."""
     from seamless_server.agents.loading import load_system
     from seamless_server.agents.pipeline import SeamlessPipeline, SeamlessTreePipeline
+    from seamless_server.evaluation.shared_engine import shared_system
 
-    if not shared or not issubclass(agent_class, SeamlessPipeline | SeamlessTreePipeline):
+    if workers == 1 or not issubclass(agent_class, SeamlessPipeline | SeamlessTreePipeline):
         return ()
     speech = bool(agent_class.speech)
-    return (load_system(args.model, args.device, args.dtype, speech, engine="scheduled"),)
+    system = load_system(args.model, args.device, args.dtype, speech, engine="scheduled")
+    return (shared_system(system, workers),)
 
 
 def is_stateless(agent: Any) -> bool:

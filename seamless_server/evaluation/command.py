@@ -110,7 +110,13 @@ def evaluate(experiment: Experiment, report: ReportOptions) -> list[RunResult]:
         with display.show():
             for run in runs:
                 label = run.name or run.lang
-                result = evaluator.run(run, display.follow(label, len(run.sentences)))
+                count = len(run.sentences)
+                hear = experiment.asr_model is not None
+                result = evaluator.run(
+                    run,
+                    display.follow(label, count),
+                    display.follow(f"{label}, listening", count) if hear else None,
+                )
                 results.append(result)
                 if result.outcome.resumed:
                     console.print(f"{label}: {result.outcome.resumed} sentences were there already")

@@ -140,11 +140,14 @@ def _fleurs_audio(folder: Path, split: str) -> Path:
 def common_voice(root: Path, lang: str, split: str) -> Prepared:
     """Common Voice: ``<lang>/<split>.tsv`` and ``<lang>/clips/*.mp3``, for transcription.
 
+    They may lie in a release's folder such as ``cv-corpus-17.0-2024-03-15``.
+
     Raises:
         CorpusError: something is missing.
     """
     code = common_voice_code(lang)
-    path = _first([root / code / f"{split}.tsv", root / f"{split}.tsv"], "Common Voice table")
+    folders = [root / code, root, *sorted(root.glob(f"cv-corpus-*/{code}"), reverse=True)]
+    path = _first([folder / f"{split}.tsv" for folder in folders], "Common Voice table")
     clips = _first([path.parent / "clips"], "Common Voice clips")
     prepared = Prepared()
     for row in _named(path, ("path", "sentence")):
@@ -175,10 +178,7 @@ def covost2(
     rows = _named(path, ("path", "translation"))
     if path.name == f"{name}.tsv":
         rows = [row for row in rows if row.get("split") in (split, f"{split}_covost")]
-    if clips is None:
-        clips = _first(
-            [path.parent / "clips", root / "clips", root / source / "clips"], "Common Voice clips"
-        )
+    clips = _clips([path.parent, root], source, clips)
     transcripts = _transcripts(clips.parent / "validated.tsv")
     prepared = Prepared()
     for row in rows:
@@ -201,13 +201,10 @@ def cvss_c(root: Path, src_lang: str, split: str, clips: Path | None = None) -> 
         CorpusError: something is missing.
     """
     source = common_voice_code(src_lang)
-    folders = [root, *sorted(root.glob(f"cvss_c_{source}_en*"))]
+    # Its archives say zh and sv where Common Voice says zh-CN and sv-SE.
+    folders = [root, *sorted(root.glob(f"cvss_c_{source.split('-')[0]}_en*"))]
     path = _first([folder / f"{split}.tsv" for folder in folders], "CVSS-C table")
-    if clips is None:
-        clips = _first(
-            [path.parent / "clips", root / "clips", root / source / "clips"],
-            "Common Voice clips (say where with --clips)",
-        )
+    clips = _clips([path.parent, root], source, clips)
     transcripts = _transcripts(clips.parent / "validated.tsv")
     prepared = Prepared()
     for line in _table(path):
@@ -264,6 +261,17 @@ def _row(
         "tgt_lang": target[0],
         "tgt_text": target[1],
     }
+
+
+def _clips(places: Sequence[Path], code: str, clips: Path | None) -> Path:
+    """The folder of a language's clips: the one that was named, or one near the table."""
+    if clips is not None:
+        return _first([clips], "Common Voice clips")
+    near = [place / "clips" for place in places]
+    for place in places:
+        near.append(place / code / "clips")
+        near += sorted(place.glob(f"cv-corpus-*/{code}/clips"))
+    return _first(list(dict.fromkeys(near)), "Common Voice clips (say where with --clips)")
 
 
 def _transcripts(path: Path) -> Mapping[str, str]:

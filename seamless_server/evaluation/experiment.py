@@ -15,6 +15,7 @@ from seamless_server.errors import UsageError
 from seamless_server.evaluation import agents, outputs
 from seamless_server.evaluation.agents import AgentSpec
 from seamless_server.evaluation.audio import Preparation
+from seamless_server.evaluation.listening import Listener
 from seamless_server.evaluation.manifest import Coverage, Selection, Sentence, load_manifest
 from seamless_server.evaluation.provenance import (
     RunInfo,
@@ -140,15 +141,27 @@ class Evaluator:
         self._inputs: dict[str, Any] | None = None
 
     def prepare(self) -> None:
-        """Load the recogniser, if one is wanted: better now than after hours of translating.
+        """Load what scores: better now than after hours of translating.
 
         Raises:
-            AsrModelError: it cannot be loaded.
+            AsrModelError: the recogniser cannot be loaded.
+            UsageError: the tokenizer that latency is counted with cannot be read.
         """
+        self._pieces()
         self._transcriber()
 
-    def run(self, run: Run, on_progress: Callable[[Progress], None] | None = None) -> RunResult:
+    def run(
+        self,
+        run: Run,
+        on_progress: Callable[[Progress], None] | None = None,
+        on_heard: Callable[[Progress], None] | None = None,
+    ) -> RunResult:
         """Carry out one run, or what is left of it, and write all its files but the report.
+
+        Args:
+            run: one of those that `plan` laid out.
+            on_progress: called after every translated sentence.
+            on_heard: called after every sentence whose translated speech was transcribed.
 
         Raises:
             RunFolderError: its folder holds another run.
@@ -177,8 +190,7 @@ class Evaluator:
             unit=experiment.unit,
             pieces=self._pieces(),
             spm_model=experiment.spm_model,
-            transcriber=self._transcriber() if task == "s2st" else None,
-            wavs=run.folder / "wavs",
+            listener=self._listener(run, on_heard) if task == "s2st" else None,
         )
         metrics = {**scored.metrics, "options": dict(run.options), "system": experiment.system}
         scored = Scored(metrics, scored.sentences, scored.texts)
@@ -217,7 +229,7 @@ class Evaluator:
         return make
 
     def _build(self, spec: AgentSpec) -> Any:
-        return agents.build(spec, shared=self._experiment.workers > 1)
+        return agents.build(spec, workers=self._experiment.workers)
 
     @lru_cache(maxsize=1)  # noqa: B019 (an evaluator lives as long as the program)
     def _pieces(self) -> PieceEncoder | None:
@@ -225,15 +237,27 @@ class Evaluator:
             return None
         import sentencepiece
 
-        encoder: PieceEncoder = sentencepiece.SentencePieceProcessor(
-            model_file=str(self._experiment.spm_model)
-        )
+        try:
+            encoder: PieceEncoder = sentencepiece.SentencePieceProcessor(
+                model_file=str(self._experiment.spm_model)
+            )
+        except (OSError, RuntimeError):
+            raise UsageError(
+                f"{self._experiment.spm_model} is not a SentencePiece model: name one with "
+                "--latency-spm, or count --latency-unit word"
+            ) from None
         return encoder
 
     @lru_cache(maxsize=1)  # noqa: B019
     def _transcriber(self) -> Transcriber | None:
         name = self._experiment.asr_model
         return None if name is None else Transcriber(name, device=self._experiment.spec.device)
+
+    def _listener(self, run: Run, on_heard: Callable[[Progress], None] | None) -> Listener | None:
+        transcriber = self._transcriber()
+        if transcriber is None:
+            return None
+        return Listener(transcriber, run.folder, run.lang, on_heard)
 
     def _info(self, run: Run) -> RunInfo:
         experiment = self._experiment

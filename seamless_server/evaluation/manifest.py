@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from seamless_server.errors import LanguageError, SeamlessError
+from seamless_server.errors import LanguageError, SeamlessError, UsageError
 from seamless_server.evaluation.audio import AudioRef, probe
 from seamless_server.languages import Direction, lookup
 
@@ -87,14 +87,29 @@ def _lines(path: Path) -> list[str]:
 
 
 def read_ids(path: Path) -> frozenset[str]:
-    """Read an id list: one id a line, or a table with a column ``id``."""
-    lines = _lines(path)
+    """Read an id list: one id a line, or a table with a column ``id``.
+
+    Raises:
+        UsageError: there is no such list, or it is no text.
+    """
+    try:
+        lines = _lines(path)
+    except OSError as error:
+        raise UsageError(f"--ids {path}: {(error.strerror or str(error)).lower()}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"--ids {path}: is not UTF-8 text") from None
     header = lines[0].rstrip().split("\t") if lines else []
     if "id" in header:
         column = header.index("id")
         rows = (line.split("\t") for line in lines[1:])
         return frozenset(row[column].strip() for row in rows if len(row) > column)
     return frozenset(line.split("\t")[0].strip() for line in lines if line.strip())
+
+
+def names_of(identity: str, audio: str) -> set[str]:
+    """What a list of ids may call a sentence: its id, or its audio's path, file name or stem."""
+    path = Path(audio)
+    return {identity, audio, path.name, path.stem}
 
 
 def write_manifest(path: Path, rows: Iterable[Mapping[str, str]]) -> int:
@@ -153,11 +168,14 @@ class _Reader:
         self._selection = selection
         self._coverage = coverage
         self._own_languages: set[str] = set()
+        self._lacking: set[str] = set()
+        """Columns that are wanted and not there."""
 
     def read(self) -> list[Sentence]:
         header = self._lines[0].rstrip().split("\t") if self._lines else []
-        if not self._check_header(header):
-            return []
+        self._check_header(header)
+        if "audio" not in header:
+            return self._checked([])
         chosen = self._selection
         end = len(self._lines) - 1 if chosen.end_index < 0 else chosen.end_index
         found: list[Sentence] = []
@@ -174,17 +192,17 @@ class _Reader:
             found.extend(self._sentences(index, row))
         return self._checked(found)
 
-    def _check_header(self, header: list[str]) -> bool:
+    def _check_header(self, header: list[str]) -> None:
         if not header:
             self.problems.append("is empty: a header and one line a sentence are needed")
-            return False
+            return
         langs = self._selection.tgt_langs
         if not langs and "tgt_lang" not in header:
             self.problems.append("has no column 'tgt_lang': say the language with --tgt-lang")
         wanted = ["audio"]
         template = self._selection.ref_field
-        wanted += [template.format(lang=lang) for lang in langs or ("",)]
-        if "{" in template and not langs:
+        wanted += [template.replace("{lang}", lang) for lang in langs or ("",)]
+        if "{lang}" in template and not langs:
             wanted.pop()
         for name in dict.fromkeys(wanted):
             if name not in header:
@@ -195,16 +213,17 @@ class _Reader:
         repeated = [name for name, times in Counter(header).items() if times > 1]
         if repeated:
             self.problems.append(f"has the column {', '.join(map(repr, repeated))} twice")
-        return not self.problems
+        # What is said once of the whole column is not said again of every line.
+        self._lacking = {name for name in (*wanted, "tgt_lang") if name not in header}
 
     def _sentences(self, index: int, row: dict[str, str]) -> list[Sentence]:
         chosen = self._selection
         name = row["audio"]
         identity = row.get("id") or str(index)
-        if chosen.ids and not {identity, name, Path(name).stem} & set(chosen.ids):
+        if chosen.ids and not names_of(identity, name) & set(chosen.ids):
             return []
         own = row.get("tgt_lang") or None
-        if not chosen.tgt_langs and own is None:
+        if not chosen.tgt_langs and own is None and "tgt_lang" not in self._lacking:
             self.problems.append(f"line {index + 2} ({identity}) names no language in 'tgt_lang'")
             return []
         if own is not None:
@@ -214,8 +233,15 @@ class _Reader:
         for lang in langs:
             if own is not None and own != lang:
                 continue
-            reference = row.get(chosen.ref_field.format(lang=lang), "")
-            if not reference.strip():
+            column = chosen.ref_field.replace("{lang}", lang)
+            reference = row.get(column, "")
+            if column not in row and column not in self._lacking:
+                self._lacking.add(column)
+                self.problems.append(
+                    f"has no column '{column}' (its columns: {', '.join(row)})"
+                    "; choose the reference with --ref-field"
+                )
+            if not reference.strip() and column not in self._lacking:
                 self.problems.append(f"line {index + 2} ({identity}) has an empty reference")
             if not name:
                 self.problems.append(f"line {index + 2} ({identity}) names no audio file")
@@ -256,14 +282,14 @@ class _Reader:
         task = self._selection.task
         targets = dict.fromkeys(sentence.tgt_lang for sentence in sentences)
         targets.update(dict.fromkeys(self._selection.tgt_langs))
-        for lang in targets:
+        for lang in filter(None, targets):
             self._check_language(lang, TASKS[task], self._coverage.target)
         for source in dict.fromkeys(sentence.src_lang for sentence in sentences):
             if source is not None:
                 self._check_language(source, "source", self._coverage.source)
         if task == "asr":
             for src, tgt in dict.fromkeys((s.src_lang, s.tgt_lang) for s in sentences):
-                if src not in (None, tgt):
+                if tgt and src not in (None, tgt):
                     self.problems.append(
                         f"has speech in '{src}' to be transcribed as '{tgt}': the task asr needs "
                         "the same language on both sides"

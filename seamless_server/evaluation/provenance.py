@@ -103,8 +103,10 @@ def open_run(folder: Path, info: RunInfo, *, overwrite: bool = False) -> None:
     Raises:
         RunFolderError: it holds another run; names what differs.
     """
-    path = folder / RUN_NAME
-    if path.exists() and not overwrite:
+    path, log = folder / RUN_NAME, folder / "instances.log"
+    # What broke before its first sentence has left nothing that could be lost.
+    begun = log.exists() and log.stat().st_size > 0
+    if path.exists() and begun and not overwrite:
         there = read_run(folder)
         wanted = json.loads(json.dumps(info.as_dict()))
         different = [
@@ -118,14 +120,14 @@ def open_run(folder: Path, info: RunInfo, *, overwrite: bool = False) -> None:
                 f"{folder} holds another run, which differs in {', '.join(different)}: choose "
                 "another --output, or throw it away with --overwrite"
             )
-    elif (folder / "instances.log").exists() and not overwrite:
+    elif begun and not overwrite:
         raise RunFolderError(
             f"{folder} holds a log of another program: choose another --output, or throw it away "
             "with --overwrite"
         )
     folder.mkdir(parents=True, exist_ok=True)
     if overwrite:
-        for name in ("instances.log", "failures.log"):
+        for name in ("instances.log", "failures.log", "transcripts.log"):
             (folder / name).unlink(missing_ok=True)
     write_json(path, info.as_dict())
 

@@ -9,10 +9,10 @@ from statistics import fmean
 from typing import Any
 
 from seamless_server.evaluation import latency, quality
+from seamless_server.evaluation.listening import Listener
 from seamless_server.evaluation.records import Record
 from seamless_server.evaluation.runner import Failure
 from seamless_server.evaluation.simuleval_figures import simuleval_latency
-from seamless_server.evaluation.transcribe import Transcriber
 from seamless_server.evaluation.units import PieceEncoder, Unit, segment
 
 
@@ -50,8 +50,7 @@ def score(
     unit: Unit,
     pieces: PieceEncoder | None = None,
     spm_model: Path | None = None,
-    transcriber: Transcriber | None = None,
-    wavs: Path | None = None,
+    listener: Listener | None = None,
 ) -> Scored:
     """Compute every figure of a run.
 
@@ -63,10 +62,11 @@ def score(
         unit: what the delays of the records are counted in.
         pieces: the tokenizer, for `Unit.spm`.
         spm_model: its file, from which SimulEval's own figures are computed.
-        transcriber: hears translated speech; without one there is no ASR-BLEU.
-        wavs: folder with the translated speech.
+        listener: hears translated speech; without one there is no ASR-BLEU.
     """
-    texts = _texts(records, lang, task, transcriber, wavs)
+    texts: list[str] | None = [record.prediction for record in records]
+    if task == "s2st":
+        texts = None if listener is None else listener(records)
     references = [record.reference for record in records]
     scores: list[quality.Score] = []
     if records and texts is not None:
@@ -74,8 +74,8 @@ def score(
             scores = quality.transcription_scores(texts, references, lang)
         elif task == "s2tt":
             scores = quality.translation_scores(texts, references, lang)
-        elif transcriber is not None:
-            scores = quality.speech_scores(texts, references, lang, transcriber.signature)
+        elif listener is not None:
+            scores = quality.speech_scores(texts, references, lang, listener.signature)
     sentences: list[dict[str, float]] = []
     for index, record in enumerate(records):
         row: dict[str, float] = {}
@@ -95,23 +95,6 @@ def score(
         "speed": _speed(records),
     }
     return Scored(metrics, sentences, texts or [""] * len(records))
-
-
-def _texts(
-    records: Sequence[Record],
-    lang: str,
-    task: str,
-    transcriber: Transcriber | None,
-    wavs: Path | None,
-) -> list[str] | None:
-    if task != "s2st":
-        return [record.prediction for record in records]
-    if transcriber is None or wavs is None:
-        return None
-    return [
-        transcriber(wavs / Path(record.prediction).name, lang) if record.prediction else ""
-        for record in records
-    ]
 
 
 def _latency(

@@ -57,15 +57,14 @@ def resolve_system(
     Raises:
         SeamlessError: there is no such class or model.
     """
+    from seamless_server.agents.loading import choose_device
+
     path = agent_class or agents.AGENT_CLASSES[task]
     known = agents.known_options(agents.load_class(path))
     merged: dict[str, str | bool] = {
         name: value for name, value in agents.PUBLISHED_OPTIONS.items() if name in known
     }
-    if device == "auto":
-        import torch
-
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = str(choose_device(device))
     if "model" in known:
         spec = AgentSpec(path, merged, device, dtype, segment_ms)
         return _with_model(spec, options, model, task, known)
