@@ -90,6 +90,10 @@ class Pace:
         known = self._seconds.get(name, each)
         self._seconds[name] = 0.8 * known + 0.2 * each
 
+    def seconds(self, name: str) -> float:
+        """Seconds for one of padded length 1, 0 before the first."""
+        return self._seconds.get(name, 0.0)
+
     def most(self, name: str) -> int:
         """Padded size of a batch that takes as long as it may; no limit before the first one."""
         each = self._seconds.get(name, 0.0)

@@ -17,9 +17,9 @@ class EngineLoad:
     """How full an engine is at this moment.
 
     slots, slots_used: policy loops that fit at once, and that run. slot_bytes: memory that slots
-    may take. waiting: requests in queues. busy: share of the last seconds in which the engine
-    computed, 0 to 1; near 1 it has nothing left to give. step_ms: mean time of a recent decoder
-    step, which writes one token for every loop.
+    may take. waiting: requests in queues. busy: share of the last seconds in which the engine's
+    threads computed, 0 to 1; near 1 it has nothing left to give. step_ms: mean time of a recent
+    decoder step, which writes one token for every loop.
     """
 
     slots: int
@@ -31,7 +31,7 @@ class EngineLoad:
 
 
 class Activity:
-    """Times at which the engine computed, and how long decoder steps take."""
+    """Times at which one of the engine's threads computed."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -39,15 +39,14 @@ class Activity:
         self._spans: deque[tuple[float, float]] = deque()
         self._began: float | None = None
         self._since = clock()
-        self._step = 0.0
 
     def begin(self) -> None:
-        """The engine starts to compute."""
+        """The thread starts to compute."""
         with self._lock:
             self._began = self._clock()
 
     def end(self) -> None:
-        """The engine has nothing to do."""
+        """The thread has nothing to do."""
         with self._lock:
             now = self._clock()
             if self._began is not None:
@@ -55,15 +54,6 @@ class Activity:
             self._began = None
             while self._spans and self._spans[0][1] < now - WINDOW:
                 self._spans.popleft()
-
-    def step(self, seconds: float) -> None:
-        """A decoder step took so long."""
-        self._step = seconds if self._step == 0.0 else 0.9 * self._step + 0.1 * seconds
-
-    @property
-    def step_ms(self) -> float:
-        """Mean time of recent decoder steps."""
-        return self._step * 1000
 
     def busy(self) -> float:
         """Share of the last seconds (or of the time since the start) spent computing."""

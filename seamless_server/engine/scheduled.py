@@ -1,6 +1,7 @@
-"""The scheduled engine: one thread a device serves the requests of all sessions in batches.
+"""The scheduled engine: the threads of a device serve the requests of all sessions in batches.
 
-A cycle goes through the stages from the last to the first, so that finishing an output comes before
+A GPU has one thread; on processors there may be several, of which one at a time writes tokens. A
+cycle goes through the stages from the last to the first, so that finishing an output comes before
 starting a new one; the request that has waited longest is always in its stage's batch, and no
 stage holds the device for much longer than a share of a chunk. An idle engine runs a request at
 once: company comes by itself under load.
@@ -24,6 +25,7 @@ from seamless_server.engine.batches import Batches
 from seamless_server.engine.buckets import bucket
 from seamless_server.engine.cancelling import Cancelled, current
 from seamless_server.engine.decoding import DecodingBatch, Done, Loop
+from seamless_server.engine.fitting import fit_to_device
 from seamless_server.engine.inline import InlineEngine
 from seamless_server.engine.jobs import STAGES, Job, Pace, SchedulerStats
 from seamless_server.engine.load import Activity, EngineLoad
@@ -37,7 +39,7 @@ from seamless_server.engine.requests import (
     UnitsResult,
     VocodeRequest,
 )
-from seamless_server.engine.threads import settle_thread
+from seamless_server.engine.threads import settle_thread, threads_for
 from seamless_server.engine.warming import warm_up
 from seamless_server.errors import LanguageError, UsageError
 
@@ -51,7 +53,8 @@ class SchedulerOptions:
     batch_seconds: how long a batch should take at most, and for how long decoder steps go on
     before others get their turn; 0 is one step. patience_seconds: a loop that would have to wait
     longer for a slot takes one of a loop that has had it long enough. static_steps: decoder steps
-    in fixed shapes; None is on CUDA only, as graphs.
+    in fixed shapes; None is on CUDA only, as graphs. threads: None is one on a GPU; on the CPU as
+    many as there are cores for, with the threads that PyTorch uses in each call.
     """
 
     slots: int | None = None
@@ -60,6 +63,7 @@ class SchedulerOptions:
     batch_seconds: float = 0.1
     patience_seconds: float = 0.3
     static_steps: bool | None = None
+    threads: int | None = None
 
 
 LEAST_TURNS = 8
@@ -70,7 +74,7 @@ class ScheduledEngine:
     """See the module. Results equal the inline engine's.
 
     Args:
-        serve: start the thread; without it whoever made the engine calls :meth:`cycle`.
+        serve: start its threads; without them whoever made the engine calls :meth:`cycle`.
     """
 
     def __init__(
@@ -79,7 +83,7 @@ class ScheduledEngine:
         options: SchedulerOptions | None = None,
         serve: bool = True,
     ) -> None:
-        self.checkpoint = checkpoint
+        self.checkpoint = checkpoint = fit_to_device(checkpoint)
         self.options = options or SchedulerOptions()
         self.stats = SchedulerStats()
         weight = checkpoint.decoder.embed.weight
@@ -95,13 +99,19 @@ class ScheduledEngine:
         self._alone = InlineEngine(checkpoint)
         self._most_batch = self.options.most_batch
         self._pace = Pace(self.options.batch_seconds)
-        self._activity = Activity()
+        self._step_seconds = 0.0
         self._waiting: dict[str, deque[Job]] = {name: deque() for name in STAGES}
         self._work = threading.Condition()
         self._closing = False
-        self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
-        if serve:
-            self._thread.start()
+        self._decoding_taken = False
+        count = self.options.threads or threads_for(self.device)
+        self._activities = [Activity() for _ in range(count if serve else 1)]
+        self._threads = [
+            threading.Thread(target=self._serve, args=(x,), name=f"engine-{i}", daemon=True)
+            for i, x in enumerate(self._activities if serve else ())
+        ]
+        for thread in self._threads:
+            thread.start()
 
     # What agents call
 
@@ -135,8 +145,8 @@ class ScheduledEngine:
             slots_used=len(self._decoding.loops),
             slot_bytes=slots.bytes if slots.budget is None else slots.budget,
             waiting=sum(len(queue) for queue in self._waiting.values()),
-            busy=self._activity.busy(),
-            step_ms=self._activity.step_ms,
+            busy=sum(x.busy() for x in self._activities) / len(self._activities),
+            step_ms=self._step_seconds * 1000,
         )
 
     def warm_up(self) -> None:
@@ -147,9 +157,10 @@ class ScheduledEngine:
         """Finish what is being computed and stop; what waits is cancelled."""
         with self._work:
             self._closing = True
-            self._work.notify()
-        if self._thread.ident is not None:
-            self._thread.join()
+            self._work.notify_all()
+        for thread in self._threads:
+            thread.join()
+        self._cancel_all()
 
     # Requests
 
@@ -200,31 +211,44 @@ class ScheduledEngine:
                 self._waiting[job.stage].remove(job)
             self._work.notify()
 
-    # The engine's thread
+    # The engine's threads
 
     @torch.inference_mode()
-    def _serve(self) -> None:
+    def _serve(self, activity: Activity) -> None:
         settle_thread()
         while True:
             with self._work:
                 if not (self._closing or self._has_work()):
-                    self._activity.end()
+                    activity.end()
                     while not (self._closing or self._has_work()):
                         self._work.wait()
-                    self._activity.begin()
+                    activity.begin()
                 if self._closing:
-                    self._cancel_all()
                     return
             self.cycle()
 
     def _has_work(self) -> bool:
-        return bool(self._decoding.loops) or any(self._waiting.values())
+        if any(self._waiting[name] for name in STAGES if name != "decode"):
+            return True
+        return not self._decoding_taken and bool(self._decoding.loops or self._waiting["decode"])
 
     @torch.inference_mode()
     def cycle(self) -> None:
         """One turn of every stage, the last one first."""
         self._batch("vocode", self._batches.vocode)
         self._batch("units", self._batches.units)
+        with self._work:
+            decoding, self._decoding_taken = not self._decoding_taken, True
+        if decoding:
+            try:
+                self._decode()
+            finally:
+                with self._work:
+                    self._decoding_taken = False
+                    self._work.notify()
+        self._batch("encode", self._batches.encode)
+
+    def _decode(self) -> None:
         deadline = time.perf_counter() + self.options.batch_seconds
         while True:
             self._step_loops()
@@ -234,7 +258,6 @@ class ScheduledEngine:
             urgent = self._waiting["vocode"] or self._waiting["units"]
             if urgent or not self._decoding.loops or time.perf_counter() >= deadline:
                 break
-        self._batch("encode", self._batches.encode)
 
     def _take(self, name: str, most: int) -> list[Job]:
         """The next batch of a stage."""
@@ -242,6 +265,8 @@ class ScheduledEngine:
             queue = self._waiting[name]
             if not queue or most < 1:
                 return []
+            if name != "decode":  # each thread its share
+                most = min(most, -(-len(queue) // len(self._activities)))
             padded = min(self.options.most_frames, self._pace.most(name))
             jobs = bucket(list(queue), lambda x: x.length, min(most, self._most_batch), padded)
             for job in jobs:
@@ -269,11 +294,14 @@ class ScheduledEngine:
             self._run(name, compute, jobs[:middle])
             self._run(name, compute, jobs[middle:])
             return
-        lengths = [job.length for job in jobs]
-        self._pace.count(name, max(lengths) * len(lengths), time.perf_counter() - began)
-        self.stats.count(name, lengths)
+        self._count(name, [job.length for job in jobs], time.perf_counter() - began)
         for job, result in zip(jobs, results, strict=True):
             job.finish(result)
+
+    def _count(self, name: str, lengths: list[int], seconds: float) -> None:
+        with self._work:
+            self._pace.count(name, max(lengths) * len(lengths), seconds)
+            self.stats.count(name, lengths)
 
     def _forgive(self, error: Exception, jobs: int) -> None:
         """Out of memory: smaller batches from now on."""
@@ -335,8 +363,7 @@ class ScheduledEngine:
             self._start(jobs[:middle])
             self._start(jobs[middle:])
             return
-        self._pace.count("decode", max(lengths) * len(lengths), time.perf_counter() - began)
-        self.stats.count("decode", lengths)
+        self._count("decode", lengths, time.perf_counter() - began)
         self._rehouse()
         self._answer(done)
 
@@ -358,8 +385,9 @@ class ScheduledEngine:
         except Exception as error:
             self._lose_step(loops, error)
             return
-        self._activity.step(time.perf_counter() - began)
-        self.stats.count("step", ends)
+        took = time.perf_counter() - began
+        self._step_seconds += 0.1 * (took - self._step_seconds)
+        self._count("step", ends, took)
         self._rehouse()
         self._answer(done)
 

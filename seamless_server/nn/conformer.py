@@ -44,6 +44,9 @@ class ShawAttention(Attention):
 class ConvModule(nn.Module):
     """Pointwise GLU, causal depthwise convolution, layer norm, SiLU, pointwise."""
 
+    multiply = staticmethod(F.linear)
+    """How the pointwise convolutions are computed."""
+
     def __init__(self, dim: int, kernel_size: int) -> None:
         super().__init__()
         self.pointwise_conv1 = nn.Conv1d(dim, 2 * dim, 1, bias=False)
@@ -57,9 +60,12 @@ class ConvModule(nn.Module):
         if mask is not None:
             x = x * mask
         # A pointwise convolution is a linear layer; this way no transpose is needed.
-        x = F.glu(F.linear(x, self.pointwise_conv1.weight.squeeze(-1)), dim=-1)
+        x = F.glu(self.multiply(x, self.pointwise_conv1.weight.squeeze(-1)), dim=-1)
         x = self.depthwise_conv(F.pad(x.transpose(1, 2), (self._left, 0))).transpose(1, 2)
-        return F.linear(F.silu(self.layer_norm(x)), self.pointwise_conv2.weight.squeeze(-1))
+        y: Tensor = self.multiply(
+            F.silu(self.layer_norm(x)), self.pointwise_conv2.weight.squeeze(-1)
+        )
+        return y
 
 
 class ConformerBlock(nn.Module):

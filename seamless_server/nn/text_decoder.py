@@ -158,6 +158,9 @@ class TextDecoderLayer(nn.Module):
 class TextDecoder(nn.Module):
     """Token ids and projected source -> features, logits and p_choose."""
 
+    multiply = staticmethod(F.linear)
+    """How logits are computed."""
+
     def __init__(self, config: TextDecoderConfig) -> None:
         super().__init__()
         self.config = config
@@ -259,4 +262,5 @@ class TextDecoder(nn.Module):
 
     def logits(self, features: Tensor) -> Tensor:
         """(..., D) -> (..., V); the output projection is the embedding table."""
-        return F.linear(features, self.embed.weight)
+        y: Tensor = self.multiply(features, self.embed.weight)
+        return y
