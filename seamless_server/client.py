@@ -30,6 +30,7 @@ from seamless_server.client_events import (
     Speech,
     Status,
     Text,
+    Waiting,
     speech_of,
     status_of,
     text_of,
@@ -48,6 +49,7 @@ __all__ = [
     "Status",
     "StreamingClient",
     "Text",
+    "Waiting",
 ]
 
 _SOCKET_PATH = "/ws/socket.io"
@@ -73,6 +75,7 @@ class StreamingClient:
         name: shown to others.
         token: secret or JSON Web Token, if the server asks for one.
         debug: ask the server to record the stream.
+        wait: stand in line when all streams are in use; else that is an error.
         client_id: to come back as the same member; a new one by default.
         verify_tls: turn off for a server with a home-made certificate.
 
@@ -91,6 +94,7 @@ class StreamingClient:
         name: str | None = None,
         token: str | None = None,
         debug: bool = False,
+        wait: bool = True,
         client_id: str | None = None,
         verify_tls: bool = True,
     ) -> None:
@@ -107,12 +111,14 @@ class StreamingClient:
         self._name = name
         self._auth = {"token": token} if token else {}
         self._debug = debug
+        self._wait = wait
         self._roles: list[str] = ["listener"]
         self._rate: int | None = None
         self._server_id: str | None = None
         self._stream_server: str | None = None
         self._events: asyncio.Queue[Event | BaseException | None] = asyncio.Queue()
         self._online = asyncio.Event()
+        self._admitted = asyncio.Event()
         self._lost = asyncio.Event()
         self._resuming: set[asyncio.Task[None]] = set()
         self._sio = socketio.AsyncClient(
@@ -184,6 +190,7 @@ class StreamingClient:
         sio.on("translation_text", self._text)
         sio.on("translation_speech", self._speech)
         sio.on("stream_status", self._status)
+        sio.on("place_in_line", self._place)
         sio.on("server_exception", self._exception)
         sio.on("recording_saved", self._saved)
         sio.on("clear_transcript", lambda *_: self._events.put_nowait(Cleared()))
@@ -213,7 +220,8 @@ class StreamingClient:
         try:
             await asyncio.sleep(0.05)  # the server's ID comes first
             await self._join()
-            if self._rate is not None and self._stream_server != self._server_id:
+            waited = not self._admitted.is_set()
+            if self._rate is not None and (waited or self._stream_server != self._server_id):
                 await self._configure()
             self._lost.clear()
             self._online.set()
@@ -295,24 +303,30 @@ class StreamingClient:
             "debug": self._debug,
             "async_processing": True,
             "buffer_limit": 0,
+            "wait": self._wait,
         }
+        self._admitted.clear()
         while True:
             try:
-                await self._call("configure_stream", config, wait=120)
+                answer = await self._call("configure_stream", config, wait=120)
                 break
             except ClientError as error:
                 if error.code != "loading":
                     raise
                 await asyncio.sleep(0.5)  # a server that was just started
         self._stream_server = self._server_id
+        if answer["status"] == "ok":
+            self._admitted.set()
 
     async def _send_all(self, chunks: AsyncIterable[Pcm], rate: int, *, realtime: bool) -> None:
         try:
+            await self._admitted.wait()
             self.sent_ms = self.queued_ms = 0.0
             started = time.monotonic()
             async for pcm in chunks:
                 while not await self._send(pcm):
                     await self._online.wait()
+                    await self._admitted.wait()
                 self.sent_ms += len(pcm) * 1000 / rate
                 if realtime:
                     await asyncio.sleep(started + self.sent_ms / 1000 - time.monotonic())
@@ -367,6 +381,14 @@ class StreamingClient:
     async def _status(self, data: dict[str, Any]) -> None:
         self.queued_ms = float(data["queuedMs"])
         self._events.put_nowait(status_of(data))
+
+    async def _place(self, data: dict[str, Any]) -> None:
+        if data["state"] == "waiting":
+            self._events.put_nowait(Waiting(data["position"], data["waiting"]))
+        elif data["state"] == "admitted":
+            self._admitted.set()
+        else:
+            self._events.put_nowait(ClientError(str(data.get("message"))))
 
     async def _exception(self, data: dict[str, Any]) -> None:
         notice = Notice(str(data.get("message")), str(data.get("code", "error")))

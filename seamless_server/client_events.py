@@ -53,6 +53,8 @@ class Status:
     coalesced: int
     dropped_ms: float
     warning: str | None
+    real_time_factor: float | None
+    """Seconds that the server takes for a second of audio; `None` before any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,17 @@ class Cleared:
     """The room's transcript was cleared."""
 
 
-Event: TypeAlias = Text | Speech | Status | Notice | RecordingSaved | Cleared
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """All streams of the server are in use; this one starts by itself when it is its turn."""
+
+    position: int
+    """1 is next."""
+    waiting: int
+    """How many wait in all."""
+
+
+Event: TypeAlias = Text | Speech | Status | Notice | RecordingSaved | Cleared | Waiting
 
 
 def text_of(data: dict[str, Any]) -> Text:
@@ -100,6 +112,7 @@ def status_of(data: dict[str, Any]) -> Status:
         coalesced=data["coalesced"],
         dropped_ms=data.get("droppedMs", 0.0),
         warning=data.get("warning"),
+        real_time_factor=data.get("realTimeFactor"),
     )
 
 

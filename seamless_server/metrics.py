@@ -79,6 +79,14 @@ class Metrics:
         self.connections = Gauge("seamless_connections", "Clients connected.", registry=registry)
         self.rooms = Gauge("seamless_rooms", "Rooms that exist.", registry=registry)
         self.sessions = Gauge("seamless_sessions", "Streams that run.", registry=registry)
+        self.waiting = Gauge(
+            "seamless_waiting_speakers", "Speakers that wait in line.", registry=registry
+        )
+        self.stream_cost = Gauge(
+            "seamless_stream_cost",
+            "Share of the machine that one speaking stream takes, as measured.",
+            registry=registry,
+        )
         self.sessions_started = Counter(
             "seamless_sessions_started", "Streams started.", ["model"], registry=registry
         )

@@ -76,11 +76,14 @@ class Settings(BaseSettings):
     """Serve Prometheus metrics at `/metrics`."""
 
     # Speakers and rooms
-    max_speakers: Count | None = Field(
+    max_speakers: Count | Literal["auto"] | None = Field(
         default=None, validation_alias=_also("max_speakers", "MAX_SPEAKERS")
     )
-    """Streams at once; further speakers are refused with `max_speakers`. Empty: no limit. Also
-    read from `MAX_SPEAKERS`."""
+    """Streams at once: a number, or `auto` for as many as the machine was measured to carry.
+    Further speakers wait in line or are refused with `max_speakers`. Empty: no limit. Also read
+    from `MAX_SPEAKERS`."""
+    waiting_places: Count = 20
+    """Speakers that may wait in line for a stream; beyond it, and with 0, they are refused."""
     lock_server_completely: bool = Field(
         default=False, validation_alias=_also("lock_server_completely", "LOCK_SERVER_COMPLETELY")
     )
@@ -189,7 +192,11 @@ class Settings(BaseSettings):
     @classmethod
     def _empty(cls, value: object, info: Any) -> object:
         # `MAX_SPEAKERS=` in a compose file means "not set".
-        return (None if info.field_name == "max_speakers" else 0) if value == "" else value
+        if info.field_name != "max_speakers":
+            return 0 if value == "" else value
+        if isinstance(value, str) and value not in ("", "auto") and not value.isdecimal():
+            raise ValueError(f"'{value}' is neither a number nor auto")
+        return None if value == "" else value
 
 
 def read_settings(**overrides: Any) -> Settings:

@@ -30,7 +30,11 @@ def serve(
     dtype: Annotated[str | None, typer.Option(help="auto, fp32, fp16, bf16.")] = None,
     workers: Annotated[int | None, typer.Option(help="Threads that compute.")] = None,
     max_speakers: Annotated[
-        int | None, typer.Option(help="Streams at once; more are refused.")
+        str | None,
+        typer.Option(help="Streams at once, or auto: as many as it carries. More wait in line."),
+    ] = None,
+    waiting_places: Annotated[
+        int | None, typer.Option(help="Speakers that may wait in line; more are refused.")
     ] = None,
     lock_server_completely: Annotated[
         bool | None, typer.Option("--lock-server-completely", help="Refuse every stream.")
@@ -76,6 +80,7 @@ def serve(
         dtype=dtype,
         workers=workers,
         max_speakers=max_speakers,
+        waiting_places=waiting_places,
         lock_server_completely=lock_server_completely,
         allow_debug=None if allow_debug is None else ("yes" if allow_debug else "no"),
         debug_dir=debug_dir,

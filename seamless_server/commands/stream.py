@@ -40,6 +40,9 @@ def stream(
         bool, typer.Option(help="Send a file at the pace of speech, or as fast as it goes.")
     ] = True,
     debug: Annotated[bool, typer.Option(help="Ask the server to record the stream.")] = False,
+    wait: Annotated[
+        bool, typer.Option(help="Stand in line when all streams of the server are in use.")
+    ] = True,
     insecure: Annotated[bool, typer.Option(help="Accept a home-made certificate.")] = False,
 ) -> None:
     """Translate a file or the microphone through a running server, live.
@@ -59,6 +62,7 @@ def stream(
         name=name,
         token=token,
         debug=debug,
+        wait=wait,
         verify_tls=not insecure,
     )
     results = _Results()
@@ -90,7 +94,7 @@ class _Results:
         self._open = False
 
     def take(self, event: Event) -> None:
-        from seamless_server.client import Notice, RecordingSaved, Speech, Status, Text
+        from seamless_server.client import Notice, RecordingSaved, Speech, Status, Text, Waiting
 
         if isinstance(event, Text):
             self._text(event)
@@ -101,6 +105,8 @@ class _Results:
             self._say(event.message)
         elif isinstance(event, Status) and event.warning:
             self._say(event.warning)
+        elif isinstance(event, Waiting):
+            self._say(f"number {event.position} of {event.waiting} in line for a stream")
         elif isinstance(event, RecordingSaved):
             self._say(f"recorded: {event.url}timeline.html")
 

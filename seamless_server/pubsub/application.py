@@ -23,6 +23,7 @@ from seamless_server.pubsub.events import Events
 from seamless_server.pubsub.hub import Hub
 from seamless_server.pubsub.state import MemoryStore, StateStore
 from seamless_server.pubsub.web import add_page
+from seamless_server.sessions.load import Load
 from seamless_server.sessions.loading import Loader, Models
 from seamless_server.sessions.system import System, engine_stats
 from seamless_server.settings import Settings, read_settings
@@ -72,8 +73,9 @@ def _lifespan(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         workers = _workers(settings)
         pool = ThreadPoolExecutor(workers, thread_name_prefix="stream")
-        models = Models(settings.models, _loader(settings, workers))
-        hub = Hub(settings, metrics, models, sio, _store(settings), pool)
+        load = Load(1 if _engine(settings) == "scheduled" else workers)
+        models = Models(settings.models, _loader(settings, workers), on_warm=load.expect)
+        hub = Hub(settings, metrics, models, sio, _store(settings), pool, load)
         app.state.hub = hub
         Events(hub)
         await hub.store.start(hub.refresh_room)

@@ -7,7 +7,8 @@ import logging
 from typing import Any
 
 from seamless_server.errors import SeamlessError
-from seamless_server.pubsub.hub import Connection, Hub
+from seamless_server.pubsub.admission import Admission
+from seamless_server.pubsub.hub import Connection, Hub, RunningStream
 from seamless_server.pubsub.rooms import Member
 from seamless_server.pubsub.schema import EventError, StreamConfig
 from seamless_server.pubsub.streams import Speaking
@@ -23,67 +24,73 @@ class Configuring:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        # Two requests must not both find the last free place.
-        self._door = asyncio.Lock()
+        self._admission = Admission(hub)
 
     async def configure(self, connection: Connection, config: StreamConfig) -> dict[str, Any]:
         """Answers `configure_stream`; a running stream of the same member ends first."""
-        hub, member = self._hub, connection.member
+        hub, member, admission = self._hub, connection.member, self._admission
         if hub.room_of(member) is None:
             return _refused("member_or_room_is_none")
         if "speaker" not in member.roles:
             return _refused("Join the room as a speaker to start a stream.")
-        if (running := hub.streams.get(member.client_id)) is not None:
-            await running.stop()
-        async with self._door:
-            if (refusal := await self._refusal(member)) is not None:
-                return _refused(refusal)
-            system = self._system(config)
-            speaking = Speaking(hub, member, system, config)
-            # The place is taken from here on.
-            hub.streams[member.client_id] = speaking
-            member.streaming, member.model_type = True, config.model_type
+        waits = config.wait and member.protocol >= 2
+        if not waits:
+            hub.leave_line(member.client_id)
+        renews = (running := hub.streams.get(member.client_id)) is not None
         try:
-            debug = await self._start(connection, speaking)
-        except BaseException:
-            if hub.streams.get(member.client_id) is speaking:
-                del hub.streams[member.client_id]
-                member.streaming = False
-            raise
-        if (room := hub.room_of(member)) is not None:
-            hub.room_changed(room)
-        await hub.save(member)
-        answer: dict[str, Any] = {"status": "ok", "message": "server_ready"}
+            if running is not None:
+                admission.renewing.add(member.client_id)
+                await running.stop()
+            async with admission.door:
+                if await admission.locked(member):
+                    return _refused("server_locked")
+                self._system(config)  # what cannot start need not wait
+                if not await admission.has_place(member, waits=waits):
+                    answer = admission.queue_up(member, config) if waits else None
+                    return answer or _refused("max_speakers")
+                hub.leave_line(member.client_id)
+                speaking = self._take(member, config)
+        finally:
+            if renews:
+                admission.renewing.discard(member.client_id)
+                hub.line_changed()
+        debug = await self._open(connection, speaking)
+        answer = {"status": "ok", "message": "server_ready"}
         if config.debug:
             answer["debug"] = debug
         return answer
 
-    async def _refusal(self, member: Member) -> str | None:
-        hub = self._hub
-        if hub.settings.lock_server_completely:
-            return "server_locked"
-        if hub.lock is not None and hub.lock.client_id != member.client_id:
-            return "server_locked"
-        if hub.lock is not None:
-            # Who holds the lock has the server to itself.
-            for client_id, stream in list(hub.streams.items()):
-                if client_id != member.client_id:
-                    await hub.complain(
-                        stream.member.sid,
-                        f"{hub.lock.name} has the server now, so your stream ended.",
-                        code="server_locked",
-                        member=stream.member,
-                    )
-                    hub.spawn(stream.stop(), "making room for the lock's holder")
-            return None
-        most = hub.settings.max_speakers
-        if most is not None and len(hub.streams) >= most:
-            absent = [stream for stream in hub.streams.values() if not stream.member.connected]
-            if len(hub.streams) - len(absent) >= most:
-                return "max_speakers"
-            # Somebody present goes before somebody who may never come back.
-            await absent[0].stop()
-        return None
+    async def tend_line(self) -> None:
+        """Runs for the server's life: starts the streams of those who waited in line."""
+        await self._admission.run(self._take, self._open)
+
+    def _take(self, member: Member, config: StreamConfig) -> RunningStream:
+        """Gives a member its place: from here on it is taken.
+
+        Raises:
+            SeamlessError: the model is not there.
+        """
+        speaking = Speaking(self._hub, member, self._system(config), config)
+        self._hub.streams[member.client_id] = speaking
+        member.streaming, member.model_type = True, config.model_type
+        return speaking
+
+    async def _open(self, connection: Connection, stream: RunningStream) -> bool:
+        """Starts the stream of a taken place; returns whether it is recorded."""
+        assert isinstance(stream, Speaking)
+        hub, member = self._hub, connection.member
+        try:
+            recorded = await self._start(connection, stream)
+        except BaseException:
+            if hub.streams.get(member.client_id) is stream:
+                del hub.streams[member.client_id]
+                member.streaming = False
+                hub.line_changed()
+            raise
+        if (room := hub.room_of(member)) is not None:
+            hub.room_changed(room)
+        await hub.save(member)
+        return recorded
 
     def _system(self, config: StreamConfig) -> System:
         models = self._hub.models
@@ -142,7 +149,8 @@ class Configuring:
             ),
             main=main,
             segment_base=member.segment_base,
-            buffer_seconds=config.buffer_limit,
+            load=hub.load,
+            buffer_limit=config.buffer_limit,
             recording=recording,
         )
         speaking.start(session)

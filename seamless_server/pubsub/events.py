@@ -38,6 +38,7 @@ class Events:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._configuring = Configuring(hub)
+        hub.spawn(self._configuring.tend_line(), "tending the line")
         connections = Connections(hub)
         hub.sio.on("connect", connections.connect)
         hub.sio.on("disconnect", connections.disconnect)
@@ -145,6 +146,8 @@ class Events:
         self._take_lock(member, config)
         if stops and (stream := hub.streams.get(member.client_id)) is not None:
             hub.spawn(stream.stop(), "stopping a stream")
+        if "speaker" not in roles:
+            hub.leave_line(member.client_id)
         hub.retarget(room)
         hub.room_changed(room)
         await hub.save(member)
@@ -261,6 +264,11 @@ class Events:
         if len(audio) % 2:
             raise EventError("incoming_audio", "audio", "16-bit samples come in even byte counts")
         stream = self._hub.streams.get(connection.member.client_id)
+        if (place := self._hub.line.position(connection.member.client_id)) > 0:
+            raise SeamlessError(
+                f"You are number {place} in line: send audio when you are admitted.",
+                code="waiting",
+            )
         if stream is None or stream.session is None:
             if time.monotonic() - connection.member.stream_ended < 5:
                 return {"queuedMs": 0.0}  # still on its way when the stream ended
@@ -274,6 +282,7 @@ class Events:
 
     async def stop_stream(self, connection: Connection) -> Answer:
         """Ends the stream when everything that was said is translated and sent."""
+        self._hub.leave_line(connection.member.client_id)
         stream = self._hub.streams.get(connection.member.client_id)
         if stream is not None:
             await stream.stop()

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import socketio
 
@@ -17,21 +17,22 @@ from seamless_server.metrics import Metrics
 from seamless_server.pubsub.auth import Authenticator
 from seamless_server.pubsub.delivery import Later
 from seamless_server.pubsub.limits import ClientLimits
+from seamless_server.pubsub.line import Line
 from seamless_server.pubsub.rooms import Member, Room, new_room_code
 from seamless_server.pubsub.schema import (
     Capability,
     ServerException,
     ServerLock,
     ServerState,
+    StreamConfig,
 )
 from seamless_server.pubsub.state import StateStore
 from seamless_server.sessions.debug_store import DebugStore
+from seamless_server.sessions.load import Load
 from seamless_server.sessions.loading import Models
+from seamless_server.sessions.session import Session
 from seamless_server.sessions.system import System, model_folder
 from seamless_server.settings import Settings
-
-if TYPE_CHECKING:
-    from seamless_server.pubsub.streams import Speaking
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,27 @@ class Connection:
     """From this very machine."""
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the client got its state."""
+
+
+class RunningStream(Protocol):
+    """A member's stream, as far as the handlers of events know it."""
+
+    member: Member
+    system: System
+    config: StreamConfig
+    session: Session | None
+
+    async def stop(self) -> None:
+        """Ends it with everything that was said translated."""
+
+    async def abort(self) -> None:
+        """Ends it at once."""
+
+    def retarget(self) -> None:
+        """The wishes of its listeners changed."""
+
+    async def audio_dropped(self, dropped_ms: float) -> None:
+        """So much of its audio was lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +93,7 @@ class Hub:
         sio: socketio.AsyncServer,
         store: StateStore,
         pool: ThreadPoolExecutor,
+        load: Load,
     ) -> None:
         self.settings = settings
         self.metrics = metrics
@@ -78,13 +101,17 @@ class Hub:
         self.sio = sio
         self.store = store
         self.pool = pool
+        self.load = load
         self.writer = ThreadPoolExecutor(1, thread_name_prefix="recorder")
         self.auth = Authenticator(settings)
         self.server_id = secrets.token_hex(8)
         self.connections: dict[str, Connection] = {}
         self.members: dict[str, Member] = {}
         self.rooms: dict[str, Room] = {}
-        self.streams: dict[str, Speaking] = {}
+        self.streams: dict[str, RunningStream] = {}
+        self.line = Line(settings.waiting_places)
+        self.line_moved = asyncio.Event()
+        """Set when a place may be free, or the line is another."""
         self.lock: Lock | None = None
         self.translating = 0
         """Files that `POST /api/translate` works on."""
@@ -149,6 +176,17 @@ class Hub:
             if (stream := self.streams.get(client_id)) is not None:
                 stream.retarget()
 
+    def line_changed(self) -> None:
+        """Somebody came into the line or left it, or a stream ended."""
+        self.metrics.waiting.set(len(self.line))
+        self.line_moved.set()
+        self.server_changed()
+
+    def leave_line(self, client_id: str) -> None:
+        """A member does not wait for a stream any more, if it did."""
+        if self.line.leave(client_id) is not None:
+            self.line_changed()
+
     async def save(self, member: Member) -> None:
         """Lets replicas know of a member."""
         if member.room_id is not None and member.replica is None:
@@ -186,6 +224,7 @@ class Hub:
     async def _tell_everybody(self) -> None:
         self.metrics.rooms.set(len(self.rooms))
         self.metrics.sessions.set(len(self.streams))
+        self.metrics.stream_cost.set(self.load.cost or 0.0)
         # Each replica describes itself to its own clients.
         await self.sio.emit("server_state_update", self.server_state(), ignore_queue=True)
 
@@ -204,7 +243,8 @@ class Hub:
             if lock
             else None,
             ready=self.models.ready,
-            maxSpeakers=self.settings.max_speakers,
+            maxSpeakers=most if isinstance(most := self.settings.max_speakers, int) else None,
+            waitingSpeakers=len(self.line),
         )
         return state.model_dump()
 
@@ -247,6 +287,7 @@ class Hub:
     async def leave_room(self, member: Member) -> None:
         """Takes a member out of its room; its stream ends."""
         room = self.room_of(member)
+        self.leave_line(member.client_id)
         if (stream := self.streams.get(member.client_id)) is not None:
             await stream.stop()
         if member.sid is not None:
@@ -314,6 +355,8 @@ class Hub:
 
     async def close(self) -> None:
         """Ends every stream and everything that runs beside."""
+        for client_id in self.line:
+            self.line.leave(client_id)
         for stream in list(self.streams.values()):
             await stream.abort()
         await self._later.close()
@@ -338,4 +381,6 @@ def capability(system: System) -> Capability:
         targetLangs=list(system.text_languages),
         speechLangs=list(system.speech_languages),
         sourceLangs=list(system.source_languages),
+        # A model that brings a list of what it understands understands little else.
+        demonstration=folder is not None and (folder / "phrases.json").is_file(),
     )

@@ -87,6 +87,7 @@ class Sample(BaseModel):
     name: str
     url: str
     text: str | None = None
+    translations: dict[str, str] = {}
     model: str
 
 
@@ -227,18 +228,26 @@ def _samples(hub: Hub) -> dict[str, tuple[Path, Sample]]:
     found: dict[str, tuple[Path, Sample]] = {}
     for model, folder in _folders(hub):
         texts: dict[str, str] = {}
+        translations: dict[str, dict[str, str]] = {}
         listing = folder / "samples" / "samples.json"
         if listing.is_file():
             entries = orjson.loads(listing.read_bytes())
             for entry in entries if isinstance(entries, list) else []:
                 texts[str(entry.get("file"))] = str(entry.get("text", ""))
+                translations[str(entry.get("file"))] = entry.get("translations") or {}
         for path in sorted((folder / "samples").glob("*")):
             if path.suffix.lower() in _SOUNDS:
                 key = f"{model}/{path.name}"
                 text = texts.get(path.name)
                 if text is None and path.with_suffix(".txt").is_file():
                     text = path.with_suffix(".txt").read_text(encoding="utf-8").strip()
-                sample = Sample(name=path.stem, url=f"/api/samples/{key}", text=text, model=model)
+                sample = Sample(
+                    name=path.stem,
+                    url=f"/api/samples/{key}",
+                    text=text,
+                    translations=translations.get(path.name, {}),
+                    model=model,
+                )
                 found[key] = (path, sample)
     return found
 

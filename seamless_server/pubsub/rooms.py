@@ -68,6 +68,12 @@ class Member:
         """Whether it has a connection, here or elsewhere."""
         return self.sid is not None
 
+    def away_for(self) -> float:
+        """Seconds since its connection was lost; negative while it has one."""
+        if self.connected or self.gone_since is None:
+            return -1.0
+        return time.monotonic() - self.gone_since
+
     def groups(self) -> set[str]:
         """The delivery groups of its room that it belongs to."""
         if self.room_id is None or "listener" not in self.roles:

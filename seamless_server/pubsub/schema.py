@@ -90,6 +90,7 @@ class StreamConfig(_Inbound):
     debug: bool = False
     async_processing: bool = True
     buffer_limit: float = Field(default=0.0, ge=0.0, le=60.0, allow_inf_nan=False)
+    wait: bool = False
 
 
 class ListenerConfig(_Inbound):
@@ -113,6 +114,7 @@ class Capability(_Outbound):
     dynamicParams: list[Literal["expressive"]] = []
     speechLangs: list[str] = []
     sourceLangs: list[str] = []
+    demonstration: bool = False
 
 
 class RoomStatus(_Outbound):
@@ -136,6 +138,7 @@ class ServerState(_Outbound):
     serverLock: ServerLock | None
     ready: bool = True
     maxSpeakers: int | None = None
+    waitingSpeakers: int = 0
 
 
 class MemberState(_Outbound):
@@ -196,7 +199,18 @@ class StreamStatus(_Outbound):
     queuedMs: float
     coalesced: int
     droppedMs: float = 0.0
+    realTimeFactor: float | None = None
     warning: str | None = None
+
+
+class PlaceInLine(_Outbound):
+    """`place_in_line`, to a speaker that waits for a stream."""
+
+    state: Literal["waiting", "admitted", "ended"]
+    position: int
+    waiting: int
+    debug: bool | None = None
+    message: str | None = None
 
 
 class TranscriptEntry(_Outbound):
@@ -208,6 +222,7 @@ class TranscriptEntry(_Outbound):
     startMs: float
     endMs: float
     text: str
+    finished: bool = True
 
 
 class RecordingSaved(_Outbound):
@@ -237,6 +252,18 @@ class Ack(_Outbound):
     message: str
     field: str | None = None
     code: str | None = None
+
+
+class StreamAck(_Outbound):
+    """Answer to `configure_stream`; `waiting` only if `wait` was asked for."""
+
+    status: Literal["ok", "error", "waiting"]
+    message: str
+    field: str | None = None
+    code: str | None = None
+    debug: bool | None = None
+    position: int | None = None
+    waiting: int | None = None
 
 
 class JoinAck(_Outbound):
@@ -319,6 +346,7 @@ OUTBOUND: dict[str, type[BaseModel] | None] = {
     "translation_speech": TranslationSpeech,
     "clear_transcript": None,
     "stream_status": StreamStatus,
+    "place_in_line": PlaceInLine,
     "recording_saved": RecordingSaved,
     "server_exception": ServerException,
 }
@@ -329,7 +357,14 @@ def export() -> dict[str, Any]:
     """All models as one JSON schema, with the events' arguments and payloads beside."""
     inbound: list[type[BaseModel]] = [JoinConfig, DynamicConfig, StreamConfig, ListenerConfig]
     outbound = [model for model in OUTBOUND.values() if model is not None]
-    answers: list[type[BaseModel]] = [Ack, JoinAck, ListenerAck, AudioAck, TranscriptEntry]
+    answers: list[type[BaseModel]] = [
+        Ack,
+        StreamAck,
+        JoinAck,
+        ListenerAck,
+        AudioAck,
+        TranscriptEntry,
+    ]
     _, schema = models_json_schema(
         [(model, "validation") for model in inbound]
         + [(model, "serialization") for model in [*outbound, *answers]],

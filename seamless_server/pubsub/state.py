@@ -28,7 +28,10 @@ class StateStore(Protocol):
         """Members of a room that other replicas hold."""
 
     async def add_text(self, room_id: str, entry: dict[str, Any]) -> None:
-        """Adds text to the transcript; the same speaker, language and segment is one entry."""
+        """Adds text to the transcript; the same speaker, language and segment is one entry.
+
+        Without text it only says whether the sentence is finished.
+        """
 
     async def transcript(self, room_id: str) -> list[dict[str, Any]]: ...
 
@@ -76,6 +79,9 @@ class MemoryStore:
         if (known := sentences.get(key)) is not None:
             known["text"] += entry["text"]
             known["endMs"] = max(known["endMs"], entry["endMs"])
+            known["finished"] = entry["finished"]
+            return
+        if not entry["text"]:
             return
         sentences[key] = dict(entry)
         while len(sentences) > self._limit:

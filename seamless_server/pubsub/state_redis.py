@@ -156,12 +156,15 @@ class RedisStore:
         texts, order = self._key("text", room_id), self._key("order", room_id)
         key = transcript_key(entry)
         known = await self._redis.hget(texts, key)
+        if known is None and not entry["text"]:
+            return
         if known is not None:
             before = orjson.loads(known)
             entry = {
                 **before,
                 "text": before["text"] + entry["text"],
                 "endMs": max(before["endMs"], entry["endMs"]),
+                "finished": entry["finished"],
             }
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.hset(texts, key, orjson.dumps(entry))

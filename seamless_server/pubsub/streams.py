@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from seamless_server.errors import SeamlessError
 from seamless_server.pubsub.codec import Ready
+from seamless_server.pubsub.hub import Hub
 from seamless_server.pubsub.rooms import ANY, FOLLOW, V1, Kind, Member, Room, group_name
 from seamless_server.pubsub.schema import (
     RecordingSaved,
@@ -24,7 +25,6 @@ from seamless_server.sessions.session import EndReason, Session
 from seamless_server.sessions.system import System
 
 if TYPE_CHECKING:
-    from seamless_server.pubsub.hub import Hub
     from seamless_server.streaming import Target
 
 logger = logging.getLogger(__name__)
@@ -139,7 +139,7 @@ class Speaking:
             await self._send_v1(room, name, event)
         self._hub.metrics.outputs.labels(kind).inc()
         self._hub.metrics.output_latency.labels(kind).observe(event.latency_ms / 1000)
-        if isinstance(event, TextEvent) and event.text:
+        if isinstance(event, TextEvent):
             await self._hub.store.add_text(room.room_id, self._entry(event))
 
     def _groups(self, room: Room, event: TextEvent | SpeechEvent, kind: Kind) -> Iterator[str]:
@@ -196,6 +196,7 @@ class Speaking:
             startMs=event.start_ms,
             endMs=event.end_ms,
             text=event.text,
+            finished=event.finished,
         ).model_dump()
 
     async def on_end(self, reason: EndReason, error: BaseException | None) -> None:
@@ -207,6 +208,7 @@ class Speaking:
         if hub.streams.get(member.client_id) is self:
             del hub.streams[member.client_id]
             member.streaming, member.stream_ended = False, time.monotonic()
+            hub.line_changed()
         if self.session is not None:
             member.segment_base = max(member.segment_base, self.session.next_segment)
             if self.session.recording is not None:
@@ -263,6 +265,9 @@ class Speaking:
                 queuedMs=round(status.queued_ms, 1),
                 coalesced=status.coalesced,
                 droppedMs=round(status.dropped_ms, 1),
+                realTimeFactor=None
+                if status.real_time_factor is None
+                else round(status.real_time_factor, 3),
                 warning=f"{status.queued_ms / 1000:.0f} s of your audio wait to be translated."
                 if behind
                 else None,

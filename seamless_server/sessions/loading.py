@@ -55,14 +55,20 @@ class Models:
         names: names or folders to load.
         load: makes a system; runs in the background thread.
         on_change: called in that thread after each step.
+        on_warm: told what a model took for a second of audio when it was warmed up, in seconds.
     """
 
     def __init__(
-        self, names: Sequence[str], load: Loader, on_change: Callable[[], None] = lambda: None
+        self,
+        names: Sequence[str],
+        load: Loader,
+        on_change: Callable[[], None] = lambda: None,
+        on_warm: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._names = tuple(names)
         self._load = load
         self._on_change = on_change
+        self._on_warm = on_warm
         self._systems: dict[str, System] = {}
         self._started = time.monotonic()
         self._progress = Progress(total=len(self._names))
@@ -111,7 +117,7 @@ class Models:
                 self._step(name, "loading")
                 system = self._load(name, partial(self._step, name))
                 self._step(system.name, "warming up")
-                _warm_up(system)
+                self._on_warm(_warm_up(system))
                 self._systems[system.name] = system
                 self._progress.loaded.append(system.name)
             # What is loaded stays: the collector need not walk through it again and again, which
@@ -133,8 +139,11 @@ class Models:
         self._on_change()
 
 
-def _warm_up(system: System) -> None:
-    """Pays for first calls now, so that the first speaker does not."""
+def _warm_up(system: System) -> float:
+    """Pays for first calls now, so that the first speaker does not.
+
+    Returns the seconds that a second of audio then takes.
+    """
     from seamless_server.streaming import Target
 
     lang = (system.speech_languages or system.text_languages)[0]
@@ -142,10 +151,16 @@ def _warm_up(system: System) -> None:
     # Without voice detection, which would let none of the noise through.
     stream = system.open_stream({lang: target}, vad=False)
     try:
-        noise = np.random.default_rng(0).standard_normal(system.sample_rate * 2)
-        for _ in stream.push((0.05 * noise).astype(np.float32)):
+        noise = 0.05 * np.random.default_rng(0).standard_normal(system.sample_rate * 3)
+        first, again = np.split(noise.astype(np.float32), [system.sample_rate * 2])
+        for _ in stream.push(first):
             pass
+        started = time.perf_counter()
+        for _ in stream.push(again):
+            pass
+        took = time.perf_counter() - started
         for _ in stream.finish():
             pass
     finally:
         stream.close()
+    return took

@@ -96,6 +96,32 @@ class WordKeeper:
         return whole[:cut].strip()
 
 
+class TextGatherer:
+    """Gathers text of a sentence until it has `phonemes` of them or the sentence ends.
+
+    Phonemes are counted as letters: near enough to say how much to gather, in any language.
+    """
+
+    def __init__(self, phonemes: float) -> None:
+        self._phonemes = phonemes
+        self._held: dict[str, tuple[str, float]] = {}
+
+    def add(
+        self, lang: str, text: str, start_ms: float, *, finished: bool
+    ) -> tuple[str, float] | None:
+        """The text to send now and where in the stream it starts, or `None` to wait."""
+        before, start = self._held.pop(lang, ("", start_ms))
+        whole = before + text
+        if finished or sum(character.isalpha() for character in whole) >= self._phonemes:
+            return whole, start
+        self._held[lang] = (whole, start)
+        return None
+
+    def rest(self, lang: str) -> str:
+        """What is held of a sentence that ends here."""
+        return self._held.pop(lang, ("", 0.0))[0]
+
+
 class SpeechGatherer:
     """Gathers speech of a segment until it is `seconds` long or the segment ends."""
 

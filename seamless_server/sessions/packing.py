@@ -12,6 +12,7 @@ from seamless_server.sessions.outputs import (
     SpeechEvent,
     SpeechGatherer,
     TextEvent,
+    TextGatherer,
     WordKeeper,
     to_json_floats,
     to_pcm16,
@@ -27,11 +28,11 @@ class OutputPacker:
         positions: the session's clock.
         main: the language that the speaker chose.
         segment_base: added to segment numbers, so that they stay unique over a speaker's streams.
-        buffer_seconds: speech to gather before it is sent.
+        buffer_limit: output to gather before it is sent: seconds of speech, phonemes of text.
     """
 
     def __init__(
-        self, positions: Positions, main: str, segment_base: int, buffer_seconds: float
+        self, positions: Positions, main: str, segment_base: int, buffer_limit: float
     ) -> None:
         self.wants_floats = False
         """Whether anybody listens who needs speech as numbers."""
@@ -43,7 +44,8 @@ class OutputPacker:
         self._base = segment_base
         self._seq = 0
         self._words = WordKeeper()
-        self._gather = SpeechGatherer(buffer_seconds)
+        self._gather = SpeechGatherer(buffer_limit)
+        self._gather_text = TextGatherer(buffer_limit)
 
     def set_main(self, main: str) -> None:
         """The speaker chose another language; takes effect with the step that follows."""
@@ -53,7 +55,7 @@ class OutputPacker:
     def pack(self, output: TextOut | SpeechOut) -> Iterator[TextEvent | SpeechEvent]:
         """The events for one output; none while it is held back."""
         if isinstance(getattr(output, "text", None), str):
-            yield self._text(output)  # type: ignore[arg-type]
+            yield from self._text(output)  # type: ignore[arg-type]
         else:
             yield from self._speech(output)  # type: ignore[arg-type]
 
@@ -66,10 +68,11 @@ class OutputPacker:
         leaving, self._leaving = self._leaving, None
         if leaving is not None and leaving in self._open:
             segment, end_ms = self._open[leaving]
+            text = self._gather_text.rest(leaving)
             yield TextEvent(
                 lang=leaving,
-                text="",
-                words="",
+                text=text,
+                words=self._words.add(leaving, text, finished=True),
                 segment_id=segment,
                 seq=self._next_seq(),
                 start_ms=end_ms,
@@ -79,18 +82,23 @@ class OutputPacker:
                 main=True,
             )
 
-    def _text(self, output: TextOut) -> TextEvent:
-        words = self._words.add(output.lang, output.text, finished=output.finished)
-        segment = self._segment(output)
-        start_ms, end_ms, latency_ms = self._times(output.start_ms, output.end_ms)
-        main = self._is_main(output.lang)
+    def _text(self, output: TextOut) -> Iterator[TextEvent]:
+        segment, main = self._segment(output), self._is_main(output.lang)
         if output.finished:
             self._open.pop(output.lang, None)
         elif main:
-            self._open[output.lang] = (segment, end_ms)
-        return TextEvent(
+            self._open[output.lang] = (segment, self._times(output.start_ms, output.end_ms)[1])
+        gathered = self._gather_text.add(
+            output.lang, output.text, output.start_ms, finished=output.finished
+        )
+        if gathered is None:
+            return
+        text, stream_start = gathered
+        words = self._words.add(output.lang, text, finished=output.finished)
+        start_ms, end_ms, latency_ms = self._times(stream_start, output.end_ms)
+        yield TextEvent(
             lang=output.lang,
-            text=output.text,
+            text=text,
             words=words,
             segment_id=segment,
             seq=self._next_seq(),

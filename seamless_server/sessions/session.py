@@ -18,6 +18,7 @@ import numpy as np
 
 from seamless_server.audio.resample import StreamResampler
 from seamless_server.metrics import Metrics
+from seamless_server.sessions.load import Load, Pace
 from seamless_server.sessions.outputs import SpeechEvent, TextEvent
 from seamless_server.sessions.packing import OutputPacker
 from seamless_server.sessions.positions import Positions
@@ -57,6 +58,8 @@ class Status:
     coalesced: int
     """Chunks that were joined to others because the server did not keep up."""
     dropped_ms: float
+    real_time_factor: float | None
+    """Seconds that the last seconds of audio took, per second; `None` before any audio."""
 
 
 class Audience(Protocol):
@@ -80,7 +83,8 @@ class Session:
         rate: of the audio to come, in Hz.
         pool: where steps are computed.
         audience: who is told.
-        buffer_seconds: speech to gather before it is sent.
+        load: measures what all sessions cost together.
+        buffer_limit: output to gather before it is sent: seconds of speech, phonemes of text.
         recording: where a debug session is recorded.
     """
 
@@ -96,7 +100,8 @@ class Session:
         limits: SessionLimits,
         main: str,
         segment_base: int = 0,
-        buffer_seconds: float = 0.0,
+        load: Load | None = None,
+        buffer_limit: float = 0.0,
         recording: Recording | None = None,
     ) -> None:
         self.rate = rate
@@ -108,10 +113,12 @@ class Session:
         self._audience = audience
         self._metrics = metrics
         self._limits = limits
+        self._load = load or Load()
+        self._pace = Pace()
         self._queue = AudioQueue(rate, limits.queue_seconds)
         self._positions = Positions()
         self._resampler = StreamResampler(rate, sample_rate)
-        self.packer = OutputPacker(self._positions, main, segment_base, buffer_seconds)
+        self.packer = OutputPacker(self._positions, main, segment_base, buffer_limit)
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
         self._outputs: asyncio.Queue[TextEvent | SpeechEvent | _Done] = asyncio.Queue()
@@ -172,6 +179,7 @@ class Session:
             queued_ms=self._queue.waiting_ms,
             coalesced=self._coalesced,
             dropped_ms=self._dropped_ms,
+            real_time_factor=self._pace.factor,
         )
 
     @property
@@ -261,9 +269,12 @@ class Session:
 
         def step() -> Iterator[TextOut | SpeechOut]:
             started = time.perf_counter()
-            yield from self._push(waiting.pcm.astype(np.float32) / np.float32(32768.0))
+            with self._load.step(ms / 1000, speech=self._speaking):
+                yield from self._push(waiting.pcm.astype(np.float32) / np.float32(32768.0))
+            took = time.perf_counter() - started
             if ms > 0:
-                self._metrics.real_time_factor.observe((time.perf_counter() - started) * 1000 / ms)
+                self._pace.add(took, ms / 1000)
+                self._metrics.real_time_factor.observe(took * 1000 / ms)
             if arrived is not None:
                 lag = time.monotonic() - arrived
                 self._lag_ms = lag * 1000

@@ -88,6 +88,8 @@ async def _microphone(chunk_ms: int) -> AsyncIterator[AsyncIterator[Pcm]]:
         loop.call_soon_threadsafe(heard.put_nowait, data[:, 0].copy())
 
     async def chunks() -> AsyncIterator[Pcm]:
+        while not heard.empty():  # what was heard before anybody asked, e.g. while waiting in line
+            heard.get_nowait()
         while True:
             yield await heard.get()
 

@@ -123,7 +123,7 @@ async def test_what_the_server_refuses_is_said(start_server: Start, connect: Con
     busy = await connect(server, "busy")
     await busy.join()
     await busy.configure()
-    async with StreamingClient(server.url, target_language="spa") as client:
+    async with StreamingClient(server.url, target_language="spa", wait=False) as client:
         with pytest.raises(ClientError, match="max_speakers"):
             await anext(client.translate(AUDIO))
         with pytest.raises(AudioError, match="no sound file"):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -217,6 +219,61 @@ async def test_late_joiners_get_the_transcript(
     assert await late.call("transcript") == []
 
 
+async def test_a_sentence_that_is_still_spoken_is_marked_in_the_transcript(
+    start_server: Start, connect: Connect
+) -> None:
+    server = start_server(idle_ms=60_000)
+    speaker = await connect(server, "speaker")
+    room = await speaker.join()
+    await speaker.configure(model_type="s2t")
+    late = await connect(server, "late")
+    await late.join(room, "listener")
+    await speaker.speak(speech("human_short", seconds=2.0))
+    entry: dict[str, Any] = {}
+    while entry.get("finished", True):
+        await asyncio.sleep(0.02)
+        entry = next(iter(await late.call("transcript")), {})
+    assert entry["text"]
+    await speaker.call("stop_stream")
+    [entry] = await late.call("transcript")
+    assert entry["finished"] is True
+    assert entry["text"] == late.text().strip()
+
+
+@pytest.mark.parametrize("protocol", [1, 2])
+async def test_output_is_gathered_up_to_the_limit_that_the_speaker_asked_for(
+    shared_server: BackgroundServer, connect: Connect, protocol: int
+) -> None:
+    """Seconds of speech, phonemes of text; the end of a sentence waits for nothing."""
+    listener = await connect(shared_server)
+
+    async def said(limit: float) -> tuple[list[int], list[int], str]:
+        speaker = await connect(shared_server, protocol=protocol)
+        await listener.join(await speaker.join(None, "speaker"), "listener")
+        listener.events.clear()
+        await speaker.configure(buffer_limit=limit)
+        await speaker.speak(speech("human_pauses"))
+        await speaker.call("stop_stream")
+        texts, sounds = listener.of("translation_text"), listener.of("translation_speech")
+        # Only what was sent before the end of its sentence had to be long enough.
+        return (
+            [sum(map(str.isalpha, text["payload"])) for text in texts if not text["eos"]],
+            [len(sound["payload"]) // 32 for sound in sounds if not sound["eos"]],
+            listener.text(),
+        )
+
+    letters, milliseconds, whole = await said(0)
+    assert min(letters) < 50
+    assert min(milliseconds) < 2_000
+    letters, milliseconds, same = await said(50)
+    assert same == whole
+    assert letters
+    assert min(letters) >= 50
+    assert all(length >= 50_000 for length in milliseconds)
+    _, milliseconds, _ = await said(2)
+    assert all(length >= 2_000 for length in milliseconds)
+
+
 async def test_the_transcript_is_bounded(start_server: Start, connect: Connect) -> None:
     server = start_server(transcript_entries=2)
     speaker = await connect(server, "speaker")
@@ -242,6 +299,9 @@ async def test_the_speaker_is_told_how_its_stream_does(
     assert "speech" in {status["state"] for status in statuses}
     assert all(status["lagMs"] >= 0 and status["queuedMs"] >= 0 for status in statuses)
     assert any(status["lagMs"] > 0 for status in statuses)
+    factors = [status["realTimeFactor"] for status in statuses]
+    assert all(factor > 0 for factor in factors if factor is not None)
+    assert factors[-1] is not None
 
 
 async def test_audio_is_acknowledged_on_request(

@@ -26,6 +26,7 @@ export interface Capability {
   dynamicParams: 'expressive'[];
   speechLangs: string[];
   sourceLangs: string[];
+  demonstration: boolean;
 }
 /**
  * Argument of `set_dynamic_config`; what is absent stays as it is.
@@ -82,6 +83,16 @@ export interface MemberState {
   } | null;
 }
 /**
+ * `place_in_line`, to a speaker that waits for a stream.
+ */
+export interface PlaceInLine {
+  state: 'waiting' | 'admitted' | 'ended';
+  position: number;
+  waiting: number;
+  debug: boolean | null;
+  message: string | null;
+}
+/**
  * `recording_saved`, to the speaker.
  */
 export interface RecordingSaved {
@@ -135,6 +146,19 @@ export interface ServerState {
   serverLock: ServerLock | null;
   ready: boolean;
   maxSpeakers: number | null;
+  waitingSpeakers: number;
+}
+/**
+ * Answer to `configure_stream`; `waiting` only if `wait` was asked for.
+ */
+export interface StreamAck {
+  status: 'ok' | 'error' | 'waiting';
+  message: string;
+  field: string | null;
+  code: string | null;
+  debug: boolean | null;
+  position: number | null;
+  waiting: number | null;
 }
 /**
  * Argument of `configure_stream`.
@@ -147,6 +171,7 @@ export interface StreamConfig {
   debug?: boolean;
   async_processing?: boolean;
   buffer_limit?: number;
+  wait?: boolean;
 }
 /**
  * `stream_status`, to the speaker, at most twice a second.
@@ -157,6 +182,7 @@ export interface StreamStatus {
   queuedMs: number;
   coalesced: number;
   droppedMs: number;
+  realTimeFactor: number | null;
   warning: string | null;
 }
 /**
@@ -169,6 +195,7 @@ export interface TranscriptEntry {
   startMs: number;
   endMs: number;
   text: string;
+  finished: boolean;
 }
 /**
  * `translation_speech` for protocol 2. `payload` is binary: mono 16-bit little-endian.
@@ -212,6 +239,7 @@ export interface ServerPayloads {
   translation_speech: TranslationSpeech;
   clear_transcript: unknown;
   stream_status: StreamStatus;
+  place_in_line: PlaceInLine;
   recording_saved: RecordingSaved;
   server_exception: ServerException;
 }
