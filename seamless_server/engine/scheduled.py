@@ -48,7 +48,8 @@ from seamless_server.errors import LanguageError, UsageError
 class SchedulerOptions:
     """Limits of a scheduler.
 
-    slots: policy loops at a time; None lets the memory left after loading decide. most_batch:
+    slots, slot_bytes: policy loops at a time, and what they may take together (None: as much as
+    they need); without slots the memory left after loading decides about both. most_batch:
     requests in one batch. most_frames: padded 10 ms frames (units, characters) in one batch.
     batch_seconds: how long a batch should take at most, and for how long decoder steps go on
     before others get their turn; 0 is one step. patience_seconds: a loop that would have to wait
@@ -58,6 +59,7 @@ class SchedulerOptions:
     """
 
     slots: int | None = None
+    slot_bytes: int | None = None
     most_batch: int = 64
     most_frames: int = 64_000
     batch_seconds: float = 0.1
@@ -88,7 +90,7 @@ class ScheduledEngine:
         self.stats = SchedulerStats()
         weight = checkpoint.decoder.embed.weight
         self.device, self.dtype = weight.device, weight.dtype
-        slots, budget = self.options.slots, None
+        slots, budget = self.options.slots, self.options.slot_bytes
         if slots is None:
             slots, budget = slot_budget(checkpoint.config.decoder, self.device, self.dtype)
         static = self.options.static_steps
