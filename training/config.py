@@ -10,7 +10,7 @@ from seamless_server.nn.config import (
 )
 
 DIM = 192
-UNITS = 800
+UNITS = 3200
 LANGUAGES = ("eng", "spa", "fra", "deu")
 
 ENCODER = SpeechEncoderConfig(

@@ -128,11 +128,11 @@ def spec_augment(x: Array, rng: np.random.Generator) -> Array:
     """SpecAugment (arXiv 1904.08779) in place: bands and short stretches set to the mean."""
     mean = x.mean()
     for _ in range(2):
-        width = int(rng.integers(0, 13))
+        width = int(rng.integers(0, 19))
         start = int(rng.integers(0, 80 - width))
         x[:, start : start + width] = mean
-    for _ in range(1 + len(x) // 200):
-        width = int(rng.integers(0, 13))
+    for _ in range(1 + len(x) // 100):
+        width = int(rng.integers(0, 19))
         start = int(rng.integers(0, max(1, len(x) - width)))
         x[start : start + width] = mean
     return x

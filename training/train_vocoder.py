@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument("--batch", type=int, default=12)
+    parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rate", type=float, default=1e-3)
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -74,7 +74,9 @@ def main() -> None:
             waves.append(wave[start * units.HOP : (start + SEGMENT) * units.HOP])
         langs = torch.tensor([row[0] for row in rows])
         wanted = torch.from_numpy(np.stack(waves))
-        made = vocoder(torch.from_numpy(np.stack(ids)), langs, langs)
+        with torch.autocast("cpu", torch.bfloat16):
+            made = vocoder(torch.from_numpy(np.stack(ids)), langs, langs)
+        made = made.float()
         spectral, direct = stft_loss(made, wanted), F.l1_loss(made, wanted)
         loss = spectral + 10.0 * direct
         optimizer.zero_grad(set_to_none=True)

@@ -41,12 +41,15 @@ def _mel_matrix(bands: int, bins: int) -> Array:
 
 _MEL = _mel_matrix(40, 513)
 _DCT = (
-    np.cos(np.pi / 40 * np.arange(20)[:, None] * (np.arange(40)[None, :] + 0.5)) * (2 / 40) ** 0.5
+    np.cos(np.pi / 40 * np.arange(24)[:, None] * (np.arange(40)[None, :] + 0.5)) * (2 / 40) ** 0.5
 )
 
 
 def analyse(samples: Array) -> tuple[Array, Array]:
-    """Samples of a target voice -> features (U, 21) and flat-pitch samples (U * 320,)."""
+    """Samples of a target voice -> features (U, 50) and flat-pitch samples (U * 320,).
+
+    A unit's features are those of its two halves: a plosive is not the mean of its 20 ms.
+    """
     samples = np.pad(samples.astype(np.float64), (HOP * 3, HOP * 4))
     coarse, times = pyworld.dio(samples, 16_000, f0_floor=80, f0_ceil=400, frame_period=5)
     f0 = pyworld.stonemask(samples, coarse, times, 16_000)
@@ -59,7 +62,8 @@ def analyse(samples: Array) -> tuple[Array, Array]:
     cepstrum = np.log(envelope @ _MEL.T + 1e-8) @ _DCT.T
     cepstrum[:, 0] *= 0.35  # loudness counts for less than the shape
     features = np.concatenate([cepstrum, 2.0 * voiced[:, None]], 1)[: units * 4]
-    return features.reshape(units, 4, -1).mean(1), flat[: units * HOP].astype(np.float32)
+    halves = features.reshape(units, 2, 2, -1).mean(2)
+    return halves.reshape(units, -1), flat[: units * HOP].astype(np.float32)
 
 
 def kmeans(x: Array, clusters: int, seed: int, rounds: int = 25) -> Array:
@@ -105,7 +109,7 @@ def make(out: Path, sentences: int, seed: int = 31) -> None:
             features.append(x)
             waves.append(wave)
         stacked = np.concatenate(features)
-        some = stacked[np.random.default_rng(seed).permutation(len(stacked))[:60_000]]
+        some = stacked[np.random.default_rng(seed).permutation(len(stacked))[:80_000]]
         centres = kmeans(some, each, seed)
         units = assign(stacked, centres) + number * each
         np.savez(

