@@ -7,7 +7,7 @@ through the same test on what they are made of.
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -97,6 +97,10 @@ def run_folders(folder: Path) -> dict[str, Path]:
     return found
 
 
+def _listed(runs: Mapping[str, Path]) -> str:
+    return ", ".join(name or "a single run" for name in runs)
+
+
 def read_side(folder: Path) -> Side:
     """Read a finished run back.
 
@@ -148,7 +152,8 @@ def compare(a: Path, b: Path, samples: int = SAMPLES) -> list[Comparison]:
         pairs = [(runs_a[name], runs_b[name]) for name in runs_a if name in runs_b]
     if not pairs:
         raise UsageError(
-            f"{a} and {b} have no run in common (A: {', '.join(runs_a)}; B: {', '.join(runs_b)})"
+            f"{a} and {b} have no run in common (A: {_listed(runs_a)}; B: {_listed(runs_b)}): "
+            "name the folders of the two runs"
         )
     return [_compare(read_side(one), read_side(two), samples) for one, two in pairs]
 

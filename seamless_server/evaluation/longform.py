@@ -39,7 +39,12 @@ def export(path: Path, records: Sequence[Record], lang: str) -> None:
         path: where to.
         records: one a recording, of text output.
         lang: target language; decides between words and characters.
+
+    Raises:
+        LongformError: the output is speech.
     """
+    if any(record.durations is not None for record in records):
+        raise LongformError("long recordings are scored on text, and this run gave speech")
     characters = lang in CHARACTER_LANGUAGES
     with path.open("w", encoding="utf-8") as file:
         for record in records:

@@ -55,11 +55,21 @@ def versions() -> dict[str, str]:
 def machine() -> dict[str, Any]:
     """What computation-aware figures depend on."""
     return {
-        "platform": platform.platform(),
-        "processor": platform.processor() or platform.machine(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
         "cores": os.cpu_count(),
         "omp_num_threads": os.environ.get("OMP_NUM_THREADS"),
     }
+
+
+def _processor() -> str:
+    """The processor's name as Linux tells it, else what Python knows of it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,8 @@ class Record:
     """When each chunk of speech is heard, CU: start and length."""
     prediction_ms: float = 0.0
     """Length of the translated speech, with the pauses in it."""
+    src_text: str = ""
+    """What was said, if the manifest tells."""
 
     @property
     def computing_ms(self) -> float:
@@ -86,6 +88,8 @@ class Record:
             "steps": self.steps,
             "fragments": [[f.text, f.delay, f.elapsed, f.available] for f in self.fragments],
         }
+        if self.src_text:
+            info["src_text"] = self.src_text
         return json.dumps(info, ensure_ascii=False)
 
     @classmethod
@@ -117,6 +121,7 @@ class Record:
                 durations=info["durations"] if speech else None,
                 intervals=[(start, size) for start, size in info["intervals"]] if speech else None,
                 prediction_ms=1000.0 * info["prediction_length"] if speech else 0.0,
+                src_text=info.get("src_text", ""),
             )
         except (KeyError, TypeError, IndexError) as error:
             raise ValueError(f"not a line of this program's log: {error!r}") from None

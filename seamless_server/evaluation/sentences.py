@@ -126,6 +126,7 @@ class SentenceRunner:
             elapsed=[],
             available=[],
             steps=steps,
+            src_text=sentence.src_text or "",
         )
         if self._speech:
             self._fill_speech(record, instance, chunks, clock)

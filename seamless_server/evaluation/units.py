@@ -54,6 +54,13 @@ def are_pieces(fragments: Sequence[Fragment]) -> bool:
     return any(BOUNDARY in fragment.text for fragment in fragments)
 
 
+def readable(fragment: Fragment) -> str:
+    """What one fragment says, for a reader: pieces joined, with the spaces that they stand for."""
+    if BOUNDARY in fragment.text:
+        return "".join(fragment.text.split()).replace(BOUNDARY, " ").strip()
+    return fragment.text.strip()
+
+
 def plain_text(fragments: Sequence[Fragment]) -> str:
     """The translation as a reader sees it.
 

@@ -1,20 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from toy_agents import speak
+from toy_data import SENTENCES, Evaluate
 from typer.testing import CliRunner, Result
 
 from seamless_server.cli import app
-
-SENTENCES = {
-    "a": "uno dos tres cuatro",
-    "b": "cinco seis siete ocho nueve",
-    "c": "tres dos uno",
-    "d": "nueve ocho siete seis cinco cuatro",
-}
 
 
 @pytest.fixture
@@ -27,9 +20,6 @@ def data(tmp_path: Path) -> Path:
     path = tmp_path / "data.tsv"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
-
-
-Evaluate = Callable[..., Result]
 
 
 @pytest.fixture

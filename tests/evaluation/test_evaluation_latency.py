@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from simuleval.evaluator.instance import SpeechToSpeechInstance
+from simuleval.evaluator.scorers import get_scorer_class
 
 from seamless_server.evaluation import latency
 from seamless_server.evaluation.latency import Timing, measure
@@ -49,6 +52,46 @@ def test_lagging_counts_up_to_the_first_word_after_the_source_ended() -> None:
     figures = text([2000, 2000, 2000], 2000, 2)
     assert figures["AL"] == 2000
     assert figures["StartOffset"] == 2000
+
+
+def test_a_system_that_guesses_the_end_is_done_before_the_speaker() -> None:
+    # No unit waits for the end of the source, so that all count; nothing is written after 1.5 s.
+    figures = text([500, 1500], 2000, 2)
+    assert figures["AL"] == figures["LAAL"] == pytest.approx((500 + 1500 - 1000) / 2)
+    assert figures["DAL"] == pytest.approx((500 + 500) / 2)
+    assert figures["EndOffset"] == -500
+
+
+def test_several_words_at_once_share_a_moment() -> None:
+    # Two words after 1 s, three after 2 s, of a source of 2 s; the reference has five.
+    figures = text([1000, 1000, 2000, 2000, 2000], 2000, 5)
+    assert figures["AL"] == pytest.approx((1000 + 600 + 1200) / 3)
+    assert figures["DAL"] == pytest.approx((1000 + 1000 + 1200 + 1200 + 1200) / 5)
+    assert figures["AP"] == pytest.approx(0.8)
+    # Source tokens end at 300 600 900 1000 | 1300 1600 1900 2000; the third word is the first of
+    # the second chunk, in which no more words than tokens came before: words pair in order.
+    assert figures["ATD"] == pytest.approx((700 + 400 + 1100 + 1000 + 700) / 5)
+
+
+def test_one_word_slower_than_the_speaker() -> None:
+    # Computing lets all units come after the end of the source: only the first one counts.
+    figures = measure(Timing(1000, [1000, 1000], [1500, 1500], 2))
+    assert figures["AL_CA"] == figures["LAAL_CA"] == 1500
+    assert figures["AP_CA"] == pytest.approx(1.5)
+    assert figures["DAL_CA"] == pytest.approx((1500 + 1500) / 2)
+    assert figures["EndOffset_CA"] == 500
+
+
+def test_languages_without_spaces_count_characters() -> None:
+    written = [Fragment("你好", 1000.0, 1100.0, 1050.0), Fragment("世界", 2000.0, 2300.0, 2150.0)]
+    units = split(written, Unit.char)
+    assert units.texts == ["你", "好", "世", "界"]
+    reference = len(segment("你好 世界！", Unit.char))
+    figures = measure(Timing(2000, units.delays, units.available, reference))
+    assert reference == 5
+    assert figures["AL"] == pytest.approx((1000 + 600 + 1200) / 3)
+    assert figures["StartOffset_CA"] == 1050
+    assert figures["EndOffset_CA"] == 150
 
 
 def test_speech_is_heard_one_chunk_after_the_other() -> None:
@@ -167,6 +210,29 @@ def test_simuleval_takes_logged_speech_for_text() -> None:
     assert theirs["EndOffset_CA"] == 900.0 < ours["EndOffset_CA"]
     assert theirs["ATD"] is not None
     assert theirs["ATD"] < ours["ATD"]
+
+
+@given(
+    chunks=st.lists(
+        st.tuples(
+            st.sampled_from([20, 160, 320, 640, 1280]),
+            st.sampled_from([20.0, 300.0, 310.0, 600.0, 1000.0, 2580.0]),
+        ),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_atd_of_speech_is_simulevals_where_it_still_knows_that_it_is_speech(
+    chunks: list[tuple[int, float]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    delays = [float(sum(step for step, _ in chunks[: n + 1])) for n in range(len(chunks))]
+    durations = [duration for _, duration in chunks]
+    arguments = Namespace(output=str(tmp_path_factory.getbasetemp()), eval_latency_unit="word")
+    instance = SpeechToSpeechInstance(0, None, arguments)
+    instance.delays, instance.durations = delays, durations
+    theirs = get_scorer_class("latency", "ATD")(computation_aware=False)({0: instance})
+    ours = measure(Timing(delays[-1], delays, delays, durations=durations))
+    assert ours["ATD"] == pytest.approx(theirs)
 
 
 def fragments(*texts: str) -> list[Fragment]:

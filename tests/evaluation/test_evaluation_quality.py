@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Evaluate
+from toy_data import SENTENCES, Evaluate
+from typer.testing import CliRunner, Result
 
+from seamless_server.cli import app
 from seamless_server.errors import LanguageError
 from seamless_server.evaluation import longform, quality
 from seamless_server.evaluation.quality import (
@@ -156,6 +158,33 @@ def test_long_recordings_in_characters(tmp_path: Path) -> None:
     references.write_text("你好世界\n")
     figures = longform.evaluate(log, segments, references, "cmn", tmp_path / "out")
     assert figures["LongLAAL (CU)"] == pytest.approx((1000 + 0 + 0 - 1000) / 4)
+
+
+def test_a_run_over_long_recordings_is_scored(evaluate: Evaluate, tmp_path: Path) -> None:
+    def longform_command(folder: Path) -> Result:
+        options = ["--segmentation", tmp_path / "s.yaml", "--references", tmp_path / "refs"]
+        words = ["evaluate", "longform", folder, *options]
+        return CliRunner().invoke(app, [str(word) for word in words])
+
+    evaluate("--limit", 2)
+    # Each recording is cut in the middle: two words, and the rest.
+    segments, references = [], []
+    for name, words in list(SENTENCES.items())[:2]:
+        count = len(words.split())
+        for start, end in ((0, 2), (2, count)):
+            seconds = f"offset: {start * 0.4:.1f}, duration: {(end - start) * 0.4:.1f}"
+            segments.append(f"- {{wav: {name}.wav, {seconds}}}\n")
+            references.append(" ".join(words.split()[start:end]) + "\n")
+    (tmp_path / "s.yaml").write_text("".join(segments))
+    (tmp_path / "refs").write_text("".join(references))
+    result = longform_command(tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    figures = dict(line.split("\t") for line in result.output.splitlines() if "\t" in line)
+    assert float(figures["chrF"]) == pytest.approx(100)
+    assert 0 < float(figures["LongYAAL (CU)"]) < float(figures["LongYAAL (CA)"]) < 1000
+    evaluate("--asr-model", "none", "--output", tmp_path / "s", task="s2st", agent="ToneAgent")
+    result = longform_command(tmp_path / "s")
+    assert "scored on text, and this run gave speech" in str(result.exception)
 
 
 def test_omnisteval_says_what_is_wrong(tmp_path: Path) -> None:

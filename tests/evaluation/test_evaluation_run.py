@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 import soundfile
-from conftest import SENTENCES, Evaluate
 from toy_agents import speak
+from toy_data import SENTENCES, Evaluate
 from typer.testing import CliRunner
 
 from seamless_server.cli import app
@@ -301,9 +301,32 @@ def test_the_report_needs_no_other_file(evaluate: Evaluate, tmp_path: Path) -> N
     assert "simuleval" in report
 
 
-def test_an_agent_that_does_not_do_the_task_is_refused(evaluate: Evaluate) -> None:
-    result = evaluate("--asr-model", "none", task="s2st", agent="WordAgent")
-    assert "WordAgent gives text, but the task s2st needs speech" in str(result.exception)
+def test_the_report_shows_words_and_what_was_said(
+    evaluate: Evaluate, data: Path, tmp_path: Path
+) -> None:
+    header, *lines = data.read_text().splitlines()
+    lines = [f"{line}\twhat {line[0]} said" for line in lines]
+    data.write_text("\n".join([f"{header}\tsrc_text", *lines]) + "\n")
+    evaluate("--pieces", "--wait", 1)
+    report = (tmp_path / "out/report.html").read_text()
+    # Of pieces such as "\u2581cu atro", what they spell.
+    assert ">cuatro</text>" in report
+    assert "<dd>what c said</dd>" in report
+    # One row a sentence, with a figure for every heading.
+    (heading,) = re.findall(r'<div class="heading">(.*?)</div>', report)
+    names = re.findall(r'<span class="n">(.*?)</span>', heading)
+    assert names == ["chrF++", "LAAL", "StartOffset", "EndOffset"]
+    rows = re.findall(r"<summary>(.*?)</summary>", report)
+    assert all(len(re.findall(r'<span class="n">[\d.-]+</span>', row)) == 4 for row in rows[:4])
+
+
+def test_what_broke_before_its_first_sentence_does_not_stand_in_the_way(
+    evaluate: Evaluate, tmp_path: Path
+) -> None:
+    broken = evaluate("--asr-model", "none", task="s2st", agent="WordAgent")
+    assert "WordAgent gives text, but the task s2st needs speech" in str(broken.exception)
+    assert (tmp_path / "out/run.json").exists()
+    assert evaluate().exit_code == 0
 
 
 def test_what_is_needed_to_repeat_a_run_is_kept(evaluate: Evaluate, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from seamless_server.evaluation.latency import playback
 from seamless_server.evaluation.records import Record
 from seamless_server.evaluation.report import charts, page
 from seamless_server.evaluation.runner import read_failures
+from seamless_server.evaluation.units import readable
 
 _ENVELOPE_POINTS = 180
 
@@ -218,13 +219,18 @@ def _score_name(side: Side) -> str | None:
 
 
 def _sentences(side: Side, options: ReportOptions) -> str:
-    score, lag = _score_name(side), "EndOffset" if side.metrics["task"] == "s2st" else "LAAL"
+    score = _score_name(side)
+    speech = side.metrics["task"] == "s2st"
+    latencies = (
+        ("EndOffset", "StartOffset", "ATD") if speech else ("LAAL", "StartOffset", "EndOffset")
+    )
+    columns = [*([score] if score else []), *latencies]
     errors = score in ("WER", "CER")
 
     def badness(record: Record) -> tuple[bool, float]:
         row = side.figures.get(record.index, {})
         if score is None:
-            return lag in row, -row.get(lag, 0.0)
+            return latencies[0] in row, -row.get(latencies[0], 0.0)
         value = row.get(score, 0.0)
         return bool(record.delays), -value if errors else value
 
@@ -233,34 +239,44 @@ def _sentences(side: Side, options: ReportOptions) -> str:
     for position, record in enumerate(ordered):
         row = side.figures.get(record.index, {})
         data = "".join(
-            f' data-{key}="{row[name]:.3f}"'
-            for key, name in (("score", score), ("lag", lag), ("start", "StartOffset"))
-            if name in row
+            f' data-c{place}="{row[name]:.3f}"' for place, name in enumerate(columns) if name in row
         )
-        opened = " open" if position == 0 else ""
-        figures = [f"{name} {page.number(name, row[name])}" for name in (score, lag) if name in row]
+        figures = "".join(
+            f'<span class="n">{page.number(name, row[name]) if name in row else ""}</span>'
+            for name in columns
+        )
+        text = side.texts.get(record.index) or ("" if speech else record.prediction)
+        said = escape(text) or (
+            "" if speech and record.delays else '<i class="failed">no output</i>'
+        )
         items.append(
-            f'<div class="sentence" data-index="{record.index}"{data}><details{opened}><summary>'
-            f"<b>{escape(record.id)}</b> <small>{escape(', '.join(figures) or 'no output')}</small>"
-            f" {escape(side.texts.get(record.index) or record.reference)}</summary>"
+            f'<div class="sentence" data-index="{record.index}"{data}>'
+            f"<details{' open' if position == 0 else ''}><summary>"
+            f'<span class="id">{escape(record.id)}</span>{figures}'
+            f'<span class="said">{said}<small>{escape(record.reference)}</small></span></summary>'
             f"{_sentence(side, record, options, with_audio=position < options.audio)}"
             "</details></div>"
         )
-    worst = "down" if errors else "up"
-    choices = [("score " + worst, "worst first")] if score else []
+    choices = [(f"c0 {'down' if errors else 'up'}", "worst first")] if score else []
     choices += [
-        ("lag down", f"longest {lag} first"),
-        ("start down", "latest start first"),
-        ("index up", "in the order of the data"),
+        (f"c{place} down", f"largest {name} first")
+        for place, name in enumerate(columns)
+        if name != score
     ]
+    choices.append(("index up", "in the order of the data"))
     menu = "".join(f'<option value="{value}">{escape(name)}</option>' for value, name in choices)
     more = len(side.records) - len(ordered)
+    headings = "".join(f'<span class="n">{escape(name)}</span>' for name in columns)
     return page.section(
         "Sentences",
         f'<div class="bar"><label>Order <select id="order">{menu}</select></label>'
-        '<label>Find <input type="search" id="search"></label></div>',
+        '<label>Find <input type="search" id="search"></label>'
+        '<span class="dim">Open a line for its sound and its timeline.</span></div>',
         f"<p>{more} better ones are not shown.</p>" if more else "",
-        f'<div id="sentences">{"".join(items)}</div>',
+        f'<div class="sentences" style="--figures: {len(columns)}">'
+        f'<div class="heading"><span class="id">sentence</span>{headings}'
+        '<span class="said">output<small>reference</small></span></div>'
+        f'<div id="sentences">{"".join(items)}</div></div>',
     )
 
 
@@ -274,19 +290,19 @@ def _sentence(side: Side, record: Record, options: ReportOptions, *, with_audio:
             envelope = _envelope(samples)
         if record.durations and (spoken := side.folder / "wavs" / Path(record.prediction).name):
             heard = _spoken(spoken)
+    said = f"<dt>said</dt><dd>{escape(record.src_text)}</dd>" if record.src_text else ""
     text = side.texts.get(record.index) or ("" if record.durations else record.prediction)
+    output = f"<dt>output</dt><dd>{escape(text)}</dd>" if text else ""
     drawn = charts.timeline(_timeline(record, envelope))
     return (
-        f"<dl>{source}{heard}<dt>reference</dt><dd>{escape(record.reference)}</dd>"
-        f"<dt>output</dt><dd>{escape(text) or '<i>none</i>'}</dd></dl>{drawn}"
+        f"<dl>{source}{heard}{said}<dt>reference</dt><dd>{escape(record.reference)}</dd>"
+        f"{output}</dl>{drawn}"
     )
 
 
 def _timeline(record: Record, envelope: Sequence[float]) -> charts.Timeline:
     if record.durations is None:
-        written = [
-            charts.Mark(f.delay, f.text.replace("\u2581", " ").strip()) for f in record.fragments
-        ]
+        written = [charts.Mark(f.delay, readable(f)) for f in record.fragments]
         out = [charts.Mark(f.available, "") for f in record.fragments]
     else:
         written, out = (

@@ -10,7 +10,7 @@ from html import escape
 WIDTH = 720
 _CURVE_WIDTH = 480
 _LANE_TEXT = 92
-_MAX_ROWS = 4
+_MAX_ROWS = 6
 _CHARACTER_WIDTH = 6.2
 
 
@@ -82,7 +82,10 @@ def curve(points: Sequence[Point], x_name: str, y_name: str) -> str:
                 f'<circle class="dot {style}" cx="{px:.1f}" cy="{py:.1f}" r="5">'
                 f"<title>{escape(title)}</title></circle>"
             )
-            parts.append(_text(px + 8, py - 8, p.label, "start", "small"))
+            # Below to the right, where a curve that rises leaves room.
+            close = px + 10 + len(p.label) * _CHARACTER_WIDTH > _CURVE_WIDTH
+            anchor, beside = ("end", px - 4) if close else ("start", px + 8)
+            parts.append(_text(beside, py + 16, p.label, anchor, "small"))
     below = 18 if len(names) > 1 else 0
     return _svg(height + below, parts, f"{y_name} over {x_name}", _CURVE_WIDTH)
 
@@ -176,12 +179,19 @@ def _pack(
     parts: list[str] = []
     for mark in marks:
         x = at(mark.start)
-        row = min(range(_MAX_ROWS), key=lambda index: (free[index] > x, index))
-        if free[row] > x:
-            row = min(range(_MAX_ROWS), key=lambda index: free[index])
-        top = y + row * 17
         width = max(4.0, at(mark.start + mark.length) - x if mark.length else 0.0)
-        free[row] = x + max(width, len(mark.text) * _CHARACTER_WIDTH) + 8
+        size = len(mark.text) * _CHARACTER_WIDTH + 8
+        # At the right edge a text stands in front of its mark.
+        in_front = not mark.length and x + size > WIDTH and x - size > _LANE_TEXT
+        left = x + 0.5 - (size if in_front else 0)
+        row = next((index for index in range(_MAX_ROWS) if free[index] <= left), None)
+        if row is None:
+            row = min(range(_MAX_ROWS), key=lambda index: free[index])
+        if mark.length:
+            free[row] = x + width  # the next one may touch it
+        else:
+            free[row] = x + 12 if in_front else x + size + 8
+        top = y + row * 17
         title = f"{mark.start / 1000:.2f} s {mark.text}".strip()
         parts.append(
             f'<rect class="{style}" x="{x:.1f}" y="{top:.1f}" width="{width:.1f}" height="14"'
@@ -189,6 +199,8 @@ def _pack(
         )
         if mark.length:
             parts.append(_text(x + 6, top + 11, mark.text, "start", "inside"))
+        elif in_front:
+            parts.append(_text(x - 4, top + 11, mark.text, "end", "small"))
         elif mark.text:
             room = max(1, int((WIDTH - x - 12) / _CHARACTER_WIDTH))
             text = mark.text if len(mark.text) <= room else f"{mark.text[: room - 1]}\u2026"

@@ -77,7 +77,7 @@ def number(name: str, value: float | None) -> str:
         return "fails"
     if name.startswith("AP"):
         return f"{value:.3f}"
-    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.1f}"
+    return f"{value:.0f}" if name.removesuffix("_CA") in LATENCY_HELP else f"{value:.1f}"
 
 
 def cards(metrics: Mapping[str, Any]) -> str:
@@ -209,7 +209,7 @@ def curves(runs: Sequence[tuple[str, str, Mapping[str, Any]]]) -> str:
                 for label, series, m in scored
                 if name + suffix in m["latency"]
             ]
-            if points and not (suffix and name in ("AL", "EndOffset")):
+            if points:
                 title = f"{name} in seconds ({clock})"
                 y_name = quality_name(scored[0][2]) or ""
                 parts.append(charts.curve(points, title, y_name))
