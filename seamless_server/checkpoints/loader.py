@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from seamless_server.checkpoints import published, store
 from seamless_server.checkpoints.config_file import read_config
@@ -114,9 +116,22 @@ def read_states(folder: Path, config: ModelConfig) -> States:
     return states
 
 
+class _Uninitialised(TorchFunctionMode):
+    """Leaves new weights as they are: random numbers without memory are work for nothing.
+
+    It also keeps PyTorch from importing 80 MB of Python code that draws them.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "") in ("normal_", "uniform_"):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
 def build_networks(config: ModelConfig) -> dict[str, nn.Module]:
     """The networks without memory."""
-    with torch.device("meta"):
+    with torch.device("meta"), _Uninitialised():
         networks: dict[str, nn.Module] = {
             "encoder": SpeechEncoder(config.encoder),
             "decoder": TextDecoder(config.decoder),
