@@ -10,7 +10,7 @@ ARGS ?=
 
 EVALUATE_EMBEDDED := --task s2tt --model SeamlessStreaming-mini --tgt-lang spa,fra,deu \
   --data training/held_out/manifest.tsv --ref-field 'text_{lang}' \
-  --sweep decision_threshold=0.3,0.5,0.7 --output evaluations/SeamlessStreaming-mini
+  --sweep decision_threshold=0.3,0.7,0.95,0.99 --output evaluations/SeamlessStreaming-mini
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18

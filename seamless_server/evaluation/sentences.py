@@ -32,8 +32,7 @@ class _OneSentence:
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         return {
-            # SimulEval's speech states are lists that grow by `+=`.
-            "source": self._source.samples.tolist(),
+            "source": self._source.samples,
             "target": self._sentence.reference,
             "tgt_lang": self._sentence.tgt_lang,
         }
@@ -94,6 +93,10 @@ class SentenceRunner:
         self._reset()
         while not instance.source_finished_reading:
             segment = instance.send_source(self._segment_ms)
+            if not segment.is_empty:
+                # SimulEval's speech states are lists that grow by `+=`; a whole recording of an
+                # hour as a list would take gigabytes.
+                segment.content = segment.content.tolist()
             began = time.perf_counter()
             written = self._pushpop(segment)
             took = 1000.0 * (time.perf_counter() - began)

@@ -309,8 +309,8 @@ def test_the_report_shows_words_and_what_was_said(
     data.write_text("\n".join([f"{header}\tsrc_text", *lines]) + "\n")
     evaluate("--pieces", "--wait", 1)
     report = (tmp_path / "out/report.html").read_text()
-    # Of pieces such as "\u2581cu atro", what they spell.
-    assert ">cuatro</text>" in report
+    # Of pieces such as "\u2581si ete", what they spell.
+    assert ">siete</text>" in report
     assert "<dd>what c said</dd>" in report
     # One row a sentence, with a figure for every heading.
     (heading,) = re.findall(r'<div class="heading">(.*?)</div>', report)
