@@ -14,6 +14,7 @@ from seamless_server.agents.system import AgentSystem
 from seamless_server.checkpoints.cards import default_model, find_model
 from seamless_server.checkpoints.loader import Checkpoint, load_checkpoint
 from seamless_server.engine import Engine, InlineEngine, ScheduledEngine
+from seamless_server.engine.fitting import INT8, quantized
 from seamless_server.errors import ConfigError
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -52,8 +53,9 @@ def add_model_args(parser: ArgumentParser) -> None:
         "--dtype",
         type=str,
         default="auto",
-        choices=["auto", *DTYPES],
-        help="precision: auto is fp16 on CUDA and fp32 elsewhere",
+        choices=["auto", *DTYPES, *INT8],
+        help="precision: auto is fp16 on CUDA and fp32 elsewhere; int8 is faster on CPUs and "
+        "int8-weights smaller on GPUs, both a little less exact (docs/benchmarks.md)",
     )
     add("--fp16", action="store_true", help="the same as --dtype fp16")
 
@@ -89,15 +91,17 @@ def choose_device(name: str | None) -> torch.device:
 
 
 def choose_dtype(name: str | None, device: torch.device) -> torch.dtype:
-    """``auto`` is half precision on CUDA and single precision elsewhere.
+    """``auto`` is half precision on CUDA and single precision elsewhere, also for int8 weights.
 
     Raises:
-        ConfigError: another name, or half precision on the CPU.
+        ConfigError: another name, or int8 where there are no products of it.
     """
-    if name in (None, "", "auto"):
+    if name == "int8" and device.type != "cpu":
+        raise ConfigError("dtype", f"int8 is for the CPU: on {device.type} use int8-weights")
+    if name in (None, "", "auto", *INT8):
         return torch.float16 if device.type == "cuda" else torch.float32
     if name not in DTYPES:
-        raise ConfigError("dtype", f"{name!r} is not one of auto, {', '.join(DTYPES)}")
+        raise ConfigError("dtype", f"{name!r} is not one of auto, {', '.join((*DTYPES, *INT8))}")
     if device.type == "cpu" and name == "fp16":
         # As the official code does: half precision is for devices that have it.
         return torch.float32
@@ -136,18 +140,21 @@ def load_system(
     folder = find_model(model if model is not None else default_model()).resolve()
     where = choose_device(device)
     precision = choose_dtype(dtype, where)
+    form = str(dtype) if dtype in INT8 else str(precision)
     if engine not in ENGINES:
         raise ConfigError("engine", f"{engine!r} is not one of {', '.join(ENGINES)}")
     with _lock:
         for with_speech in (True,) if speech else (False, True):
-            key = (folder, str(where), str(precision), with_speech, engine)
+            key = (folder, str(where), form, with_speech, engine)
             if key in _systems:
                 return _systems[key]
         if where.type == "cpu":
             set_cpu_threads(folder)
         checkpoint = load_checkpoint(folder, where, precision, speech, progress)
+        if form in INT8:
+            checkpoint = quantized(checkpoint, form)
         system = AgentSystem(checkpoint, _make_engine(engine, checkpoint, progress))
-        _systems[(folder, str(where), str(precision), speech, engine)] = system
+        _systems[(folder, str(where), form, speech, engine)] = system
         return system
 
 

@@ -10,7 +10,7 @@ from seamless_server.evaluation.report.page import cell, page, section, table
 
 
 def html(kind: str, document: dict[str, Any]) -> str:
-    """The page of ``engine``, ``capacity`` or ``fanout``."""
+    """The page of a kind of benchmark: ``engine``, ``capacity`` and so on."""
     machine = ", ".join(f"{k} {v}" for k, v in document["machine"].items())
     sections = [_BODIES[kind](document["result"])]
     sections.append(section("To repeat it", f"<pre>{escape(document['command'])}</pre>"))
@@ -52,14 +52,57 @@ def _capacity(result: dict[str, Any]) -> str:
 
 def _fanout(result: dict[str, Any]) -> str:
     points = [
-        charts.Point(x["languages"], x["seconds"], str(x["languages"]), "seconds")
+        charts.Point(x["languages"], x[result["clock"]], str(x["languages"]), "seconds")
         for x in result["rows"]
     ]
     return section(
         "One speaker, many target languages",
         charts.curve(points, "languages", "seconds"),
-        f"<p>One more language costs {100 * result['one_more_language']:.1f}% of a speaker.</p>",
+        f"<p>Of what a speaker with one language costs, the 16th language costs "
+        f"{100 * result['sixteenth_language']:.1f}% more.</p>",
     )
 
 
-_BODIES = {"engine": _engine, "capacity": _capacity, "fanout": _fanout}
+def _overload(result: dict[str, Any]) -> str:
+    points = [
+        charts.Point(x["second"], min(x["lag_ms"], 60_000.0), "", "lag") for x in result["curve"]
+    ]
+    facts = (
+        f"{result['speakers']} speakers at once, where {result['capacity']} fit, for "
+        f"{result['minutes']:g} minutes. Lag: median {result['median_lag_ms']:.0f} ms, p95 "
+        f"{result['p95_lag_ms']:.0f} ms, at most {result['most_lag_ms']:.0f} ms; chunks joined: "
+        f"{result['joined']}; audio lost: {result['lost_seconds']:.1f} s; lag was normal again "
+        f"{result['recovery_seconds']:.1f} s after the load had halved."
+    )
+    return section(
+        "More speakers than fit", f"<p>{facts}</p>", charts.curve(points, "seconds", "lag (ms)")
+    )
+
+
+def _agreement(result: dict[str, Any]) -> str:
+    rows = [
+        [
+            cell(form),
+            cell(f"{100 * x['same_token']:.2f}%", numeric=True),
+            cell(f"{100 * x['same_call']:.2f}%", numeric=True),
+            cell(f"{100 * x['token_agreement']:.1f}%", numeric=True),
+            cell(f"{100 * x['same_text']:.0f}%", numeric=True),
+        ]
+        for form, x in result["forms"].items()
+    ]
+    heads = ["form", "next token", "policy calls", "words of the text", "texts without difference"]
+    return section(
+        f"{result['model']}: what stays as in fp32",
+        f"<p>{len(result['files'])} recordings, {len(result['languages'])} languages, "
+        f"{result['policy_calls']} policy calls, {result['steps']} decoder steps.</p>",
+        table(heads, rows, {1, 2, 3, 4}),
+    )
+
+
+_BODIES = {
+    "engine": _engine,
+    "capacity": _capacity,
+    "fanout": _fanout,
+    "overload": _overload,
+    "agreement": _agreement,
+}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,11 +63,11 @@ class Load:
             "min_unit_chunk_size": 30,
         }
 
-    def chunks(self, seconds: float, offset: int = 0) -> list[Samples]:
-        """Chunks for so many seconds, beginning somewhere in the recording."""
-        count = max(1, int(seconds * 1000 / self.chunk_ms))
-        said = np.resize(np.roll(self.samples, -offset), count * self.chunk)
-        return list(said.astype(np.float32).reshape(count, self.chunk))
+    def said(self, first: int, count: int, offset: int = 0) -> Samples:
+        """``count`` chunks from the ``first`` on, of someone who began at sample ``offset``."""
+        start = first * self.chunk + offset
+        index = np.arange(start, start + count * self.chunk) % len(self.samples)
+        return self.samples[index].astype(np.float32)
 
 
 def speech_for_load(path: Path | None) -> Samples:
@@ -94,13 +95,34 @@ def make_system(mode: str, checkpoint: Checkpoint, slots: int | None = None) -> 
 
 @dataclass
 class Outcome:
-    """What a run gave: the lag of every chunk, and what the engine did."""
+    """What a run gave: when each chunk was done and how late, and what the engine did.
 
-    seconds: float
-    audio_seconds: float
-    lags_ms: list[float] = field(default_factory=list)
+    timeline: seconds since the start, and the chunk's lag in seconds. joined: chunks that were
+    taken together with the one before them. cpu_seconds: processor time of the whole process.
+    """
+
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    audio_seconds: float = 0.0
+    timeline: list[tuple[float, float]] = field(default_factory=list)
+    joined: int = 0
     stages: dict[str, tuple[float, int]] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
+
+    def add(
+        self,
+        lags: list[tuple[float, float]],
+        joined: int,
+        step: float,
+        stats: dict[str, tuple[float, int]],
+    ) -> None:
+        """One speaker's share."""
+        self.timeline += lags
+        self.joined += joined
+        self.audio_seconds += len(lags) * step
+        for name, (spent, calls) in stats.items():
+            before = self.stages.get(name, (0.0, 0))
+            self.stages[name] = (before[0] + spent, before[1] + calls)
 
     @property
     def throughput(self) -> float:
@@ -109,64 +131,76 @@ class Outcome:
 
     def percentile(self, percent: float) -> float:
         """Percentile of the lag, in ms."""
-        return float(np.percentile(self.lags_ms, percent)) if self.lags_ms else float("nan")
+        lags = [lag * 1000 for _, lag in self.timeline]
+        return float(np.percentile(lags, percent)) if lags else float("nan")
 
 
 def simulate(
     system: System,
     mode: str,
     speakers: int,
-    seconds: float,
+    seconds: float | Sequence[float],
     load: Load,
     realtime: bool,
     languages: tuple[str, ...] = ("spa",),
     say: Callable[[str], None] | None = None,
+    join: int = 1,
 ) -> Outcome:
-    """Let ``speakers`` talk for ``seconds``, at the pace of speech or as fast as it goes."""
+    """Let ``speakers`` talk, at the pace of speech or as fast as it goes.
+
+    Args:
+        seconds: how long, everybody or each.
+        join: most chunks that are taken at once when they wait, as a live session does.
+    """
+    durations = [seconds] * speakers if isinstance(seconds, (int, float)) else list(seconds)
     targets = {lang: Target(text=True, speech=load.speech) for lang in languages}
-    turn = threading.Lock()
-    outcome = Outcome(0.0, 0.0)
-    guard = threading.Lock()
+    outcome = Outcome()
     ready = threading.Barrier(speakers + 1)
+    turn, guard = threading.Lock(), threading.Lock()
+    step = load.chunk_ms / 1000
 
     def speak(number: int) -> None:
         stream = system.open_stream(targets, **load.options)
-        chunks = load.chunks(seconds, offset=number * 7919 * 16)
-        delay = (number / speakers) * load.chunk_ms / 1000
-        lags = []
+        delay = (number / speakers) * step
+        total = max(1, int(durations[number] / step))
+        lags: list[tuple[float, float]] = []
+        joined = done = 0
         ready.wait()
         try:
-            for index, chunk in enumerate(chunks):
-                arrival = began + delay + (index + 1) * load.chunk_ms / 1000
+            while done < total:
+                arrival = began + delay + (done + 1) * step
                 if realtime:
                     time.sleep(max(0.0, arrival - time.perf_counter()))
-                if mode == "naive":
-                    with turn:
-                        list(stream.push(chunk))
-                else:
-                    list(stream.push(chunk))
-                lags.append((time.perf_counter() - arrival) * 1000)
+                waiting = 1 + int((time.perf_counter() - arrival) / step) if realtime else 1
+                count = max(1, min(join, waiting, total - done))
+                audio = load.said(done, count, number * 7919 * 16)
+                with turn if mode == "naive" else contextlib.nullcontext():
+                    list(stream.push(audio))
+                now = time.perf_counter()
+                lags += [(now - began, now - arrival - i * step) for i in range(count)]
+                joined += count - 1
+                done += count
         except Exception as error:
             with guard:
                 outcome.errors.append(f"{type(error).__name__}: {error}")
+        finally:
+            stream.close()
         with guard:
-            outcome.lags_ms += lags
-            outcome.audio_seconds += len(lags) * load.chunk_ms / 1000
-            for name, (spent, calls) in stream.stats.items():
-                before = outcome.stages.get(name, (0.0, 0))
-                outcome.stages[name] = (before[0] + spent, before[1] + calls)
+            outcome.add(lags, joined, step, stream.stats)
 
     threads = [threading.Thread(target=speak, args=(i,), daemon=True) for i in range(speakers)]
     for thread in threads:
         thread.start()
-    began = time.perf_counter()
+    spent, began = time.process_time(), time.perf_counter()
     ready.wait()
     for thread in threads:
         thread.join()
     outcome.seconds = time.perf_counter() - began
+    outcome.cpu_seconds = time.process_time() - spent
     if say is not None:
         say(
             f"{mode:<10} {speakers:>4} speakers  {outcome.throughput:6.2f} x real time"
+            f"  {outcome.cpu_seconds / outcome.audio_seconds:.3f} CPU s / s"
             + (f"  p95 lag {outcome.percentile(95):7.0f} ms" if realtime else "")
         )
     return outcome

@@ -29,7 +29,7 @@ Audio = Annotated[Path | None, typer.Option(help="Recording that the speakers sa
 Tokens = Annotated[int, typer.Option(help="Tokens written for each chunk of speech.")]
 Speech = Annotated[bool, typer.Option(help="Speech output, or text alone.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda:0.")]
-Dtype = Annotated[str, typer.Option(help="auto, fp32, fp16 or bf16.")]
+Dtype = Annotated[str, typer.Option(help="auto, fp32, fp16, bf16, int8 or int8-weights.")]
 Output = Annotated[Path | None, typer.Option(help="Folder for the JSON file and the page.")]
 
 
@@ -94,6 +94,53 @@ def fanout(
     _publish("fanout", output, fanout_run(checkpoint, seconds, load, _say))
 
 
+@bench.command("overload")
+def overload(
+    speakers: Annotated[
+        int, typer.Option(help="Speakers that are too many; 0 finds the capacity and doubles it.")
+    ] = 0,
+    minutes: Annotated[float, typer.Option(help="Minutes for which they all talk.")] = 5.0,
+    size: Size = "small",
+    audio: Audio = None,
+    tokens: Tokens = 2,
+    speech: Speech = True,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    output: Output = None,
+) -> None:
+    """Let twice as many talk as fit, and see that lag stays bounded and goes away afterwards."""
+    from seamless_server.bench.overload import overload_run
+
+    checkpoint, load = _prepare(size, audio, tokens, speech, device, dtype)
+    _publish("overload", output, overload_run(checkpoint, speakers, minutes, load, _say))
+
+
+@bench.command("agreement")
+def agreement(
+    model: Annotated[str | None, typer.Option(help="Name or folder of a model.")] = None,
+    audio: Annotated[
+        list[Path] | None,
+        typer.Option(help="Recordings of speech, several times; else the model's samples."),
+    ] = None,
+    device: Device = "auto",
+    output: Output = None,
+) -> None:
+    """Say how often bf16, fp16 and int8 decide as fp32 does, and what it does to the text."""
+    from seamless_server.agents.loading import choose_device
+    from seamless_server.bench.agreement import agreement_run
+    from seamless_server.checkpoints.cards import default_model, find_model
+    from seamless_server.errors import UsageError
+    from seamless_server.streaming.options import model_defaults
+
+    folder = find_model(model if model is not None else default_model()).resolve()
+    files = audio or sorted((folder / "samples").glob("*.flac"))
+    if not files:
+        raise UsageError(f"{folder} has no samples: name recordings of speech with --audio FILE")
+    where = choose_device(device)
+    result = agreement_run(folder, model_defaults([folder]), files, where, _say)
+    _publish("agreement", output, result)
+
+
 def _prepare(
     size: str, audio: Path | None, tokens: int, speech: bool, device: str, dtype: str
 ) -> tuple[Checkpoint, Load]:
@@ -102,13 +149,15 @@ def _prepare(
     from seamless_server.agents.loading import choose_device, choose_dtype
     from seamless_server.bench.simulation import Load, speech_for_load
     from seamless_server.checkpoints.random_model import random_checkpoint
+    from seamless_server.engine.fitting import INT8, quantized
 
     where = choose_device(device)
     if where.type == "cpu" and not os.environ.get("OMP_NUM_THREADS"):
         torch.set_num_threads(1)
     load = Load(speech_for_load(audio), tokens=tokens, speech=speech)
     _say(f"making random weights of size {size}")
-    return random_checkpoint(size, device=where, dtype=choose_dtype(dtype, where)), load
+    checkpoint = random_checkpoint(size, device=where, dtype=choose_dtype(dtype, where))
+    return quantized(checkpoint, dtype) if dtype in INT8 else checkpoint, load
 
 
 def _say(line: str) -> None:

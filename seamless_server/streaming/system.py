@@ -151,7 +151,7 @@ def load_system(
 
     Args:
         device: auto, cpu, cuda:0, mps.
-        dtype: auto (fp16 on CUDA, else fp32), fp32, fp16, bf16.
+        dtype: auto (fp16 on CUDA, else fp32), fp32, fp16, bf16, int8 (CPU), int8-weights.
         compat: ``official`` repeats the official pipeline's quirks.
         speech: False leaves the networks of speech output out.
         progress: called with what is being loaded.

@@ -1,0 +1,170 @@
+"""What other precisions change: the same work in fp32 and in each of them, compared.
+
+Two comparisons. *Decisions*: every policy call of the fp32 run is repeated with the same source and
+the same text so far; this says how often a form decides otherwise. *Text*: the streams run anew,
+so that every difference has its consequences; this says what a reader sees of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from seamless_server.agents.system import AgentSystem
+from seamless_server.audio.files import read_audio
+from seamless_server.checkpoints.loader import Checkpoint, load_checkpoint
+from seamless_server.engine import DecodeRequest, DecodeResult, Engine, InlineEngine
+from seamless_server.engine.fitting import INT8, quantized
+from seamless_server.engine.requests import Samples, UnitsRequest, UnitsResult, VocodeRequest
+from seamless_server.streaming import Target, TextOutput
+from seamless_server.streaming.outputs import Output
+from seamless_server.streaming.system import System
+
+FORMS = {"bf16": torch.bfloat16, "fp16": torch.float16, **dict.fromkeys(INT8, torch.float32)}
+CHUNK = 5120
+
+
+class _Recorder:
+    """An engine that remembers its policy calls and their results."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.calls: list[tuple[DecodeRequest, DecodeResult]] = []
+
+    def encode(self, features: Samples) -> torch.Tensor:
+        return self._engine.encode(features)
+
+    def decode(self, request: DecodeRequest) -> DecodeResult:
+        result = self._engine.decode(request)
+        self.calls.append((request, result))
+        return result
+
+    def units(self, request: UnitsRequest) -> UnitsResult:
+        return self._engine.units(request)
+
+    def vocode(self, request: VocodeRequest) -> Samples:
+        return self._engine.vocode(request)
+
+
+def in_form(folder: Path, form: str, device: torch.device) -> Checkpoint:
+    """A model in one of :data:`FORMS`."""
+    checkpoint = load_checkpoint(folder, device, FORMS[form], speech=False)
+    return quantized(checkpoint, form) if form in INT8 else checkpoint
+
+
+def agreement_run(
+    folder: Path,
+    defaults: dict[str, Any],
+    files: Sequence[Path],
+    device: torch.device,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Every form against fp32 on the given recordings, into every language of the model."""
+    reference = load_checkpoint(folder, device, torch.float32, speech=False)
+    # The first language is what these models hear; all are written when there are but a few.
+    languages = reference.config.text_langs[:4]
+    recorder = _Recorder(InlineEngine(reference))
+    wanted = _texts(reference, recorder, defaults, files, languages)
+    steps = sum(len(result.steps) for _, result in recorder.calls)
+    say(f"fp32: {len(recorder.calls)} policy calls, {steps} decoder steps, {len(wanted)} texts")
+    result: dict[str, Any] = {
+        "model": reference.config.name,
+        "files": [path.name for path in files],
+        "languages": list(languages),
+        "policy_calls": len(recorder.calls),
+        "steps": steps,
+        "forms": {},
+    }
+    for form in FORMS:
+        if form == "int8" and device.type != "cpu":
+            continue
+        checkpoint = in_form(folder, form, device)
+        engine = InlineEngine(checkpoint)
+        figures = {
+            **_decisions(engine, recorder.calls),
+            **_compare(wanted, _texts(checkpoint, engine, defaults, files, languages)),
+            "bytes": _bytes(checkpoint),
+        }
+        result["forms"][form] = figures
+        say(
+            f"{form:<13} tokens {figures['same_token']:.2%}  decisions {figures['same_call']:.2%}"
+            f"  text {figures['token_agreement']:.2%}"
+        )
+    result["bytes"] = _bytes(reference)
+    return result
+
+
+def _texts(
+    checkpoint: Checkpoint,
+    engine: Engine,
+    defaults: dict[str, Any],
+    files: Sequence[Path],
+    languages: Sequence[str],
+) -> list[list[str]]:
+    """Words of every file in every language."""
+    system = System(AgentSystem(checkpoint, engine), checkpoint.config.name, "", defaults)
+    texts = []
+    for path in files:
+        samples = read_audio(path)
+        stream = system.open_stream({lang: Target(text=True) for lang in languages}, vad=False)
+        outputs: list[Output] = []
+        for start in range(0, len(samples), CHUNK):
+            outputs += stream.push(samples[start : start + CHUNK])
+        outputs += stream.finish()
+        for lang in languages:
+            said = [x.text for x in outputs if isinstance(x, TextOutput) and x.lang == lang]
+            texts.append("".join(said).split())
+    return texts
+
+
+def _decisions(
+    engine: Engine, calls: Sequence[tuple[DecodeRequest, DecodeResult]]
+) -> dict[str, float]:
+    """Share of policy calls that end alike, and of steps up to the first difference that do."""
+    alike = steps = same = 0
+    for request, wanted in calls:
+        got = engine.decode(request)
+        alike += (got.tokens, got.write, got.finished) == (
+            wanted.tokens,
+            wanted.write,
+            wanted.finished,
+        )
+        for a, b in zip(got.steps, wanted.steps, strict=False):
+            if list(a.tokens) != list(b.tokens):
+                break
+            steps += 1
+            same += a.index == b.index
+    return {"same_call": alike / max(1, len(calls)), "same_token": same / max(1, steps)}
+
+
+def _compare(wanted: Sequence[list[str]], got: Sequence[list[str]]) -> dict[str, float]:
+    """How much of the text stays: 1 - edits / words, and the share of texts without any."""
+    words = sum(max(len(a), len(b)) for a, b in zip(wanted, got, strict=True))
+    edits = sum(_edits(a, b) for a, b in zip(wanted, got, strict=True))
+    equal = sum(a == b for a, b in zip(wanted, got, strict=True))
+    return {
+        "token_agreement": 1 - edits / words if words else 1.0,
+        "same_text": equal / max(1, len(wanted)),
+    }
+
+
+def _edits(a: Sequence[str], b: Sequence[str]) -> int:
+    """Fewest insertions, deletions and replacements between two sequences."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        before, row[0] = row[0], i
+        for j, y in enumerate(b, 1):
+            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (x != y))
+    return row[-1]
+
+
+def _bytes(checkpoint: Checkpoint) -> int:
+    """Memory of the weights for text."""
+    return sum(
+        x.numel() * x.element_size()
+        for network in (checkpoint.encoder, checkpoint.decoder)
+        for x in (*network.parameters(), *network.buffers())
+    )
