@@ -12,6 +12,7 @@ from seamless_server.errors import SeamlessError
 from seamless_server.pubsub.hub import Connection, Hub, RunningStream
 from seamless_server.pubsub.rooms import Member
 from seamless_server.pubsub.schema import PlaceInLine, StreamConfig
+from seamless_server.sessions.system import engine_has_room
 
 logger = logging.getLogger(__name__)
 
@@ -86,8 +87,13 @@ class Admission:
     def _full(self, running: int) -> bool:
         most = self._hub.settings.max_speakers
         if most == "auto":
-            return running > 0 and (self._late() or not self._hub.load.allows(running))
+            return running > 0 and (self._late() or not self._has_room(running))
         return most is not None and running >= most
+
+    def _has_room(self, running: int) -> bool:
+        return self._hub.load.allows(running) and all(
+            engine_has_room(system, running) for system in self._hub.models.systems()
+        )
 
     def _late(self) -> bool:
         states = (

@@ -68,6 +68,7 @@ class Recording:
         self._lock = threading.Lock()
         self._stopped = False
         self._writes = 0
+        self._written = 0
         # Only the writer's thread touches what follows.
         self._files: dict[str, soundfile.SoundFile] = {}
         self._events: list[dict[str, Any]] = []
@@ -125,7 +126,7 @@ class Recording:
             try:
                 if not self._stopped:
                     write()
-                    self._check_space()
+                    self._check_space(size)
             except (OSError, RuntimeError) as error:  # soundfile raises RuntimeError's children
                 self._give_up(disk_reason(error))
             finally:
@@ -137,9 +138,12 @@ class Recording:
         except RuntimeError:  # the server shuts down
             self._stopped = True
 
-    def _check_space(self) -> None:
+    def _check_space(self, size: int) -> None:
         self._writes += 1
-        if self._writes % _CHECK_EVERY == 0 and not self._store.has_space():
+        self._written += size
+        if self._written > self._store.max_mb * 1e6:
+            self._give_up(f"{self._store.max_mb:g} MB are the most that is kept")
+        elif self._writes % _CHECK_EVERY == 0 and not self._store.has_space():
             self._give_up("the disk is full")
         elif time.monotonic() - self._started > self._max_seconds:
             self._give_up(f"{self._max_seconds / 60:g} minutes are the most that is recorded")

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seamless_server.metrics import EngineStats
+from seamless_server.sessions.load import LIMIT
 
 Samples = npt.NDArray[np.float32]
 """Mono audio, float32 in [-1, 1], shape (n,)."""
@@ -119,6 +120,15 @@ def engine_stats(system: System) -> EngineStats | None:
     """What the system's engine counts, if it works in batches."""
     stats: Any = getattr(getattr(getattr(system, "agents", None), "engine", None), "stats", None)
     return stats if hasattr(stats, "batches") else None
+
+
+def engine_has_room(system: System, running: int) -> bool:
+    """Whether the system's engine, if it tells, has time and memory beside `running` streams."""
+    ask: Any = getattr(getattr(getattr(system, "agents", None), "engine", None), "load", None)
+    if not callable(ask):
+        return True
+    load = ask()
+    return bool(load.busy < LIMIT and load.slots > running)
 
 
 def model_folder(system: System) -> Path | None:

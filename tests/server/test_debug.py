@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +16,9 @@ import soundfile
 
 from seamless_server.pubsub.running import BackgroundServer
 from seamless_server.sessions.debug_store import DebugStore
+from seamless_server.sessions.timeline import write_timeline
 
-from .conftest import Connect, speech
+from .conftest import Connect, Peer, speech
 
 Start = Callable[..., BackgroundServer]
 
@@ -111,6 +113,27 @@ async def test_only_who_may_is_recorded(start_server: Start, connect: Connect) -
     assert not server.settings.debug_dir.exists()
 
 
+async def test_without_a_word_of_the_operator_only_this_machine_s_clients_are_recorded(
+    start_server: Start, connect: Connect
+) -> None:
+    server = start_server()
+    near, far = await connect(server, "near"), Peer("far")
+    # Through a proxy: the connection comes from here, the client does not.
+    await far.sio.connect(
+        f"{server.url}?clientID=far&protocol=2",
+        headers={"X-Forwarded-For": "203.0.113.7"},
+        socketio_path="/ws/socket.io",
+        transports=["websocket"],
+    )
+    for peer, recorded in ((near, True), (far, False)):
+        await peer.join()
+        assert (await peer.configure(debug=True))["debug"] is recorded
+        await peer.call("stop_stream")
+    await near.until("recording_saved")
+    assert far.of("recording_saved") == []
+    await far.sio.disconnect()
+
+
 @pytest.mark.parametrize("reason", ["no space", "no folder"])
 async def test_a_disk_that_fails_ends_the_recording_not_the_stream(
     start_server: Start, connect: Connect, tmp_path: Path, reason: str
@@ -132,6 +155,50 @@ async def test_a_disk_that_fails_ends_the_recording_not_the_stream(
     await peer.speak(speech("human_short"))
     await peer.call("stop_stream")
     assert peer.text()
+
+
+async def test_a_disk_that_goes_away_ends_the_recording_not_the_stream(
+    start_server: Start, connect: Connect
+) -> None:
+    server = start_server()
+    peer = await connect(server, "peer")
+    await peer.join()
+    assert (await peer.configure(debug=True))["debug"] is True
+    [folder] = server.settings.debug_dir.iterdir()
+    shutil.rmtree(folder)
+    await peer.speak(speech("human_short"))
+    await peer.call("stop_stream")
+    warning = await peer.until("server_exception")
+    assert warning["code"] == "recording"
+    assert "goes on" in warning["message"]
+    assert str(folder) not in warning["message"]
+    assert len(peer.of("server_exception")) == 1
+    assert peer.text()
+
+
+async def test_one_recording_is_bounded_in_size(start_server: Start, connect: Connect) -> None:
+    server = start_server(debug_max_mb=0.1)
+    peer = await connect(server, "peer")
+    await peer.join()
+    await peer.configure(48_000, debug=True, model_type="s2t")
+    await peer.speak(speech("human_pauses", 48_000))
+    warning = await peer.until("server_exception")
+    assert "0.1 MB" in warning["message"]
+    await peer.call("stop_stream")
+    saved = await peer.until("recording_saved")
+    sounds = [server.settings.debug_dir / saved["name"] / f for f in ("input.wav", "heard.wav")]
+    assert 10_000 < sum(path.stat().st_size for path in sounds if path.exists()) < 150_000
+    assert max(text["endMs"] for text in peer.of("translation_text")) > 5_000
+
+
+def test_what_was_said_is_data_in_the_timeline(tmp_path: Path) -> None:
+    said = "</script><img src=x onerror=alert(1)>"
+    event = {"type": "text", "at_ms": 1.0, "lang": "spa", "segment": 0, "text": said}
+    page = write_timeline(tmp_path, [event], {0: (0.0, 10.0)}).read_text()
+    assert said not in page
+    assert "<img" not in page
+    assert page.count("</script>") == 1
+    assert said.replace("<", "\\u003c") in page
 
 
 async def test_a_disk_that_fills_up_ends_the_recording_not_the_stream(

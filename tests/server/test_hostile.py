@@ -23,7 +23,12 @@ Start = Callable[..., BackgroundServer]
 async def then_it_serves(shared_server: BackgroundServer, connect: Connect) -> AsyncIterator[None]:
     """A normal client gets its translation after the test's client did its worst."""
     yield
-    peer = await connect(shared_server, "a-normal-client")
+    await serves(shared_server, connect)
+
+
+async def serves(server: BackgroundServer, connect: Connect) -> None:
+    """A normal client gets its translation."""
+    peer = await connect(server, "a-normal-client")
     await peer.join()
     assert (await peer.configure())["status"] == "ok"
     await peer.speak(speech("human_short"))
@@ -52,11 +57,10 @@ EVENTS = {
 }
 
 
-@pytest.mark.usefixtures("then_it_serves")
 async def test_wrong_types_at_every_argument_are_answered(
     start_server: Start, connect: Connect
 ) -> None:
-    server = start_server(max_events_per_second=100_000, wait_ready=False)
+    server = start_server(max_events_per_second=100_000)
     peer = await connect(server, "wrong")
     for event, count in EVENTS.items():
         for position in range(count + 1):
@@ -71,6 +75,7 @@ async def test_wrong_types_at_every_argument_are_answered(
         assert "Traceback" not in exception["message"]
         assert "seamless_server" not in exception["message"]
         assert ".py" not in exception["message"]
+    await serves(server, connect)
 
 
 @pytest.mark.usefixtures("then_it_serves")
@@ -89,6 +94,7 @@ async def test_wrong_types_at_every_argument_are_answered(
         ({"buffer_limit": -1}, "buffer_limit"),
         ({"buffer_limit": "many"}, "buffer_limit"),
         ({"debug": "yes"}, "debug"),
+        ({"wait": 1}, "wait"),
     ],
 )
 async def test_a_bad_configuration_is_refused_by_the_field_s_name(
@@ -178,11 +184,10 @@ async def test_a_huge_message_ends_its_connection_only(
     assert (await witness.call("set_name", "unharmed"))["status"] == "ok"
 
 
-@pytest.mark.usefixtures("then_it_serves")
 async def test_a_flood_of_events_is_refused_and_others_are_not(
     start_server: Start, connect: Connect
 ) -> None:
-    server = start_server(max_events_per_second=50, wait_ready=False)
+    server = start_server(max_events_per_second=50)
     flooder = await connect(server, "flooder")
     witness = await connect(server, "witness")
 
@@ -201,6 +206,7 @@ async def test_a_flood_of_events_is_refused_and_others_are_not(
     await asyncio.gather(flooding, return_exceptions=True)
     assert any(exception["code"] == "rate" for exception in flooder.of("server_exception"))
     assert witness.of("server_exception") == []
+    await serves(server, connect)
 
 
 async def test_room_codes_cannot_be_tried_in_numbers(start_server: Start, connect: Connect) -> None:

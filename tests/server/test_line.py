@@ -11,6 +11,7 @@ import pytest
 from seamless_server.client import ClientError, StreamingClient, Text, Waiting
 from seamless_server.pubsub.running import BackgroundServer
 from seamless_server.sessions.load import LIMIT, Load, Pace
+from seamless_server.sessions.system import engine_has_room
 
 from .conftest import RECORDINGS, Connect, Peer, speech
 
@@ -259,8 +260,7 @@ async def test_auto_lets_nobody_in_while_a_stream_is_late(
     first, second = [await speaker(connect, server, name) for name in "ab"]
     await first.configure()
     # Far more audio than can be worked through at once: it waits, and so does the next speaker.
-    for _ in range(6):
-        await first.speak(speech("human_pauses"), chunk=160_000)
+    await first.speak(speech("human_pauses"), chunk=160_000)
     assert (await second.configure(wait=True))["status"] == "waiting"
     await first.call("stop_stream")
     await second.until("place_in_line", lambda at: at["state"] == "admitted")
@@ -298,6 +298,12 @@ def test_the_load_counts_work_of_speech_and_what_is_shared_once() -> None:
         step(2.0, 0.5)
     assert not load.allows(1)
     assert load.allows(0)
+
+
+def test_the_engine_has_its_say(shared_server: BackgroundServer) -> None:
+    [system] = shared_server.app.state.hub.models.systems()
+    assert engine_has_room(system, 1)
+    assert not engine_has_room(system, system.agents.engine.load().slots)
 
 
 def test_workers_of_their_own_share_the_machine() -> None:

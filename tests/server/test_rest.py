@@ -257,6 +257,9 @@ async def test_json_web_tokens_carry_roles(start_server: Start, connect: Connect
         (token(), set()),
         (token(roles=["listener"], exp=1), set()),
         (jwt.encode({"exp": 4_000_000_000, "roles": ["speaker"]}, "x" * 32), set()),
+        (jwt.encode({"exp": 4_000_000_000, "roles": ["speaker"]}, None, algorithm="none"), set()),
+        (token(roles="speaker"), {"speaker"}),
+        (token(roles=[{"speaker": 1}, None]), set()),
         ("nonsense", set()),
     ]:
         peer = await connect(server, f"peer-{len(given)}-{roles}", auth={"token": given})

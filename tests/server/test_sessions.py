@@ -180,7 +180,7 @@ async def test_the_event_loop_is_never_held_up(start_server: Start, connect: Con
     listeners = [await connect(server, f"listener-{n}", protocol=1 + n % 2) for n in range(12)]
     for listener in listeners:
         await listener.join(room, "listener")
-    await speaker.configure(48_000)
+    await speaker.configure(48_000, debug=True)
     loop.call_soon_threadsafe(begin)
     await speaker.speak(speech("human_short", 48_000), chunk=48_000, pause=0.05)
     await speaker.call("stop_stream")
@@ -192,11 +192,17 @@ async def test_the_event_loop_is_never_held_up(start_server: Start, connect: Con
 # -- nothing is left behind ----------------------------------------------------------------------
 
 
-def census(server: BackgroundServer) -> dict[str, int]:
-    """What must not grow."""
+def alive() -> dict[str, int]:
+    """Objects that outlive their use. For quiet moments: who looks at all objects holds them for an
+    instant, and Python forbids that of those that another thread is just making."""
     gc.collect()
     kinds = (Session, Speaking, Recording, LiveStream, Member, Connection, Room)
     found = Counter(type(thing) for thing in gc.get_objects() if type(thing) in kinds)
+    return {kind.__name__: found[kind] for kind in kinds}
+
+
+def census(server: BackgroundServer) -> dict[str, int]:
+    """What must not grow."""
     hub = server.app.state.hub
     loop = server.loop
     assert loop is not None
@@ -210,7 +216,6 @@ def census(server: BackgroundServer) -> dict[str, int]:
         "members": len(hub.members),
         "rooms": len(hub.rooms),
         "sockets": len(hub.sio.eio.sockets),
-        **{kind.__name__: found[kind] for kind in kinds},
     }
 
 
@@ -259,9 +264,10 @@ async def test_nothing_is_left_of_two_hundred_sessions(
         while unchanged < 20:
             await asyncio.sleep(0.1)
             now = census(server)
-            unchanged = unchanged + 1 if now == before else 0
+            quiet = not any(now[kind] for kind in ("streams", "members", "rooms", "sockets"))
+            unchanged = unchanged + 1 if quiet and now == before else 0
             before = now
-        return before
+        return {**before, **alive()}
 
     await sessions(0, 40)
     settled = await settle()
@@ -269,7 +275,6 @@ async def test_nothing_is_left_of_two_hundred_sessions(
     await sessions(40, 200)
     assert await settle() == settled
     assert settled["Session"] == settled["LiveStream"] == settled["members"] == 0
-    assert settled["rooms"] == settled["streams"] == settled["sockets"] == 0
     assert resident_mb() - memory < 60
 
 

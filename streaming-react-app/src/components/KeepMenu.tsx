@@ -1,26 +1,11 @@
-import Dialog from '@mui/material/Dialog';
-import Button from '@mui/material/Button';
-import DialogActions from '@mui/material/DialogActions';
-import DialogContent from '@mui/material/DialogContent';
-import DialogContentText from '@mui/material/DialogContentText';
-import DialogTitle from '@mui/material/DialogTitle';
-import Divider from '@mui/material/Divider';
 import IconButton from '@mui/material/IconButton';
-import Menu from '@mui/material/Menu';
-import MenuItem from '@mui/material/MenuItem';
-import Snackbar from '@mui/material/Snackbar';
 import Tooltip from '@mui/material/Tooltip';
 import { Download } from 'lucide-react';
-import { useState } from 'react';
+import { Suspense, lazy, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { useClient } from '../app/client';
-import { MIME, formatTranscript } from '../transcript/formats';
-import type { NameOf, TextFormat } from '../transcript/formats';
-import { copyText, fileName, saveFile } from '../transcript/save';
-import { useStore } from '../state/store';
-import { wavFile } from '../transcript/wav';
+import type { NameOf } from '../transcript/formats';
 
-const FORMATS: TextFormat[] = ['txt', 'srt', 'vtt', 'json'];
+const KeepChoices = lazy(() => import('./KeepChoices'));
 
 interface Props {
   roomID: string;
@@ -29,31 +14,10 @@ interface Props {
 }
 
 /** Transcript and speech to take along; and, for speakers, clearing it for everybody. */
-export function KeepMenu({ roomID, nameOf, speaks }: Props) {
+export function KeepMenu(props: Props) {
   const { t } = useTranslation();
-  const { listener, connection } = useClient();
   const [anchor, setAnchor] = useState<HTMLElement | null>(null);
-  const [asking, setAsking] = useState(false);
-  const [said, setSaid] = useState<string | null>(null);
-  const empty = useStore(listener.transcript, (transcript) => transcript.lines.length === 0);
-  const keptSeconds = useStore(listener.state, (state) => state.keptSeconds);
-
-  const save = (format: TextFormat) => {
-    setAnchor(null);
-    const text = formatTranscript(listener.transcript.getState(), format, nameOf);
-    saveFile(fileName(roomID, format, new Date()), MIME[format], text);
-  };
-  const saveSpeech = () => {
-    setAnchor(null);
-    const file = wavFile(listener.kept.chunks, listener.kept.sampleRate);
-    saveFile(fileName(roomID, 'wav', new Date()), 'audio/wav', file);
-  };
-  const copy = async () => {
-    setAnchor(null);
-    const copied = await copyText(formatTranscript(listener.transcript.getState(), 'txt', nameOf));
-    setSaid(copied ? t('keep.copied') : t('invite.copyFailed'));
-  };
-
+  const [opened, setOpened] = useState(false);
   return (
     <>
       <Tooltip title={t('keep.menu')}>
@@ -61,61 +25,19 @@ export function KeepMenu({ roomID, nameOf, speaks }: Props) {
           aria-label={t('keep.menu')}
           aria-haspopup="menu"
           aria-expanded={anchor !== null}
-          onClick={(event) => setAnchor(event.currentTarget)}
+          onClick={(event) => {
+            setAnchor(event.currentTarget);
+            setOpened(true);
+          }}
         >
           <Download size={20} />
         </IconButton>
       </Tooltip>
-      <Menu anchorEl={anchor} open={anchor !== null} onClose={() => setAnchor(null)}>
-        {empty && <MenuItem disabled>{t('keep.empty')}</MenuItem>}
-        {FORMATS.map((format) => (
-          <MenuItem key={format} disabled={empty} onClick={() => save(format)}>
-            {t(`keep.${format}`)}
-          </MenuItem>
-        ))}
-        <MenuItem disabled={keptSeconds === 0} onClick={saveSpeech}>
-          {t('keep.wav')}
-        </MenuItem>
-        <MenuItem disabled={empty} onClick={() => void copy()}>
-          {t('keep.copy')}
-        </MenuItem>
-        {speaks && <Divider />}
-        {speaks && (
-          <MenuItem
-            onClick={() => {
-              setAnchor(null);
-              setAsking(true);
-            }}
-          >
-            {t('keep.clear')}
-          </MenuItem>
-        )}
-      </Menu>
-      <Dialog open={asking} onClose={() => setAsking(false)} aria-labelledby="clear-title">
-        <DialogTitle id="clear-title">{t('keep.clearTitle')}</DialogTitle>
-        <DialogContent>
-          <DialogContentText>{t('keep.clearText')}</DialogContentText>
-        </DialogContent>
-        <DialogActions>
-          <Button onClick={() => setAsking(false)}>{t('keep.clearNo')}</Button>
-          <Button
-            color="error"
-            variant="contained"
-            onClick={() => {
-              setAsking(false);
-              connection.clearTranscriptForAll();
-            }}
-          >
-            {t('keep.clearYes')}
-          </Button>
-        </DialogActions>
-      </Dialog>
-      <Snackbar
-        open={said !== null}
-        autoHideDuration={4000}
-        onClose={() => setSaid(null)}
-        message={said}
-      />
+      {opened && (
+        <Suspense>
+          <KeepChoices {...props} anchor={anchor} onClose={() => setAnchor(null)} />
+        </Suspense>
+      )}
     </>
   );
 }

@@ -11,6 +11,7 @@ import ToggleButtonGroup from '@mui/material/ToggleButtonGroup';
 import { AppWindow, FileAudio, Mic, Sparkles } from 'lucide-react';
 import { useTranslation } from 'react-i18next';
 import { useAudioInputs } from '../hooks/useAudioInputs';
+import { languageTag } from '../languages/languages';
 import type { Clip } from '../net/api';
 import { preferences } from '../state/preferences';
 import { useStore } from '../state/store';
@@ -25,6 +26,8 @@ export interface SourceChoice {
 interface Props {
   choice: SourceChoice;
   clips: readonly Clip[];
+  /** What clips are translated into, for showing what should come. */
+  target: string | null;
   onChange: (change: Partial<SourceChoice>) => void;
   /** Changes when microphones may have got their names. */
   opened: unknown;
@@ -34,7 +37,7 @@ const ICONS = { microphone: Mic, tab: AppWindow, file: FileAudio, clip: Sparkles
 const KINDS = Object.keys(ICONS) as (keyof typeof ICONS)[];
 
 /** Where the sound comes from, and what can be set about it. */
-export function SourcePicker({ choice, clips, onChange, opened }: Props) {
+export function SourcePicker({ choice, clips, target, onChange, opened }: Props) {
   const { t } = useTranslation();
   return (
     <div className="stack">
@@ -74,7 +77,12 @@ export function SourcePicker({ choice, clips, onChange, opened }: Props) {
         </div>
       )}
       {choice.kind === 'clip' && (
-        <ClipList clips={clips} chosen={choice.clip} onChoose={(clip) => onChange({ clip })} />
+        <ClipList
+          clips={clips}
+          target={target}
+          chosen={choice.clip}
+          onChoose={(clip) => onChange({ clip })}
+        />
       )}
     </div>
   );
@@ -125,11 +133,12 @@ function MicrophoneSettings({ opened }: { opened: unknown }) {
 
 interface ClipListProps {
   clips: readonly Clip[];
+  target: string | null;
   chosen: Clip | null;
   onChoose: (clip: Clip) => void;
 }
 
-function ClipList({ clips, chosen, onChoose }: ClipListProps) {
+function ClipList({ clips, target, chosen, onChoose }: ClipListProps) {
   const { t } = useTranslation();
   if (clips.length === 0) return <p className="hint">{t('speak.noClips')}</p>;
   return (
@@ -144,7 +153,14 @@ function ClipList({ clips, chosen, onChoose }: ClipListProps) {
             aria-pressed={clip === chosen}
             onClick={() => onChoose(clip)}
           >
-            <ListItemText primary={clip.text || clip.name} />
+            <ListItemText
+              primary={clip.text || clip.name}
+              secondary={
+                target && clip.translations[target] ? (
+                  <span lang={languageTag(target)}>{clip.translations[target]}</span>
+                ) : null
+              }
+            />
           </ListItemButton>
         ))}
       </List>

@@ -10,6 +10,7 @@ import { preferences } from '../state/preferences';
 import { serverInfo } from '../state/serverInfo';
 import { useStore } from '../state/store';
 import { specOf } from '../speak/sourceSpec';
+import { DemoNotice } from './DemoNotice';
 import { LanguagePicker } from './LanguagePicker';
 import { ModelPicker } from './ModelPicker';
 import { Phrasebook } from './Phrasebook';
@@ -28,7 +29,7 @@ const START = {
 } as const;
 
 /** Everything that a speaker sets and sees. */
-export function SpeakPanel() {
+export default function SpeakPanel() {
   const { t } = useTranslation();
   const { speaker } = useClient();
   const state = useStore(speaker.state);
@@ -75,10 +76,12 @@ export function SpeakPanel() {
           {t('status.serverSays', { message: state.serverMessage })}
         </Alert>
       )}
+      {idle && <DemoNotice model={state.model} />}
       {idle && (
         <SourcePicker
           choice={{ ...choice, clip: choice.clip ?? clips[0] ?? null }}
           clips={clips}
+          target={state.targetLanguage}
           onChange={change}
           opened={state.startedAt}
         />

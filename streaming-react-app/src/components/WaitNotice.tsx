@@ -1,4 +1,5 @@
 import Alert from '@mui/material/Alert';
+import AlertTitle from '@mui/material/AlertTitle';
 import { useTranslation } from 'react-i18next';
 import { useClient } from '../app/client';
 import { useStore } from '../state/store';
@@ -8,19 +9,28 @@ export function WaitNotice() {
   const { t } = useTranslation();
   const { speaker, room } = useClient();
   const reason = useStore(speaker.state, (state) => state.waitReason);
+  const place = useStore(speaker.state, (state) => state.place);
   const server = useStore(room.server, ({ state }) => state);
+  const full = () => {
+    if (!place && (server?.waitingSpeakers ?? 0) > 0) return t('status.lineFull');
+    const most = server?.maxSpeakers;
+    return most && most > 1 ? t('status.fullOf', { count: most }) : t('status.full');
+  };
   const text = () => {
     const lock = server?.serverLock;
     if (reason === 'locked') {
       return lock ? t('link.locked', { name: lock.name }) : t('status.lockedWait');
     }
-    if (reason === 'loading') return t('status.loadingWait');
-    const most = server?.maxSpeakers;
-    return most && most > 1 ? t('status.fullOf', { count: most }) : t('status.full');
+    return reason === 'loading' ? t('status.loadingWait') : full();
   };
   return (
-    <Alert role="status" severity="info">
-      {text()}
+    <Alert role="status" severity="info" data-testid={place ? 'place' : undefined}>
+      {place && (
+        <AlertTitle>
+          {place.position === 1 ? t('status.placeNext') : t('status.place', { ...place })}
+        </AlertTitle>
+      )}
+      {text()} {place && t('status.placeHint')}
     </Alert>
   );
 }

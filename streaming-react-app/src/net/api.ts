@@ -14,6 +14,8 @@ export interface Clip {
   name: string;
   url: string;
   text: string;
+  /** By language code. */
+  translations: Record<string, string>;
 }
 
 export interface Readiness {
@@ -50,14 +52,19 @@ export async function fetchLanguages(base: string): Promise<Language[]> {
   }));
 }
 
-/** Translations stand under `translations` or beside the text, by three-letter code. */
-function phraseOf(row: Raw): Phrase {
-  const nested = row['translations'];
-  const entries = Object.entries({ ...row, ...(isRaw(nested) ? nested : {}) }).filter(
+/** What stands under three-letter codes of languages. */
+function translationsOf(row: Raw): Record<string, string> {
+  const entries = Object.entries(row).filter(
     (entry): entry is [string, string] =>
       /^[a-z]{3}(_[A-Z][a-z]{3})?$/.test(entry[0]) && typeof entry[1] === 'string',
   );
-  const translations = Object.fromEntries(entries);
+  return Object.fromEntries(entries);
+}
+
+/** Translations stand under `translations` or beside the text. */
+function phraseOf(row: Raw): Phrase {
+  const nested = row['translations'];
+  const translations = translationsOf({ ...row, ...(isRaw(nested) ? nested : {}) });
   return { text: asText(row['text']) || (translations['eng'] ?? ''), translations };
 }
 
@@ -72,6 +79,7 @@ export async function fetchClips(base: string): Promise<Clip[]> {
     name: asText(row['name']),
     url: serverPath(base, asText(row['url'])),
     text: asText(row['text']),
+    translations: isRaw(row['translations']) ? translationsOf(row['translations']) : {},
   }));
 }
 

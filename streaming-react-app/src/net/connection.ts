@@ -9,6 +9,7 @@ import type {
   OutputType,
   Role,
   ServerEvents,
+  StreamAck,
   StreamConfig,
   TranscriptEntry,
 } from '../wire/messages';
@@ -107,9 +108,10 @@ export class Connection {
   }
 
   configureStream(config: StreamConfig) {
-    return this.askWithin<Ack>(CONFIGURE_WITHIN_MS, 'configure_stream', {
+    return this.askWithin<StreamAck>(CONFIGURE_WITHIN_MS, 'configure_stream', {
       event: 'config',
       async_processing: true,
+      wait: true,
       // Speech is wanted the moment it exists; the player needs no stock.
       buffer_limit: 0,
       ...config,

@@ -48,9 +48,14 @@ describe('api', () => {
   });
 
   it('makes whole addresses of clips', async () => {
-    answers([{ name: 'a', url: '/api/samples/mini/a.flac', text: null, model: 'mini' }]);
+    const translations = { spa: 'Hola' };
+    answers([
+      { name: 'a', url: '/api/samples/mini/a.flac', text: null, model: 'mini', translations },
+      { name: 'b', url: '/api/samples/mini/b.flac', text: 'B' },
+    ]);
     expect(await fetchClips('http://x/sub/')).toEqual([
-      { name: 'a', url: 'http://x/sub/api/samples/mini/a.flac', text: '' },
+      { name: 'a', url: 'http://x/sub/api/samples/mini/a.flac', text: '', translations },
+      { name: 'b', url: 'http://x/sub/api/samples/mini/b.flac', text: 'B', translations: {} },
     ]);
   });
 

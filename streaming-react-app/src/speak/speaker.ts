@@ -8,10 +8,9 @@ import type { Room } from '../app/room';
 import type { Metrics } from '../debug/metrics';
 import type { Connection } from '../net/connection';
 import { values } from '../state/store';
-import type { StreamStatus } from '../wire/messages';
+import type { PlaceInLine, StreamStatus } from '../wire/messages';
 import { NOT_SPEAKING } from './state';
-import type { Level, SourceSpec, SpeakingState, WaitReason } from './state';
-import { Pace } from './pace';
+import type { Level, Place, SourceSpec, SpeakingState, WaitReason } from './state';
 import { Uplink } from './uplink';
 
 const TRY_AGAIN_MS = 4000;
@@ -30,7 +29,6 @@ export class Speaker {
   private retry: ReturnType<typeof setTimeout> | null = null;
   private restarts: number[] = [];
   private attempt = 0;
-  private pace = new Pace();
 
   constructor(
     private readonly connection: Connection,
@@ -38,6 +36,7 @@ export class Speaker {
     private readonly metrics: Metrics,
   ) {
     connection.on('stream_status', (status) => this.heard(status));
+    connection.on('place_in_line', (place) => void this.moved(place));
     connection.on('recording_saved', (recording) =>
       this.state.setState(({ recordings }) => ({ recordings: [...recordings, recording] })),
     );
@@ -74,7 +73,6 @@ export class Speaker {
       }
       this.source = source;
       source.setMonitor(this.state.getState().monitor);
-      this.pace = new Pace();
       this.uplink = new Uplink(
         {
           ready: () => this.configured && this.connection.connected,
@@ -158,6 +156,7 @@ export class Speaker {
       this.configured = true;
       this.uplink?.flush();
     } else if (phase === 'live' || phase === 'waiting') {
+      this.state.setState({ place: null });
       await this.configure();
     } else if (targetLanguage !== null) {
       await this.setTargetLanguage(targetLanguage);
@@ -202,7 +201,9 @@ export class Speaker {
       });
       if (attempt !== this.attempt) return;
       if (answer.status === 'ok') await this.begin();
-      else if (answer.message === 'max_speakers') this.wait('full');
+      else if (answer.status === 'waiting') {
+        this.standInLine({ position: answer.position ?? 1, waiting: answer.waiting ?? 1 });
+      } else if (answer.message === 'max_speakers') this.wait('full');
       else if (answer.message === 'server_locked') this.wait('locked');
       else if (this.room.server.getState().state?.ready === false) this.wait('loading');
       else await this.refuse(answer.message);
@@ -217,6 +218,7 @@ export class Speaker {
     this.state.setState({
       phase: 'live',
       waitReason: null,
+      place: null,
       startedAt: this.state.getState().startedAt ?? Date.now(),
     });
     await this.steer();
@@ -224,9 +226,28 @@ export class Speaker {
   }
 
   private wait(waitReason: WaitReason): void {
-    this.state.setState({ phase: 'waiting', waitReason });
+    this.state.setState({ phase: 'waiting', waitReason, place: null });
     if (this.retry !== null) clearTimeout(this.retry);
     this.retry = setTimeout(() => void this.configure(), TRY_AGAIN_MS);
+  }
+
+  private standInLine({ position, waiting }: Place): void {
+    // The call may have come before this answer to the question.
+    if (this.configured) return;
+    this.state.setState({
+      phase: 'waiting',
+      waitReason: 'full',
+      place: { position, waiting },
+    });
+  }
+
+  /** The line moved, or this member's turn has come. */
+  private async moved({ state, position, waiting, message }: PlaceInLine): Promise<void> {
+    const { phase } = this.state.getState();
+    if (phase !== 'waiting' && phase !== 'opening') return;
+    if (state === 'waiting') this.standInLine({ position, waiting });
+    else if (state === 'admitted') await this.begin();
+    else await this.refuse(message ?? '');
   }
 
   private async refuse(message: string): Promise<void> {
@@ -292,10 +313,7 @@ export class Speaker {
     this.state.setState({ status });
     this.metrics.add('lag', status.lagMs);
     this.metrics.add('queued', status.queuedMs);
-    if (this.uplink) {
-      const takenMs = this.uplink.figures.sentMs - status.queuedMs;
-      this.metrics.add('realTimeFactor', this.pace.add(takenMs, Date.now()));
-    }
+    this.metrics.add('realTimeFactor', status.realTimeFactor);
   }
 
   private async closeSource(): Promise<void> {
@@ -310,7 +328,7 @@ export class Speaker {
     this.attempt += 1;
     if (this.retry !== null) clearTimeout(this.retry);
     this.retry = null;
-    const wasConfigured = this.configured;
+    const wasConfigured = this.configured || this.state.getState().place !== null;
     this.configured = false;
     this.uplink = null;
     await this.closeSource();
@@ -318,6 +336,7 @@ export class Speaker {
     this.state.setState({
       phase: 'idle',
       waitReason: null,
+      place: null,
       startedAt: null,
       status: null,
       heldMs: 0,

@@ -11,9 +11,17 @@ export type SourceSpec =
 
 export type WaitReason = 'full' | 'locked' | 'loading';
 
+export interface Place {
+  /** 1 is next. */
+  position: number;
+  waiting: number;
+}
+
 export interface SpeakingState {
   phase: 'idle' | 'opening' | 'waiting' | 'live' | 'finishing';
   waitReason: WaitReason | null;
+  /** In the line of those who wait for a stream; null outside of it. */
+  place: Place | null;
   sourceKind: SourceSpec['kind'] | null;
   sourceLabel: string;
   duration: number | null;
@@ -43,6 +51,7 @@ export interface Level {
 export const NOT_SPEAKING: SpeakingState = {
   phase: 'idle',
   waitReason: null,
+  place: null,
   sourceKind: null,
   sourceLabel: '',
   duration: null,

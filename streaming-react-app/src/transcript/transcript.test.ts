@@ -109,13 +109,14 @@ describe('addText', () => {
 });
 
 describe('addHistory', () => {
-  const entry = (text: string, lang: string, segmentID: number) => ({
+  const entry = (text: string, lang: string, segmentID: number, finished = true) => ({
     speakerID: 'ann',
     lang,
     segmentID,
     startMs: segmentID * 1000,
     endMs: segmentID * 1000 + 900,
     text,
+    finished,
   });
 
   it('puts what was said before in front, in the wanted language where there is one', () => {
@@ -131,6 +132,30 @@ describe('addHistory', () => {
   it('does not repeat what this page heard itself', () => {
     const live = transcriptOf(said('Uno', { segmentID: 1 }));
     expect(addHistory(live, [entry('Uno', 'spa', 1)], 'spa').lines).toHaveLength(1);
+  });
+
+  it('lets a sentence that is still being spoken go on where it was', () => {
+    const begun = addHistory(
+      transcriptOf(),
+      [entry('Uno', 'spa', 1), entry('Dos', 'spa', 2, false)],
+      'spa',
+    );
+    const whole = [
+      said(' y tres', { segmentID: 2, seq: 7 }),
+      said('.', { segmentID: 2, seq: 8, eos: true }),
+    ].reduce((transcript, message) => addText(transcript, message, 0), begun);
+    expect(whole.lines.map((line) => [line.text, line.finished])).toEqual([
+      ['Uno', true],
+      ['Dos y tres.', true],
+    ]);
+  });
+
+  it('puts the beginning before what was heard while the history was fetched', () => {
+    const live = transcriptOf(said(' y tres', { segmentID: 2 }));
+    const whole = addHistory(live, [entry('Dos y tres', 'spa', 2, false)], 'spa');
+    expect(whole.lines.map((line) => line.text)).toEqual(['Dos y tres']);
+    const after = addText(whole, said(' más', { segmentID: 2 }), 0);
+    expect(after.lines.map((line) => line.text)).toEqual(['Dos y tres más']);
   });
 });
 

@@ -154,9 +154,16 @@ export function beginStream(transcript: Transcript, speakerID: string): Transcri
   };
 }
 
+/** The line of a sentence that this page came into the middle of: the rest of it goes on there. */
+function continued(line: Line, entry: TranscriptEntry, text: string): Line {
+  const piece = { text, startMs: entry.startMs, endMs: entry.endMs };
+  return { ...line, text, pieces: [piece], freshFrom: text.length };
+}
+
 /**
  * Puts what was said before this page came in front of what it heard itself. Of each sentence the
- * wanted language is taken, or whatever language there is.
+ * wanted language is taken, or whatever language there is. One that is still being spoken stays
+ * open, and what this page heard of it already is not written twice.
  */
 export function addHistory(
   transcript: Transcript,
@@ -169,6 +176,7 @@ export function addHistory(
     const known = languagesOf.get(sentence(entry)) ?? [];
     languagesOf.set(sentence(entry), [...known, entry.lang]);
   }
+  const lines = [...transcript.lines];
   const heard = new Set(transcript.lines.map((line) => `${line.speakerID}/${line.text}`));
   const older: Line[] = [];
   entries.forEach((entry, index) => {
@@ -176,17 +184,25 @@ export function addHistory(
     const chosen = languages.find((lang) => lang === wanted) ?? languages[0];
     const text = entry.text.trim();
     if (entry.lang !== chosen || text === '' || heard.has(`${entry.speakerID}/${text}`)) return;
+    const stream = transcript.streams[entry.speakerID]?.number ?? 0;
+    const key = lineKey(entry.speakerID, stream, entry.segmentID, entry.lang);
+    const begun = lines.findIndex((line) => isOf(line, key));
+    const line = lines[begun];
+    if (line && text.endsWith(line.text.trim())) {
+      lines[begun] = continued(line, entry, text);
+      return;
+    }
     older.push({
-      key: `history/${String(index)}/${sentence(entry)}/${entry.lang}`,
+      key: entry.finished ? `history/${String(index)}/${sentence(entry)}/${entry.lang}` : key,
       speakerID: entry.speakerID,
-      stream: transcript.streams[entry.speakerID]?.number ?? 0,
+      stream,
       segmentID: entry.segmentID,
       lang: entry.lang,
       pieces: [{ text, startMs: entry.startMs, endMs: entry.endMs }],
       text,
       freshFrom: 0,
-      finished: true,
+      finished: entry.finished,
     });
   });
-  return { ...transcript, lines: [...older, ...transcript.lines] };
+  return { ...transcript, lines: [...older, ...lines] };
 }

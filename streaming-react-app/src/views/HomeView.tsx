@@ -9,6 +9,7 @@ import { useClient } from '../app/client';
 import { enterRoom } from '../app/enter';
 import { ROOM_CODE } from '../app/urlParams';
 import type { UrlParams } from '../app/urlParams';
+import { DemoNotice } from '../components/DemoNotice';
 import { Field } from '../components/Field';
 import { LinkNotice } from '../components/LinkNotice';
 import { TopBar } from '../components/TopBar';
@@ -94,6 +95,7 @@ export default function HomeView({ params }: { params: UrlParams }) {
             label={t('home.lock')}
           />
         )}
+        <DemoNotice />
         {model && (
           <footer className="home-model">
             <p>{t('home.runs', { model: model.name })}</p>

@@ -10,7 +10,6 @@ import { Captions } from '../components/Captions';
 import { KeepMenu } from '../components/KeepMenu';
 import { LinkNotice } from '../components/LinkNotice';
 import { ListenPanel } from '../components/ListenPanel';
-import { SpeakPanel } from '../components/SpeakPanel';
 import { TopBar } from '../components/TopBar';
 import { useCaptionSize } from '../hooks/useCaptionSize';
 import { useWakeLock } from '../hooks/useWakeLock';
@@ -18,6 +17,8 @@ import { preferences } from '../state/preferences';
 import { serverInfo } from '../state/serverInfo';
 import { useStore } from '../state/store';
 
+/** Listeners need not wait for what only speakers use. */
+const SpeakPanel = lazy(() => import('../components/SpeakPanel'));
 const DebugPanel = lazy(() => import('../debug/DebugPanel'));
 
 /** Inside a room: captions in the middle of everything, controls beside or below. */
@@ -76,7 +77,11 @@ export default function RoomView({ params }: { params: UrlParams }) {
         <Announcer lines={lines} mode={announce} />
       </main>
       <aside className="side" aria-label={t('room.controls')}>
-        {speaks && <SpeakPanel />}
+        {speaks && (
+          <Suspense>
+            <SpeakPanel />
+          </Suspense>
+        )}
         <ListenPanel speaks={speaks} />
         <Button
           className="role-switch"
