@@ -19,7 +19,8 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 # A step is 320 ms of audio: below it a stream keeps up, a few steps are still comfortable.
@@ -27,6 +28,23 @@ LAG_BUCKETS = (0.05, 0.1, 0.2, 0.32, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 3
 # Compute seconds per second of audio: 1.0 is where one worker carries exactly one speaker.
 RATIO_BUCKETS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0, 1.5, 2.0, 4.0)
 STEP_BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16)
+
+
+class EngineLoad(Protocol):
+    """How full a scheduled engine is."""
+
+    @property
+    def slots(self) -> int: ...
+    @property
+    def slots_used(self) -> int: ...
+    @property
+    def slot_bytes(self) -> int: ...
+    @property
+    def waiting(self) -> int: ...
+    @property
+    def busy(self) -> float: ...
+    @property
+    def step_ms(self) -> float: ...
 
 
 class EngineStats(Protocol):
@@ -41,6 +59,8 @@ class EngineStats(Protocol):
     @property
     def padded(self) -> Mapping[str, int]: ...
 
+    def load(self) -> EngineLoad: ...
+
 
 class _Engines(Collector):
     """Reads the engines' counts when somebody asks."""
@@ -52,12 +72,27 @@ class _Engines(Collector):
         "padded": "Rows in them with padding.",
     }
 
+    _LOAD: ClassVar = {
+        "slots": "Policy loops that fit into the memory measured at the start.",
+        "slots_used": "Policy loops that run.",
+        "slot_bytes": "Memory that policy loops may take.",
+        "waiting": "Requests that wait.",
+        "busy": "Share of the last seconds in which the engine computed.",
+        "step_ms": "Mean time of a recent decoder step.",
+    }
+
     def __init__(self, engines: Callable[[], Mapping[str, EngineStats]]) -> None:
         self._engines = engines
 
-    def collect(self) -> Iterator[CounterMetricFamily]:
-        """One family a count."""
+    def collect(self) -> Iterator[Metric]:
+        """One family a count or fact."""
         engines = self._engines()
+        loads = {model: stats.load() for model, stats in engines.items()}
+        for name, meaning in self._LOAD.items():
+            gauge = GaugeMetricFamily(f"seamless_engine_{name}", meaning, labels=["model"])
+            for model, load in loads.items():
+                gauge.add_metric([model], getattr(load, name))
+            yield gauge
         for name, meaning in self._MEANING.items():
             family = CounterMetricFamily(
                 f"seamless_engine_{name}", meaning, labels=["model", "stage"]

@@ -17,6 +17,7 @@ JOIN_LIMIT_MS = 2560
 QUEUE_SECONDS = 60.0
 """Audio that a session keeps waiting before it drops the oldest: the server's default."""
 AFTER_SECONDS = 30.0
+"""How long half of the speakers go on, or as long as all of them talked if that was shorter."""
 
 
 def overload_run(
@@ -36,7 +37,8 @@ def overload_run(
     speakers = speakers or 2 * capacity
     talk = 60 * minutes
     # Every second one stays, so that the rest are spread over time as before.
-    seconds = [talk + AFTER_SECONDS * (number % 2) for number in range(speakers)]
+    after = max(3.0, min(AFTER_SECONDS, talk))
+    seconds = [talk + after * (number % 2) for number in range(speakers)]
     outcome = simulate(system, "scheduled", speakers, seconds, load, realtime=True, join=join)
     during = [lag * 1000 for at, lag in outcome.timeline if at <= talk]
     result = {

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 from typing import Any
 
 from seamless_server.engine.decoding import Loop
+from seamless_server.engine.load import EngineLoad
 from seamless_server.engine.requests import DecodeRequest, UnitsRequest, VocodeRequest
 
 STAGES = ("vocode", "units", "decode", "encode")
@@ -57,8 +58,9 @@ class Job:
 
 @dataclass
 class SchedulerStats:
-    """Batches, requests, and padded against real sizes, by stage."""
+    """Batches, requests, and padded against real sizes, by stage; ``load`` says how full it is."""
 
+    load: Callable[[], EngineLoad]
     batches: Counter[str] = field(default_factory=Counter)
     requests: Counter[str] = field(default_factory=Counter)
     real: Counter[str] = field(default_factory=Counter)

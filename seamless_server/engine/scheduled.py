@@ -87,7 +87,7 @@ class ScheduledEngine:
     ) -> None:
         self.checkpoint = checkpoint = fit_to_device(checkpoint)
         self.options = options or SchedulerOptions()
-        self.stats = SchedulerStats()
+        self.stats = SchedulerStats(self.load)
         weight = checkpoint.decoder.embed.weight
         self.device, self.dtype = weight.device, weight.dtype
         slots, budget = self.options.slots, self.options.slot_bytes

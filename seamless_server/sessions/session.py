@@ -196,6 +196,8 @@ class Session:
     async def abort(self) -> None:
         """Ends without translating what waits."""
         self._aborted = self._stopping = True
+        # What is being computed for nobody gives its place in the engine up at once.
+        self._stream.cancel()
         self._wake.set()
         await asyncio.shield(self._ended())
 

@@ -85,6 +85,9 @@ class Stream(Protocol):
 
     def set_targets(self, targets: Mapping[str, Any]) -> None: ...
 
+    def cancel(self) -> None:
+        """Ends it from any thread: what runs and waits for it in the engine is given up."""
+
     def close(self) -> None: ...
 
 

@@ -49,3 +49,43 @@ def test_an_unknown_size_is_one_sentence() -> None:
     done = bench("capacity", "--size", "huge")
     assert done.returncode == 2
     assert "tiny, small, full" in done.stderr
+
+
+def test_overload_joins_chunks_and_recovers(tmp_path: Path) -> None:
+    done = bench(
+        "overload", "--size", "tiny", "--speakers", "6", "--minutes", "0.03", "--output",
+        str(tmp_path),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "overload.json").read_text("utf-8"))["result"]
+    assert (result["speakers"], result["capacity"]) == (6, 3)
+    assert not result["errors"]
+    assert result["lost_seconds"] == 0
+    assert 0 < result["median_lag_ms"] <= result["most_lag_ms"]
+    # Half of the speakers went on after the others had stopped.
+    assert result["curve"][-1]["second"] > 60 * 0.03 + 1
+    assert "joined" in (tmp_path / "overload.html").read_text("utf-8")
+
+
+def test_agreement_compares_every_form_with_fp32(tmp_path: Path) -> None:
+    recordings = Path(__file__).parents[1] / "recordings"
+    done = bench(
+        "agreement", "--model", str(recordings / "checkpoint"), "--device", "cpu",
+        "--audio", str(recordings / "audio" / "human_short.flac"), "--output", str(tmp_path),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "agreement.json").read_text("utf-8"))["result"]
+    assert set(result["forms"]) == {"bf16", "fp16", "int8", "int8-weights"}
+    for form in result["forms"].values():
+        for share in ("same_token", "same_call", "token_agreement", "same_text"):
+            assert 0 <= form[share] <= 1
+        assert form["same_token"] > 0.9
+        assert form["bytes"] < result["bytes"]
+    assert "int8-weights" in (tmp_path / "agreement.html").read_text("utf-8")
+
+
+def test_agreement_of_a_model_without_samples_asks_for_recordings() -> None:
+    recordings = Path(__file__).parents[1] / "recordings"
+    done = bench("agreement", "--model", str(recordings / "checkpoint"))
+    assert done.returncode == 2
+    assert "--audio FILE" in done.stderr

@@ -8,13 +8,16 @@ import time
 import numpy as np
 import pytest
 import torch
-from recorded import audio
+from recorded import CHECKPOINT, audio
 
+from seamless_server.agents.loading import choose_dtype, load_system
 from seamless_server.agents.system import AgentSystem
 from seamless_server.engine import Cancellation, Cancelled, cancellable
 from seamless_server.engine.memory import free_bytes, slot_budget, slot_bytes
 from seamless_server.engine.requests import DecodeRequest, PolicyOptions
 from seamless_server.engine.scheduled import LEAST_TURNS, ScheduledEngine, SchedulerOptions
+from seamless_server.errors import ConfigError
+from seamless_server.metrics import Metrics
 from seamless_server.streaming import Target
 from seamless_server.streaming.system import System
 
@@ -195,5 +198,29 @@ def test_load_tells_idle_from_busy(checkpoint):
     assert engine.load().waiting == 0
     assert engine.load().busy > 0
     assert engine.load().step_ms > 0
+    metrics = Metrics()
+    metrics.watch_engines(lambda: {"tiny": engine.stats})
+    told = metrics.render().decode()
+    assert 'seamless_engine_slots{model="tiny"} 2.0' in told
+    assert 'seamless_engine_waiting{model="tiny"} 0.0' in told
     assert set(engine.stats.requests) == {"encode", "decode", "step", "units", "vocode"}
     engine.close()
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int8-weights"])
+def test_a_model_can_be_loaded_with_int8_weights(dtype):
+    exact = load_system(CHECKPOINT, "cpu", "fp32")
+    small = load_system(CHECKPOINT, "cpu", dtype, engine="scheduled")
+    assert small.engine is not exact.engine
+    # It was warmed up when it was loaded.
+    assert set(small.engine.stats.requests) == {"encode", "decode", "step", "units", "vocode"}
+    noise = np.random.default_rng(1).standard_normal((128, 80)).astype(np.float32)
+    got, wanted = small.engine.encode(noise), exact.engine.encode(noise)
+    assert got.dtype == torch.float32
+    error = (got - wanted).norm() / wanted.norm()
+    assert 0 < error < 0.1
+
+
+def test_int8_products_are_for_the_cpu():
+    with pytest.raises(ConfigError, match="use int8-weights"):
+        choose_dtype("int8", torch.device("cuda:0"))

@@ -1,0 +1,93 @@
+"""Other linear layers compute what nn.Linear computes, as exactly as they promise."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from seamless_server.nn.linears import (
+    Int8Linear,
+    Int8WeightLinear,
+    OnednnLinear,
+    onednn_is_faster,
+    onednn_linear,
+    quantize_rows,
+    refit,
+)
+
+SHAPES = [(1, 64, 32), (3, 64, 5000), (40, 256, 96), (2, 17, 64, 128)]
+
+
+def layer(size, columns, bias=True):
+    torch.manual_seed(size + columns)
+    return nn.Linear(size, columns, bias=bias).requires_grad_(False)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_onednn_gives_the_same_within_rounding(shape):
+    *rows, size, columns = shape
+    linear = layer(size, columns)
+    x = torch.randn(*rows, size)
+    torch.testing.assert_close(
+        onednn_linear(x, linear.weight, linear.bias), linear(x), atol=1e-5, rtol=1e-5
+    )
+    turned = torch.randn(size, 40).t()  # not contiguous
+    torch.testing.assert_close(
+        onednn_linear(turned, linear.weight), nn.functional.linear(turned, linear.weight),
+        atol=1e-5, rtol=1e-5,
+    )  # fmt: skip
+
+
+def test_the_choice_of_products_is_made_once():
+    assert onednn_is_faster() is onednn_is_faster()
+
+
+def test_rows_are_scaled_by_their_largest_weight():
+    whole, scales = quantize_rows(torch.tensor([[0.5, -1.0, 0.25], [0.0, 0.0, 0.0]]))
+    assert whole.tolist() == [[64, -127, 32], [0, 0, 0]]
+    assert scales[0].item() == pytest.approx(1 / 127)
+
+
+@pytest.mark.parametrize("kind", [Int8WeightLinear, Int8Linear])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_int8_stays_within_a_step_of_its_scales(kind, bias, dtype):
+    linear = layer(64, 32, bias)
+    x = torch.randn(5, 7, 64).to(dtype)
+    got, wanted = kind(linear)(x), linear(x.float())
+    assert got.dtype == dtype
+    assert got.shape == wanted.shape
+    # Half a step of a weight and of an input, times what they are multiplied with, summed.
+    step = linear.weight.abs().amax(1) / 127 / 2
+    bound = x.float().abs().sum(-1, keepdim=True) * step
+    if kind is Int8Linear:
+        heights = x.float().abs().amax(-1, keepdim=True) / 127 / 2
+        bound = bound + heights * (linear.weight.abs().sum(1) + 64 * step)
+    if dtype != torch.float32:
+        bound = bound + 0.02 * (1 + wanted.abs())
+    assert ((got.float() - wanted).abs() <= bound + 1e-5).all()
+    assert (got.float() - wanted).abs().max() > 0
+
+
+def test_a_row_of_zeros_gives_the_bias():
+    linear = layer(16, 8)
+    for kind in (Int8WeightLinear, Int8Linear):
+        torch.testing.assert_close(kind(linear)(torch.zeros(3, 16)), linear.bias.expand(3, -1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "made"),
+    [("onednn", OnednnLinear), ("int8", Int8Linear), ("int8-weights", Int8WeightLinear)],
+)
+def test_a_refitted_network_shares_what_it_keeps(checkpoint, kind, made):
+    decoder = checkpoint.decoder
+    copy = refit(decoder, kind, lambda name: "energy_proj" in name)
+    assert type(decoder.layers[0].ffn.inner_proj) is nn.Linear, "the original was changed"
+    assert type(copy.layers[0].ffn.inner_proj) is made
+    assert type(copy.layers[0].p_choose_layer.q_energy_proj.layers[0]) is nn.Linear
+    assert copy.embed.weight is decoder.embed.weight
+    if kind == "onednn":
+        assert copy.layers[0].ffn.inner_proj.weight is decoder.layers[0].ffn.inner_proj.weight
+    else:
+        assert copy.layers[0].ffn.inner_proj.weight.dtype == torch.int8
