@@ -38,6 +38,10 @@ MARGIN = 6
 """Encoder frames (240 ms) that a needed word must be past, in the strict phase."""
 
 
+CONFORMER = ("post_extract_layer_norm.", "model_dim_proj.", "inner_layer_norm.", "layers.")
+"""What the first stage has trained; the adaptor belongs to this one."""
+
+
 class Translator(nn.Module):
     """Adaptor and decoder; the conformer below is kept for export only."""
 
@@ -252,13 +256,20 @@ def main() -> None:
     vocabulary = Vocabulary(args.vocabulary)
     model = Translator(vocabulary)
     trained = load_encoder(args.encoder, vocabulary)
-    model.encoder.load_state_dict(trained.encoder.state_dict())
+    conformer = {
+        name: value
+        for name, value in trained.encoder.state_dict().items()
+        if name.startswith(CONFORMER)
+    }
     trainable = [p for p in model.parameters() if p.requires_grad]
     average = checkpoint.averaged_model(model, 0.997)
     optimizer = torch.optim.AdamW(trainable, lr=args.rate, betas=(0.9, 0.98), weight_decay=0.01)
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / "state.pt"
     step = checkpoint.load(path, model, optimizer, average)
+    for each in (model, average.module):
+        # The conformer may have been trained further since the decoder's last state.
+        each.encoder.load_state_dict(conformer, strict=False)
     saved = started = time.monotonic()
     totals, seen = np.zeros(3), 0
     for features, rows in batches(args.states, vocabulary, 11 + step, args.frames, args.langs):
