@@ -34,14 +34,14 @@ class Prepared:
     """Ids of recordings without a reference."""
 
 
-def _table(path: Path) -> Iterator[list[str]]:
+def _table(path: Path, escape: str | None = None) -> Iterator[list[str]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
-        yield from csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        yield from csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE, escapechar=escape)
 
 
-def _named(path: Path, needed: Iterable[str]) -> list[Row]:
+def _named(path: Path, needed: Iterable[str], escape: str | None = None) -> list[Row]:
     """Rows of a table with a header that has the columns `needed`."""
-    lines = iter(_table(path))
+    lines = iter(_table(path, escape))
     header = next(lines, [])
     missing = [name for name in needed if name not in header]
     if missing:
@@ -175,7 +175,7 @@ def covost2(
     folders = [root, root / source, root / f"{source}_{target}", root / "translations"]
     names = [f"{name}.{split}.tsv", f"{name}.tsv"]
     path = _first([folder / each for folder in folders for each in names], "CoVoST 2 table")
-    rows = _named(path, ("path", "translation"))
+    rows = _named(path, ("path", "translation"), escape="\\")  # as its own tools read it
     if path.name == f"{name}.tsv":
         rows = [row for row in rows if row.get("split") in (split, f"{split}_covost")]
     clips = _clips([path.parent, root], source, clips)

@@ -205,7 +205,6 @@ class Evaluator:
 
     def _runner_factory(self, spec: AgentSpec, run: Run) -> Callable[[], SentenceRunner]:
         experiment = self._experiment
-        (run.folder / "wavs").mkdir(parents=True, exist_ok=True)
         shared = self._build(spec)
         wanted = "speech" if experiment.selection.task == "s2st" else "text"
         if shared.target_type != wanted:

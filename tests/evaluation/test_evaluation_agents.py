@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -152,6 +153,28 @@ def test_simulevals_remote_mode(spoken: Path, tmp_path: Path) -> None:
             server.terminate()
     for ours, theirs in zip(log(tmp_path / "ours"), log(tmp_path / "theirs"), strict=True):
         assert (ours["prediction"], ours["delays"]) == (theirs["prediction"], theirs["delays"])
+
+
+def test_the_documented_command_with_our_loader(spoken: Path, tmp_path: Path) -> None:
+    """docs/evaluation.md's second call of SimulEval, on the data and the model here."""
+    page = (Path(__file__).parents[2] / "docs/evaluation.md").read_text(encoding="utf-8")
+    section = page[page.index("## With SimulEval itself") :]
+    command = re.findall(r"```bash\n(.*?)```", section, re.DOTALL)[1].replace("\\\n", " ")
+    for name, here in (
+        ("MODEL_FOLDER", TINY),
+        ("SeamlessStreaming-mini", TINY),
+        ("data.tsv", spoken),
+        ("--audio-root-dir audio", f"--audio-root-dir {RECORDINGS}"),
+    ):
+        assert name in command
+        command = command.replace(name, str(here))
+    program, *arguments = shlex.split(command)
+    assert program == "simuleval"
+    simuleval(*arguments, *OPTIONS, cwd=tmp_path)
+    evaluate(spoken, tmp_path / "ours", "--strip-silence")
+    for ours, theirs in zip(log(tmp_path / "ours"), log(tmp_path / "out"), strict=True):
+        for key in ("prediction", "prediction_spm", "delays", "source_length"):
+            assert ours[key] == theirs[key], key
 
 
 def test_one_output_of_an_agent_with_two(spoken: Path, tmp_path: Path) -> None:
