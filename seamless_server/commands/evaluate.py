@@ -160,7 +160,7 @@ def run(
         spec=system.spec,
         selection=Selection(
             task=task.value,
-            tgt_langs=tuple(lang.strip() for lang in tgt_lang.split(",") if lang.strip()),
+            tgt_langs=tuple(_langs(tgt_lang)),
             ref_field=ref_field,
             start_index=start_index,
             end_index=end_index,
@@ -192,12 +192,14 @@ def compare(
 ) -> None:
     """Compare two runs: paired bootstrap significance of every metric."""
     from seamless_server.evaluation.compare import compare as compare_runs
+    from seamless_server.evaluation.provenance import make_folder
     from seamless_server.evaluation.report import comparison_report
 
     comparisons = compare_runs(run_a, run_b, samples)
     for comparison in comparisons:
         _print_comparison(comparison)
     if output is not None:
+        make_folder(output.parent)
         output.write_text(comparison_report(comparisons), encoding="utf-8")
         typer.echo(f"Report: {output}")
 
@@ -268,6 +270,11 @@ def longform(
         typer.echo(f"{name}\t{value:.3f}")
 
 
+def _langs(text: str) -> list[str]:
+    """Languages separated by commas, each once."""
+    return list(dict.fromkeys(lang.strip() for lang in text.split(",") if lang.strip()))
+
+
 _SrcLang = Annotated[str, typer.Option(help="Language that is spoken.")]
 _TgtLang = Annotated[str, typer.Option(help="Language of the reference.")]
 _Split = Annotated[str, typer.Option(help="Part of the corpus.")]
@@ -291,7 +298,7 @@ def prepare_fleurs(
     """FLEURS: folders such as en_us with test.tsv and audio/test."""
     from seamless_server.evaluation import corpora
 
-    langs = [lang.strip() for lang in tgt_lang.split(",") if lang.strip()] or [src_lang]
+    langs = _langs(tgt_lang) or [src_lang]
     _write(corpora.fleurs(root, src_lang, langs, split), root, output, ids)
 
 
@@ -351,7 +358,7 @@ def prepare_folder(
     """Recordings of your own: talk.wav, and its reference in talk.spa.txt or talk.txt."""
     from seamless_server.evaluation import corpora
 
-    langs = [lang.strip() for lang in tgt_lang.split(",") if lang.strip()]
+    langs = _langs(tgt_lang)
     _write(corpora.own_recordings(root, src_lang, langs), root, output, ids)
 
 
@@ -359,6 +366,7 @@ def _write(prepared: Any, root: Path, output: Path, ids: Path | None) -> None:
     """Filter by ids, write the manifest, and say what to do with it."""
     from seamless_server.errors import UsageError
     from seamless_server.evaluation.manifest import names_of, read_ids, write_manifest
+    from seamless_server.evaluation.provenance import make_folder
 
     rows = prepared.rows
     if ids is not None:
@@ -369,6 +377,7 @@ def _write(prepared: Any, root: Path, output: Path, ids: Path | None) -> None:
             typer.echo(f"{len(missing)} of {len(wanted)} ids are not in this corpus", err=True)
     if not rows:
         raise UsageError(f"{root}: nothing is left for a manifest")
+    make_folder(output.parent)
     count = write_manifest(output, rows)
     if prepared.left_out:
         typer.echo(f"{len(prepared.left_out)} recordings have no reference: left out", err=True)

@@ -42,9 +42,17 @@ class AgentSpec:
     segment_ms: int = 320
 
     def merged(self, changes: Mapping[str, str | bool]) -> AgentSpec:
-        """The same with some options changed."""
+        """The same with some options changed.
+
+        Raises:
+            UsageError: ``source_segment_size`` is no length.
+        """
         options = {**self.options, **changes}
-        return AgentSpec(self.agent_class, options, self.device, self.dtype, self.segment_ms)
+        segment = str(options.pop("source_segment_size", self.segment_ms))
+        if not segment.isdecimal() or int(segment) == 0:
+            raise UsageError(f"--source-segment-size takes milliseconds: '{segment}'")
+        dtype = str(options.pop("dtype", self.dtype))
+        return AgentSpec(self.agent_class, options, self.device, dtype, int(segment))
 
 
 def parse_options(arguments: Sequence[str]) -> dict[str, str | bool]:

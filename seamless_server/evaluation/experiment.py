@@ -80,11 +80,20 @@ class RunResult:
     info: RunInfo
 
 
+_NOT_SWEPT: Mapping[str, str] = {
+    "tgt_lang": "name the languages with --tgt-lang",
+    "model": "evaluate each model into a folder of its own, and compare those",
+    "task": "evaluate each task into a folder of its own",
+    "device": "evaluate on each device into a folder of its own",
+}
+"""What decides more than an agent's behaviour, and what to do instead."""
+
+
 def parse_sweep(texts: Sequence[str]) -> dict[str, list[str]]:
     """Read ``name=value,value,...``.
 
     Raises:
-        UsageError: it does not look like that.
+        UsageError: it does not look like that, or it is nothing to be swept.
     """
     sweep: dict[str, list[str]] = {}
     for text in texts:
@@ -92,7 +101,12 @@ def parse_sweep(texts: Sequence[str]) -> dict[str, list[str]]:
         listed = [value.strip() for value in values.split(",") if value.strip()]
         if not equals or not name.strip() or not listed:
             raise UsageError(f"--sweep takes name=value,value,...: '{text}'")
-        sweep[name.strip().lstrip("-").replace("-", "_")] = listed
+        key = name.strip().lstrip("-").replace("-", "_")
+        if key in _NOT_SWEPT:
+            raise UsageError(f"--sweep {key} is not possible: {_NOT_SWEPT[key]}")
+        if key in sweep:
+            raise UsageError(f"--sweep {key} is given twice: name all its values in one")
+        sweep[key] = list(dict.fromkeys(listed))
     return sweep
 
 
@@ -269,16 +283,17 @@ class Evaluator:
                 ),
             }
         selection = experiment.selection
+        spec = experiment.spec.merged(run.options)
         return RunInfo(
             settings={
                 "task": selection.task,
                 "tgt_lang": run.lang,
                 "system": experiment.system,
                 "agent_class": experiment.spec.agent_class,
-                "agent_options": self._named({**experiment.spec.options, **run.options}),
-                "device": experiment.spec.device,
-                "dtype": experiment.spec.dtype,
-                "segment_ms": experiment.spec.segment_ms,
+                "agent_options": self._named(dict(spec.options)),
+                "device": spec.device,
+                "dtype": spec.dtype,
+                "segment_ms": spec.segment_ms,
                 "ref_field": selection.ref_field,
                 "strip_silence": experiment.preparation.strip_silence,
                 "standardize_audio": experiment.preparation.standardize,

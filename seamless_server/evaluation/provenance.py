@@ -102,6 +102,18 @@ def conditions(workers: int, command: Sequence[str] | None = None) -> dict[str, 
     }
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder for results, with those around it.
+
+    Raises:
+        RunFolderError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunFolderError(f"cannot make the folder {folder}: {error.strerror}") from None
+
+
 def open_run(folder: Path, info: RunInfo, *, overwrite: bool = False) -> None:
     """Make a folder the home of a run, or see that it is the same one's already.
 
@@ -135,7 +147,7 @@ def open_run(folder: Path, info: RunInfo, *, overwrite: bool = False) -> None:
             f"{folder} holds a log of another program: choose another --output, or throw it away "
             "with --overwrite"
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     if overwrite:
         for name in ("instances.log", "failures.log", "transcripts.log"):
             (folder / name).unlink(missing_ok=True)

@@ -265,6 +265,19 @@ def test_a_sweep_over_several_languages(evaluate: Evaluate, data: Path, tmp_path
     assert (tmp_path / "out/deu/wait=2/report.html").exists()
 
 
+def test_a_sweep_of_the_segment_size(evaluate: Evaluate, tmp_path: Path) -> None:
+    sweep = "source_segment_size=160,800,800"
+    result = evaluate("--sweep", sweep, "--tgt-lang", "spa,spa", "--limit", 2)
+    assert result.exit_code == 0, result.output
+    small, large = metrics(tmp_path / "out")["runs"]
+    # A word is over at 400 ms, and is seen at the end of a segment.
+    assert small["latency"]["StartOffset"]["value"] == 480
+    assert large["latency"]["StartOffset"]["value"] == 800
+    assert small["sentences"] == large["sentences"] == 2
+    run = json.loads((tmp_path / "out/source_segment_size=800/run.json").read_text())
+    assert run["settings"]["segment_ms"] == 800
+
+
 def test_comparison_finds_what_is_significant(
     evaluate: Evaluate, data: Path, tmp_path: Path
 ) -> None:
@@ -273,7 +286,7 @@ def test_comparison_finds_what_is_significant(
     evaluate("--output", tmp_path / "good")
     evaluate("--output", tmp_path / "bad", "--mishear", "tres", "--wait", 1)
     evaluate("--output", tmp_path / "same")
-    page = tmp_path / "compare.html"
+    page = tmp_path / "pages/compare.html"
     arguments = ["evaluate", "compare", tmp_path / "good", tmp_path / "bad", "--output", page]
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert result.exit_code == 0, result.output
@@ -337,3 +350,8 @@ def test_what_is_needed_to_repeat_a_run_is_kept(evaluate: Evaluate, tmp_path: Pa
     assert len(run["inputs"]["data_sha256"]) == 64
     assert {"simuleval", "sacrebleu", "torch", "python"} <= set(run["conditions"]["versions"])
     assert run["conditions"]["selection"]["limit"] == 2
+
+
+def test_a_folder_that_cannot_be_is_named(evaluate: Evaluate, data: Path) -> None:
+    result = evaluate("--output", data / "out")
+    assert f"cannot make the folder {data / 'out'}" in str(result.exception)
