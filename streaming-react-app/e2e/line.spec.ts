@@ -10,7 +10,7 @@ test('those who wait see their place, and start by themselves when it is their t
   startServer,
   accessible,
 }) => {
-  test.setTimeout(150_000);
+  test.setTimeout(240_000);
   const server = await startServer({ args: ['--max-speakers', '1'] });
   const asks = async (address: string) => {
     const page = await visit(server.url + address);
@@ -26,7 +26,7 @@ test('those who wait see their place, and start by themselves when it is their t
   await accessible(second);
 
   const third = await asks('?ui=de');
-  await expect(place(third)).toContainText('Du bist Nummer 2 von 2 in der Schlange.');
+  await expect(place(third)).toContainText('Du bist Nummer 2 von 2 in der Warteschlange.');
   const fourth = await asks('?ui=fr');
   await expect(place(fourth)).toContainText('Vous avez la place 3 sur 3 dans la file.');
   const fifth = await asks('?ui=es');

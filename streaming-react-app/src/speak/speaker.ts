@@ -205,7 +205,7 @@ export class Speaker {
         this.standInLine({ position: answer.position ?? 1, waiting: answer.waiting ?? 1 });
       } else if (answer.message === 'max_speakers') this.wait('full');
       else if (answer.message === 'server_locked') this.wait('locked');
-      else if (this.room.server.getState().state?.ready === false) this.wait('loading');
+      else if (answer.code === 'loading') this.wait('loading');
       else await this.refuse(answer.message);
     } catch {
       // No answer: the connection is away, and `restored` comes back here.
