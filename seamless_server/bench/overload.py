@@ -40,7 +40,7 @@ def overload_run(
     after = max(3.0, min(AFTER_SECONDS, talk))
     seconds = [talk + after * (number % 2) for number in range(speakers)]
     outcome = simulate(system, "scheduled", speakers, seconds, load, realtime=True, join=join)
-    during = [lag * 1000 for at, lag in outcome.timeline if at <= talk]
+    during = [lag * 1000 for at, lag in outcome.timeline if at - lag <= talk]
     result = {
         "capacity": capacity,
         "speakers": speakers,

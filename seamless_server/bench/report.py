@@ -23,12 +23,18 @@ def _engine(result: dict[str, Any]) -> str:
             cell(mode),
             cell(f"{x['throughput']:.2f}", numeric=True),
             cell(f"{x['seconds']:.1f}", numeric=True),
+            cell(f"{x['cpu_seconds_per_second']:.3f}", numeric=True),
+            cell(f"{100 * x['share_of_peak']:.0f}%", numeric=True),
         ]
         for mode, x in result["modes"].items()
     ]
     return section(
         f"{result['speakers']} speakers at once, as fast as it goes",
-        table(["mode", "x real time", "seconds"], rows, {1, 2}),
+        table(
+            ["mode", "x real time", "seconds", "CPU s for a second", "of the matmul peak"],
+            rows,
+            {1, 2, 3, 4},
+        ),
         f"<p>scheduled / inline: {result['scheduled_over_inline']:.2f}; "
         f"scheduled / naive: {result['scheduled_over_naive']:.2f}</p>",
     )
@@ -99,7 +105,27 @@ def _agreement(result: dict[str, Any]) -> str:
     )
 
 
+def _costs(result: dict[str, Any]) -> str:
+    rows = [
+        [
+            cell(x["stage"]),
+            cell(f"{x['gflop']:.2f}", numeric=True),
+            cell(f"{x['weight_megabytes']:.0f}", numeric=True),
+            cell(f"{x['tflop_per_second']:.1f}", numeric=True),
+        ]
+        for x in result["rows"]
+    ]
+    heads = ["stage", "GFLOP a chunk", "weights, MB", f"{result['speakers']} speakers, TFLOP/s"]
+    return section(
+        f"{result['size']}: counted, not measured",
+        f"<p>{result['seconds']:g} s of speech so far, chunks of {result['chunk_ms']} ms, "
+        f"{result['tokens']} tokens a chunk.</p>",
+        table(heads, rows, {1, 2, 3}),
+    )
+
+
 _BODIES = {
+    "costs": _costs,
     "engine": _engine,
     "capacity": _capacity,
     "fanout": _fanout,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from seamless_server.bench.limits import joules, peak_flops, work_flops
 from seamless_server.bench.simulation import MODES, Load, Outcome, make_system, simulate
 from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.engine import ScheduledEngine
@@ -21,12 +22,27 @@ def engine_run(
     checkpoint: Checkpoint, speakers: int, seconds: float, load: Load, say: Say
 ) -> dict[str, Any]:
     """All modes on the same work, as fast as they can."""
+    weight = checkpoint.decoder.embed.weight
+    peak, work = peak_flops(weight.device, weight.dtype), work_flops(checkpoint, load)
     results: dict[str, Any] = {}
     for mode in MODES:
         system = make_system(mode, checkpoint)
         simulate(system, mode, min(2, speakers), 2.0, load, realtime=False)
+        before = joules()
         outcome = simulate(system, mode, speakers, seconds, load, realtime=False, say=say)
-        results[mode] = {**_figures(outcome), "throughput": outcome.throughput}
+        after = joules()
+        hours = outcome.audio_seconds / 3600
+        results[mode] = {
+            **_figures(outcome),
+            "throughput": outcome.throughput,
+            "cpu_seconds_per_second": outcome.cpu_seconds / outcome.audio_seconds,
+            "flops": work * outcome.throughput,
+            "share_of_peak": work * outcome.throughput / peak,
+            "device_hours_per_stream_hour": 1 / outcome.throughput,
+            "joules_per_stream_hour": (
+                None if before is None or after is None else (after - before) / hours
+            ),
+        }
         engine = system.agents.engine
         if isinstance(engine, ScheduledEngine):
             results[mode]["scheduler"] = scheduler_figures(engine)
@@ -34,6 +50,8 @@ def engine_run(
     scheduled = results["scheduled"]["throughput"]
     return {
         "speakers": speakers,
+        "peak_flops": peak,
+        "flop_per_audio_second": work,
         "modes": results,
         "scheduled_over_inline": scheduled / results["inline"]["throughput"],
         "scheduled_over_naive": scheduled / results["naive"]["throughput"],
@@ -133,4 +151,5 @@ def scheduler_figures(engine: ScheduledEngine) -> dict[str, Any]:
     """Mean batch by stage and the share of padding."""
     stats = engine.stats
     mean = {x: stats.requests[x] / stats.batches[x] for x in stats.batches}
-    return {"mean_batch": mean, "padding": stats.waste()}
+    waste = {x: 1 - stats.real[x] / stats.padded[x] for x in stats.padded}
+    return {"mean_batch": mean, "padding": stats.waste(), "padding_by_stage": waste}

@@ -141,6 +141,22 @@ def agreement(
     _publish("agreement", output, result)
 
 
+@bench.command("costs")
+def costs(
+    size: Size = "full",
+    seconds: Annotated[float, typer.Option(help="Speech of the segment so far.")] = 5.0,
+    tokens: Tokens = 2,
+    written: Annotated[int, typer.Option(help="Tokens of the segment so far.")] = 20,
+    chunk_ms: Annotated[int, typer.Option(help="Audio of a chunk.")] = 320,
+    speakers: Annotated[int, typer.Option(help="Speakers at once.")] = 256,
+    output: Output = None,
+) -> None:
+    """Count what a chunk costs by stage, without running anything: the limit of any device."""
+    from seamless_server.bench.costs import cost_run
+
+    _publish("costs", output, cost_run(size, seconds, tokens, written, chunk_ms, speakers))
+
+
 def _prepare(
     size: str, audio: Path | None, tokens: int, speech: bool, device: str, dtype: str
 ) -> tuple[Checkpoint, Load]:

@@ -2,6 +2,7 @@
 
 from seamless_server.engine.cancelling import Cancellation, Cancelled, cancellable
 from seamless_server.engine.inline import InlineEngine
+from seamless_server.engine.jobs import SchedulerOptions
 from seamless_server.engine.load import EngineLoad
 from seamless_server.engine.meter import Meter, metered
 from seamless_server.engine.requests import (
@@ -13,7 +14,7 @@ from seamless_server.engine.requests import (
     UnitsResult,
     VocodeRequest,
 )
-from seamless_server.engine.scheduled import ScheduledEngine, SchedulerOptions
+from seamless_server.engine.scheduled import ScheduledEngine
 
 __all__ = [
     "Cancellation",

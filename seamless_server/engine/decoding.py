@@ -21,7 +21,7 @@ from seamless_server.engine.requests import DecodeRequest, DecodeResult
 from seamless_server.engine.slots import Slots
 from seamless_server.engine.static_steps import StaticSteps
 from seamless_server.errors import UsageError
-from seamless_server.nn import DecoderCache, TextDecoder
+from seamless_server.nn import DecoderCache, SourceMemory, TextDecoder
 
 Done = list[tuple["Loop", DecodeResult]]
 
@@ -95,11 +95,7 @@ class DecodingBatch:
 
         Returns those that are finished by their first decision (most are: READ).
         """
-        sources = [x.request.source.to(self._device, self._dtype) for x in loops]
-        frames = [len(x) for x in sources]
-        even = len(set(frames)) == 1
-        lengths = None if even else torch.tensor(frames, device=self._device)
-        memory = self.decoder.project_source(pad_sequence(sources, batch_first=True), lengths)
+        memory, frames = self._project([x.request.source for x in loops])
         counts = [x.end for x in loops]
         size = max(counts)
         self._check(size)
@@ -129,6 +125,19 @@ class DecodingBatch:
             self.slots.fill(len(self.loops), cache, memory, row, counts[row], frames[row])
             self.loops.append(loop)
         return done
+
+    def _project(self, sources: Sequence[Tensor]) -> tuple[SourceMemory, list[int]]:
+        """Projections of all sources and their lengths; languages of one speaker share theirs."""
+        different = list({id(x): x for x in sources}.values())
+        frames = [len(x) for x in different]
+        even = len(set(frames)) == 1
+        lengths = None if even else torch.tensor(frames, device=self._device)
+        padded = pad_sequence([x.to(self._device, self._dtype) for x in different], True)
+        memory = self.decoder.project_source(padded, lengths)
+        if len(different) < len(sources):
+            places = {id(x): row for row, x in enumerate(different)}
+            memory = memory.take([places[id(x)] for x in sources])
+        return memory, [len(x) for x in sources]
 
     def advance(self) -> Done:
         """One token for every loop; returns those that are finished by it."""

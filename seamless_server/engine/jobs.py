@@ -1,4 +1,4 @@
-"""What the scheduler keeps of a request, and what it counts."""
+"""The scheduler's limits, what it keeps of a request, and what it counts."""
 
 from __future__ import annotations
 
@@ -10,11 +10,36 @@ from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 from typing import Any
 
+from seamless_server.engine.company import company
 from seamless_server.engine.decoding import Loop
 from seamless_server.engine.load import EngineLoad
 from seamless_server.engine.requests import DecodeRequest, UnitsRequest, VocodeRequest
 
 STAGES = ("vocode", "units", "decode", "encode")
+
+
+@dataclass(frozen=True)
+class SchedulerOptions:
+    """Limits of a scheduler.
+
+    slots, slot_bytes: policy loops at a time, and what they may take together (None: as much as
+    they need); without slots the memory left after loading decides about both. most_batch:
+    requests in one batch. most_frames: padded 10 ms frames (units, characters) in one batch.
+    batch_seconds: how long a batch should take at most, and for how long decoder steps go on
+    before others get their turn; 0 is one step. patience_seconds: a loop that would have to wait
+    longer for a slot takes one of a loop that has had it long enough. static_steps: decoder steps
+    in fixed shapes; None is on CUDA only, as graphs. threads: None is one on a GPU; on the CPU as
+    many as there are cores for, with the threads that PyTorch uses in each call.
+    """
+
+    slots: int | None = None
+    slot_bytes: int | None = None
+    most_batch: int = 64
+    most_frames: int = 64_000
+    batch_seconds: float = 0.1
+    patience_seconds: float = 0.3
+    static_steps: bool | None = None
+    threads: int | None = None
 
 
 def length_of(request: Any) -> int:
@@ -30,12 +55,16 @@ def length_of(request: Any) -> int:
 
 @dataclass(eq=False)
 class Job:
-    """A request on its way. ``loop`` is set when a policy loop goes on after it was suspended."""
+    """A request on its way.
+
+    loop: a policy loop that goes on after it was suspended. company: requests that come with it.
+    """
 
     stage: str
     request: Any
     future: Future[Any] = field(default_factory=Future)
     loop: Loop | None = None
+    company: int = field(default_factory=company)
 
     def __post_init__(self) -> None:
         self.length = length_of(self.request)

@@ -14,7 +14,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -24,10 +23,11 @@ from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.engine.batches import Batches
 from seamless_server.engine.buckets import bucket
 from seamless_server.engine.cancelling import Cancelled, current
+from seamless_server.engine.company import PATIENCE
 from seamless_server.engine.decoding import DecodingBatch, Done, Loop
 from seamless_server.engine.fitting import fit_to_device
 from seamless_server.engine.inline import InlineEngine
-from seamless_server.engine.jobs import STAGES, Job, Pace, SchedulerStats
+from seamless_server.engine.jobs import STAGES, Job, Pace, SchedulerOptions, SchedulerStats
 from seamless_server.engine.load import Activity, EngineLoad
 from seamless_server.engine.memory import slot_budget
 from seamless_server.engine.meter import stage
@@ -42,31 +42,6 @@ from seamless_server.engine.requests import (
 from seamless_server.engine.threads import settle_thread, threads_for
 from seamless_server.engine.warming import warm_up
 from seamless_server.errors import LanguageError, UsageError
-
-
-@dataclass(frozen=True)
-class SchedulerOptions:
-    """Limits of a scheduler.
-
-    slots, slot_bytes: policy loops at a time, and what they may take together (None: as much as
-    they need); without slots the memory left after loading decides about both. most_batch:
-    requests in one batch. most_frames: padded 10 ms frames (units, characters) in one batch.
-    batch_seconds: how long a batch should take at most, and for how long decoder steps go on
-    before others get their turn; 0 is one step. patience_seconds: a loop that would have to wait
-    longer for a slot takes one of a loop that has had it long enough. static_steps: decoder steps
-    in fixed shapes; None is on CUDA only, as graphs. threads: None is one on a GPU; on the CPU as
-    many as there are cores for, with the threads that PyTorch uses in each call.
-    """
-
-    slots: int | None = None
-    slot_bytes: int | None = None
-    most_batch: int = 64
-    most_frames: int = 64_000
-    batch_seconds: float = 0.1
-    patience_seconds: float = 0.3
-    static_steps: bool | None = None
-    threads: int | None = None
-
 
 LEAST_TURNS = 8
 """Steps that a loop may do before its slot can be asked back, so that everybody gets on."""
@@ -341,7 +316,20 @@ class ScheduledEngine:
                 job.wait_again(loop)
                 self._waiting["decode"].append(job)
 
+    def _wait_for_company(self) -> None:
+        """An engine that has nothing else to do waits for all languages of a speaker, shortly."""
+        with self._work:
+            while queue := self._waiting["decode"]:
+                first = queue[0]
+                left = first.since + PATIENCE - time.monotonic()
+                together = sum(job.request.source is first.request.source for job in queue)
+                if together >= first.company or left <= 0:
+                    return
+                self._work.wait(left)
+
     def _start_loops(self) -> None:
+        if not self._decoding.loops:
+            self._wait_for_company()
         jobs = self._take("decode", self._decoding.free)
         if jobs:
             self._start(jobs)

@@ -30,6 +30,16 @@ class SourceMemory:
     energy_keys: list[Tensor]
     mask: Tensor | None
 
+    def take(self, rows: list[int]) -> SourceMemory:
+        """A batch of some of its rows, each as often as it is named."""
+        index = torch.tensor(rows, device=self.keys[0].device)
+        return SourceMemory(
+            [x[index] for x in self.keys],
+            [x[index] for x in self.values],
+            [x[index] for x in self.energy_keys],
+            None if self.mask is None else self.mask[index],
+        )
+
 
 class DecoderCache:
     """Self-attention keys and values of ``batch`` rows with room for ``capacity`` positions."""

@@ -8,7 +8,7 @@ that language goes on with an encoder state of its own until the segment ends.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -24,7 +24,8 @@ from seamless_server.engine import Cancellation, Cancelled, Meter, cancellable, 
 from seamless_server.errors import UsageError
 from seamless_server.streaming.branch import Branch, BranchAgents, end_marker
 from seamless_server.streaming.outputs import Output, Samples, Target
-from seamless_server.streaming.trace import Trace, decision
+from seamless_server.streaming.side_by_side import SideBySide
+from seamless_server.streaming.trace import Decision, Trace, decision
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,10 @@ class LiveStream:
         agents: StreamAgents,
         targets: Mapping[str, Target],
         check: Callable[[Mapping[str, Target]], None],
+        side_by_side: bool = False,
     ) -> None:
         self._agents = agents
+        self._threads: SideBySide[Output | Decision] | None = SideBySide() if side_by_side else None
         self._check = check
         self.meter = Meter()
         self._cancellation = Cancellation()
@@ -182,13 +185,24 @@ class LiveStream:
         encoded = self._call(self._agents.encoder, features, group.encoder)
         if encoded.is_empty and not encoded.finished:
             return
-        early = []
-        for branch in group.branches:
-            yield from self._decode(branch, encoded)
-            if branch.ended and not features.finished:
-                early.append(branch)
+        early: list[Branch] = []
+        yield from self._decode_all(group.branches, encoded)
+        if not features.finished:
+            early = [branch for branch in group.branches if branch.ended]
         if early:
             self._restart(group, early)
+
+    def _decode_all(self, branches: Sequence[Branch], encoded: Segment) -> Iterator[Output]:
+        """Every language's output, language by language."""
+        if self._threads is None or len(branches) < 2:
+            for branch in branches:
+                yield from self._decode(branch, encoded)
+            return
+        for item in self._threads.run([self._decode(x, encoded) for x in branches]):
+            if not isinstance(item, dict):
+                yield item
+            elif self.trace is not None:
+                self.trace(item)
 
     def _decode(self, branch: Branch, encoded: Segment) -> Iterator[Output]:
         yield from branch.push(copy.copy(encoded), self._segment_id, self._ms(self._now))
@@ -250,8 +264,7 @@ class LiveStream:
             last = copy.copy(group.encoder)
             last.pieces = list(last.pieces)
             encoded = self._call(self._agents.encoder, end_marker(), last)
-            for branch in going:
-                yield from self._decode(branch, encoded)
+            yield from self._decode_all(going, encoded)
 
     def _call(self, agent: SeamlessAgent, segment: Segment, states: SessionStates) -> Segment:
         with metered(self.meter), cancellable(self._cancellation):
@@ -259,7 +272,8 @@ class LiveStream:
         if self.trace is not None and isinstance(states, DecoderStates):
             assert isinstance(agent, MMASpeechToTextDecoderAgent)
             made = decision(agent, states, self._segment_id, self._ms(self._now))
-            if made is not None:
+            # From a language's own thread it goes the way of its outputs.
+            if made is not None and not (self._threads and self._threads.say(made)):
                 self.trace(made)
         return out
 

@@ -31,6 +31,7 @@ from seamless_server.agents.unit_decoder import NARUnitYUnitDecoderAgent
 from seamless_server.agents.vad import SileroVADAgent
 from seamless_server.agents.vocoder import VocoderAgent
 from seamless_server.checkpoints.cards import find_card
+from seamless_server.engine import ScheduledEngine
 from seamless_server.errors import LanguageError, UsageError
 from seamless_server.languages import codes
 from seamless_server.streaming.branch import BranchAgents
@@ -100,7 +101,9 @@ class System:
         if compat_from_name(self.compat) is not MENDED:
             args.output_index = None
             return OfficialStream(self.agents, args, targets, vad)
-        return LiveStream(self._stream_agents(args, vad), targets, self.check_targets)
+        # Languages side by side pay where their requests become one batch.
+        batching = isinstance(self.agents.engine, ScheduledEngine)
+        return LiveStream(self._stream_agents(args, vad), targets, self.check_targets, batching)
 
     def check_targets(self, targets: Mapping[str, Target]) -> None:
         """Raise LanguageError for a language that the model does not offer."""

@@ -7,13 +7,15 @@ from typing import Any
 
 from seamless_server.agents.text_decoder import DecoderStates, MMASpeechToTextDecoderAgent
 
-Trace = Callable[[dict[str, Any]], None]
+Decision = dict[str, Any]
+"""What :func:`decision` gives."""
+Trace = Callable[[Decision], None]
 """Gets each decision as it is made, in the thread that computes."""
 
 
 def decision(
     agent: MMASpeechToTextDecoderAgent, states: DecoderStates, segment_id: int, position_ms: float
-) -> dict[str, Any] | None:
+) -> Decision | None:
     """The policy's newest decision; None if it was not asked.
 
     ``p_choose`` is what the policy compared with its threshold, one number a decoder step; the last

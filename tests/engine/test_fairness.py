@@ -13,9 +13,10 @@ from recorded import CHECKPOINT, audio
 from seamless_server.agents.loading import choose_dtype, load_system
 from seamless_server.agents.system import AgentSystem
 from seamless_server.engine import Cancellation, Cancelled, cancellable
+from seamless_server.engine.jobs import SchedulerOptions
 from seamless_server.engine.memory import free_bytes, slot_budget, slot_bytes
 from seamless_server.engine.requests import DecodeRequest, PolicyOptions
-from seamless_server.engine.scheduled import LEAST_TURNS, ScheduledEngine, SchedulerOptions
+from seamless_server.engine.scheduled import LEAST_TURNS, ScheduledEngine
 from seamless_server.errors import ConfigError
 from seamless_server.metrics import Metrics
 from seamless_server.streaming import Target

@@ -11,13 +11,14 @@ from recorded import audio
 from seamless_server.agents.system import AgentSystem
 from seamless_server.engine import InlineEngine
 from seamless_server.engine.batches import Batches
+from seamless_server.engine.jobs import SchedulerOptions
 from seamless_server.engine.requests import (
     DecodeRequest,
     PolicyOptions,
     UnitsRequest,
     VocodeRequest,
 )
-from seamless_server.engine.scheduled import ScheduledEngine, SchedulerOptions
+from seamless_server.engine.scheduled import ScheduledEngine
 from seamless_server.errors import SeamlessError
 from seamless_server.streaming import SpeechOutput, Target
 from seamless_server.streaming.system import System
@@ -177,3 +178,47 @@ def test_closing_releases_everyone_who_waits(checkpoint):
         engine.units(UnitsRequest(torch.zeros(3, 64), [3, 582, 40]))
     with pytest.raises(SeamlessError):
         engine.vocode(VocodeRequest([1, 2, 3], "spa", 45))
+
+
+@pytest.mark.parametrize("name", ["human_short", "espeak"])
+def test_languages_side_by_side_give_what_each_gives_alone(systems, name):
+    inline, scheduled, engine = systems
+    targets = {lang: Target(text=True, speech=lang != "deu") for lang in LANGS}
+    results = []
+    for system in (inline, scheduled):
+        told = []
+        stream = system.open_stream(targets, vad=False, **SETTINGS[0])
+        stream.trace = told.append
+        outputs = []
+        samples = audio(name)
+        before = engine.stats.batches["decode"], engine.stats.requests["decode"]
+        for start in range(0, len(samples), 5120):
+            outputs += [(start, x) for x in stream.push(samples[start : start + 5120])]
+            if start == 5120 * 10:
+                stream.set_targets({lang: targets[lang] for lang in LANGS[:3]})
+        outputs += [(-1, x) for x in stream.finish()]
+        results.append((outputs, told))
+    assert_same(results[1][0], results[0][0])
+    for got, wanted in zip(results[1][1], results[0][1], strict=True):
+        assert {**got, "p_choose": 0, "p_choose_min": 0} == {
+            **wanted,
+            "p_choose": 0,
+            "p_choose_min": 0,
+        }
+        np.testing.assert_allclose(got.get("p_choose", []), wanted.get("p_choose", []), atol=2e-4)
+    batches, requests = engine.stats.batches["decode"], engine.stats.requests["decode"]
+    assert batches - before[0] < requests - before[1], "languages never met in one batch"
+
+
+def test_a_fault_in_one_language_ends_the_push_and_leaves_no_thread_behind(systems):
+    _, scheduled, _ = systems
+    stream = scheduled.open_stream(
+        {lang: Target(text=True) for lang in LANGS}, vad=False, **SETTINGS[0]
+    )
+    samples = audio("human_short")
+    list(stream.push(samples[: 5120 * 3]))
+    branches = stream._groups[0].branches
+    branches[2]._decoder.target = [10**9]  # no such token
+    with pytest.raises(Exception, match="index"):
+        list(stream.push(samples[5120 * 3 :]))
+    assert [x.lang for x in branches] == list(LANGS)
