@@ -81,6 +81,7 @@ class Admission:
         if not away or self._full(taken - len(away)):
             return False
         # Somebody present goes before somebody who may never come back.
+        logger.info("a stream whose speaker is away ends: somebody else wants to speak")
         await away[0].stop()
         return True
 

@@ -1,6 +1,6 @@
 import CssBaseline from '@mui/material/CssBaseline';
 import { ThemeProvider } from '@mui/material/styles';
-import { Suspense, lazy, useMemo } from 'react';
+import { Suspense, lazy, useEffect, useMemo } from 'react';
 import HomeView from '../views/HomeView';
 import { makeTheme } from '../theme/theme';
 import { useLook } from '../theme/useLook';
@@ -23,6 +23,12 @@ interface Props {
 export function App({ params, client, original }: Props) {
   const look = useLook();
   const theme = useMemo(() => makeTheme(look), [look]);
+  useEffect(() => {
+    // While somebody looks at the start page, the room comes along.
+    if (params.view !== 'page') return;
+    void import('../views/RoomView');
+    void import('../components/SpeakPanel');
+  }, [params.view]);
   const inside = useStore(client.room.view, (view) => view.phase === 'inside');
   const view = () => {
     if (params.view === 'overlay') return <OverlayView overlay={params.overlay} />;
