@@ -161,7 +161,7 @@ def write_reports(folder: Path, options: ReportOptions) -> Path:
     path = folder / REPORT_NAME
     if "" not in folders:
         sides = [read_side(each) for each in folders.values()]
-        path.write_text(experiment_report(sides, folder, folder.name), encoding="utf-8")
+        path.write_text(experiment_report(sides, folder), encoding="utf-8")
     return path
 
 

@@ -60,8 +60,8 @@ def run_report(side: Side, options: ReportOptions) -> str:
     return page.page(_title(metrics), _subtitle(metrics), sections)
 
 
-def experiment_report(sides: Sequence[Side], root: Path, title: str) -> str:
-    """The page over all runs of an experiment, with links to theirs."""
+def experiment_report(sides: Sequence[Side], root: Path) -> str:
+    """The page over all runs of an experiment, with links to theirs, which lie below `root`."""
     first = sides[0].metrics
     names = [item["name"] for item in first["quality"] if not item["note"]]
     lags = [name for name in ("LAAL", "AL", "StartOffset", "EndOffset") if name in first["latency"]]
@@ -87,10 +87,10 @@ def experiment_report(sides: Sequence[Side], root: Path, title: str) -> str:
         headings += [name, f"{name} CA"]
     headings += ["sentences", "failed"]
     series = [(_label(s.metrics), s.metrics["tgt_lang"], s.metrics) for s in sides]
+    langs = ", ".join(dict.fromkeys(str(side.metrics["tgt_lang"]) for side in sides))
     return page.page(
-        title,
-        f"{len(sides)} runs of {first['system'] or 'one system'}, "
-        f"{page.NAMES[first['task']]}; latency in milliseconds",
+        f"{first['system'] or root.name}: {page.NAMES[first['task']]}, {langs}",
+        f"{len(sides)} runs of {first['sentences']} sentences; latency in milliseconds",
         [
             page.curves(series),
             page.section("Runs", page.table(headings, rows, set(range(1, len(headings))))),
