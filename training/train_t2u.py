@@ -144,6 +144,10 @@ def main() -> None:
         known = decoder_features(args.decoder, vocabulary, args.sentences, 31)
     model = T2U(config.t2u(len(vocabulary.chars)))
     nn.init.normal_(model.embed_char.weight, std=config.DIM**-0.5)
+    with torch.no_grad():
+        # Units that sound alike start alike.
+        shapes = torch.from_numpy(units.embeddings(args.units, config.DIM))
+        model.final_proj.weight[OFFSET : OFFSET + config.UNITS] = shapes * config.DIM**-0.5
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.rate, betas=(0.9, 0.98))
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / "state.pt"

@@ -57,6 +57,10 @@ def main() -> None:
         if len(u) > SEGMENT
     ]
     vocoder = Vocoder(config.VOCODER)
+    with torch.no_grad():
+        # Units that sound alike start alike.
+        shapes = units.embeddings(args.data, config.VOCODER.unit_embed_dim)
+        vocoder.dict.weight.copy_(torch.from_numpy(shapes))
     optimizer = torch.optim.AdamW(vocoder.parameters(), lr=args.rate, betas=(0.8, 0.99))
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / "state.pt"

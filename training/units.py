@@ -137,6 +137,13 @@ def read(out: Path, lang: str) -> list[tuple[str, Array, Array]]:
     ]
 
 
+def embeddings(out: Path, dim: int) -> Array:
+    """(UNITS, dim) standardised cluster centres of all languages, padded with zeros."""
+    centres = np.concatenate([np.load(out / f"{x}.npz")["centres"] for x in config.LANGUAGES])
+    centres = (centres - centres.mean(0)) / centres.std(0)
+    return np.pad(centres, ((0, 0), (0, dim - centres.shape[1]))).astype(np.float32)
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
