@@ -84,7 +84,7 @@ def run(
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
     dtype: Annotated[
-        str, typer.Option(help="fp32 as the paper's numbers, fp16, bf16 or auto.")
+        str, typer.Option(help="fp32 as the paper's numbers, or another of the engine's.")
     ] = "fp32",
     workers: Annotated[int, typer.Option(min=1, help="Sentences under way at a time.")] = 1,
     limit: Annotated[
