@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -20,7 +21,7 @@ LATE_MS = 2_000
 """Measured load or not: nobody more is let in while a stream is this late."""
 _ASK_AGAIN_SECONDS = 1.0
 _AWAY_SECONDS = 10.0
-"""Who has been away for so long gives way to somebody who waits in line."""
+"""Who has been away for so long gives way to somebody who waits, and loses its own place."""
 
 Take = Callable[[Member, StreamConfig], RunningStream]
 Open = Callable[[Connection, RunningStream], Awaitable[bool]]
@@ -71,7 +72,7 @@ class Admission:
             return True
         if member.client_id in self.renewing:
             return True
-        if next(iter(hub.line), member.client_id) != member.client_id:
+        if (first := hub.line.first()) is not None and first != member.client_id:
             return False
         taken = len(hub.streams.keys() | self.renewing)
         if not self._full(taken):
@@ -109,6 +110,7 @@ class Admission:
         line = self._hub.line
         if not line.join(member.client_id, config):
             return None
+        self._told.pop(member.client_id, None)
         self._hub.line_changed()
         return {
             "status": "waiting",
@@ -132,6 +134,8 @@ class Admission:
                 await asyncio.wait_for(hub.line_moved.wait(), patience)
             hub.line_moved.clear()
             try:
+                if hub.line.expire(time.monotonic() - _AWAY_SECONDS):
+                    hub.line_changed()
                 while await self._call_in(take, start):
                     pass
                 await self._tell()
@@ -144,7 +148,7 @@ class Admission:
         hub = self._hub
         async with self.door:
             holder = hub.lock.client_id if hub.lock else None
-            client_id = holder if holder in hub.line else next(iter(hub.line), None)
+            client_id = holder if holder in hub.line else hub.line.first()
             if client_id is None:
                 return False
             member = hub.members.get(client_id)

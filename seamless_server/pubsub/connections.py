@@ -117,7 +117,7 @@ class Connections:
     async def _replace(self, member: Member) -> None:
         """A client is back before its old connection was found dead."""
         hub, old = self._hub, member.sid
-        hub.leave_line(member.client_id)
+        hub.line.lose(member.client_id, time.monotonic())
         member.sid, member.gone_since = None, time.monotonic()
         if old is not None:
             hub.connections.pop(old, None)
@@ -148,7 +148,7 @@ class Connections:
             return
         member = connection.member
         if member.sid == sid:
-            hub.leave_line(member.client_id)
+            hub.line.lose(member.client_id, time.monotonic())
             member.sid, member.gone_since = None, time.monotonic()
             if member.room_id is None and hub.members.get(member.client_id) is member:
                 del hub.members[member.client_id]

@@ -109,6 +109,29 @@ async def test_who_leaves_the_line_makes_room_in_it(
     assert len(hub.line) == 0
 
 
+async def test_who_comes_back_at_once_has_its_place_again(
+    start_server: Start, connect: Connect
+) -> None:
+    server = start_server(max_speakers=1)
+    first, second, third = [await speaker(connect, server, name) for name in "abc"]
+    await first.configure()
+    await second.configure(wait=True)
+    await third.configure(wait=True)
+    await second.sio.disconnect()
+    again = await connect(server, "b")
+    assert (await again.configure(wait=True))["position"] == 1
+    await again.until("place_in_line", lambda at: at["position"] == 1)
+    # Who is away is passed over, and still does not lose its place.
+    await again.sio.disconnect()
+    await first.until(
+        "server_state_update", lambda _: not server.app.state.hub.members["b"].connected
+    )
+    await first.call("stop_stream")
+    await third.until("place_in_line", lambda at: at["state"] == "admitted")
+    back = await connect(server, "b")
+    assert (await back.configure(wait=True))["position"] == 1
+
+
 async def test_the_line_has_an_end_and_older_clients_are_refused_as_ever(
     start_server: Start, connect: Connect
 ) -> None:
