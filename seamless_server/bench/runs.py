@@ -117,13 +117,16 @@ def fanout_run(checkpoint: Checkpoint, seconds: float, load: Load, say: Say) -> 
         langs = tuple(x for x in LANGUAGES if x in system.text_languages)[:count]
         simulate(system, "scheduled", 1, 2.0, load, realtime=False, languages=langs)
         outcome = simulate(system, "scheduled", 1, seconds, load, realtime=False, languages=langs)
-        rows.append({"languages": count, **_figures(outcome)})
+        engine = system.agents.engine
+        assert isinstance(engine, ScheduledEngine)
+        figures = scheduler_figures(engine)
+        engine.close()
+        rows.append({"languages": count, **_figures(outcome), "scheduler": figures})
         say(
             f"{count:>3} languages  {outcome.cpu_seconds:6.2f} CPU s"
             f"  {_calls(outcome, 'encode')} encodings"
+            f"  {figures['mean_batch']['decode']:.1f} languages at a time"
         )
-        assert isinstance(system.agents.engine, ScheduledEngine)
-        system.agents.engine.close()
     one, some, many = (row[FANOUT_CLOCK] for row in rows)
     return {
         "rows": rows,

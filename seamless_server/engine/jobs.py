@@ -10,7 +10,7 @@ from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 from typing import Any
 
-from seamless_server.engine.company import company
+from seamless_server.engine.company import Company
 from seamless_server.engine.decoding import Loop
 from seamless_server.engine.load import EngineLoad
 from seamless_server.engine.requests import DecodeRequest, UnitsRequest, VocodeRequest
@@ -57,14 +57,14 @@ def length_of(request: Any) -> int:
 class Job:
     """A request on its way.
 
-    loop: a policy loop that goes on after it was suspended. company: requests that come with it.
+    loop: a policy loop that goes on after it was suspended. company: those made with it.
     """
 
     stage: str
     request: Any
     future: Future[Any] = field(default_factory=Future)
     loop: Loop | None = None
-    company: int = field(default_factory=company)
+    company: Company | None = None
 
     def __post_init__(self) -> None:
         self.length = length_of(self.request)

@@ -23,7 +23,7 @@ from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.engine.batches import Batches
 from seamless_server.engine.buckets import bucket
 from seamless_server.engine.cancelling import Cancelled, current
-from seamless_server.engine.company import PATIENCE
+from seamless_server.engine.company import PATIENCE, arrive
 from seamless_server.engine.decoding import DecodingBatch, Done, Loop
 from seamless_server.engine.fitting import fit_to_device
 from seamless_server.engine.inline import InlineEngine
@@ -118,7 +118,7 @@ class ScheduledEngine:
         """How full the engine is now."""
         slots = self._decoding.slots
         return EngineLoad(
-            slots=slots.count,
+            slots=min(slots.count, self._decoding.most),
             slots_used=len(self._decoding.loops),
             slot_bytes=slots.bytes if slots.budget is None else slots.budget,
             waiting=sum(len(queue) for queue in self._waiting.values()),
@@ -143,10 +143,10 @@ class ScheduledEngine:
 
     def _ask(self, name: str, request: Any) -> Any:
         with stage(name):
+            job = Job(name, request, company=arrive() if name == "decode" else None)
             cancellation = current()
             if cancellation is None:
-                return self._wait(self.submit(name, request))
-            job = Job(name, request)
+                return self._wait(self._enter(job))
             with cancellation.watching(lambda: self._cancel(job)):
                 return self._wait(self._enter(job))
 
@@ -242,9 +242,10 @@ class ScheduledEngine:
             queue = self._waiting[name]
             if not queue or most < 1:
                 return []
-            if name != "decode":  # each thread its share
+            padded = self.options.most_frames
+            if name != "decode":  # each thread its share, and nobody holds the device for long
                 most = min(most, -(-len(queue) // len(self._activities)))
-            padded = min(self.options.most_frames, self._pace.most(name))
+                padded = min(padded, self._pace.most(name))
             jobs = bucket(list(queue), lambda x: x.length, min(most, self._most_batch), padded)
             for job in jobs:
                 queue.remove(job)
@@ -317,15 +318,13 @@ class ScheduledEngine:
                 self._waiting["decode"].append(job)
 
     def _wait_for_company(self) -> None:
-        """An engine that has nothing else to do waits for all languages of a speaker, shortly."""
+        """An engine that has nothing to decode waits for all languages of a speaker."""
         with self._work:
             while queue := self._waiting["decode"]:
-                first = queue[0]
-                left = first.since + PATIENCE - time.monotonic()
-                together = sum(job.request.source is first.request.source for job in queue)
-                if together >= first.company or left <= 0:
+                company, left = queue[0].company, queue[0].since + PATIENCE - time.monotonic()
+                if company is None or company.missing <= 0 or left <= 0:
                     return
-                self._work.wait(left)
+                self._work.wait(min(left, 0.005))
 
     def _start_loops(self) -> None:
         if not self._decoding.loops:

@@ -43,6 +43,8 @@ class StaticSteps:
         self._host = torch.zeros(shape, dtype=torch.long, pin_memory=self._capturing)
         self._inputs = torch.zeros(shape, dtype=torch.long, device=device)
         self._graphs: dict[Shape, tuple[torch.cuda.CUDAGraph, Outputs]] = {}
+        # One pool for all graphs: what one leaves there is read before the next one runs.
+        self._pool = torch.cuda.graph_pool_handle() if self._capturing else None
         self._generation = slots.generation
 
     def run(self, steps: Sequence[Step]) -> Outputs:
@@ -110,6 +112,7 @@ class StaticSteps:
             self._compute(shape)
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # Other threads (agents) may use the device meanwhile.
+        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
             outputs = self._compute(shape)
         return graph, outputs

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Generic, TypeVar
 
-from seamless_server.engine.company import in_company
+from seamless_server.engine.company import Company, in_company
 
 T = TypeVar("T")
 
@@ -37,8 +37,9 @@ class SideBySide(Generic[T]):
     def run(self, tasks: Sequence[Iterable[T]]) -> Iterator[T]:
         """Everything that the tasks yield; ends when all have ended, also when one fails."""
         lines: list[queue.SimpleQueue[T | None]] = [queue.SimpleQueue() for _ in tasks]
+        company = Company(len(tasks))
         futures = [
-            _pool.submit(self._work, task, line, len(tasks))
+            _pool.submit(self._work, task, line, company)
             for task, line in zip(tasks, lines, strict=True)
         ]
         try:
@@ -54,10 +55,10 @@ class SideBySide(Generic[T]):
             yield item
         future.result()
 
-    def _work(self, task: Iterable[T], line: queue.SimpleQueue[T | None], count: int) -> None:
+    def _work(self, task: Iterable[T], line: queue.SimpleQueue[T | None], company: Company) -> None:
         self._here.put = line.put
         try:
-            with in_company(count):
+            with in_company(company):
                 for item in task:
                     line.put(item)
         finally:
