@@ -207,8 +207,7 @@ def test_languages_side_by_side_give_what_each_gives_alone(systems, name):
         }
         np.testing.assert_allclose(got.get("p_choose", []), wanted.get("p_choose", []), atol=2e-4)
     batches, requests = engine.stats.batches["decode"], engine.stats.requests["decode"]
-    # The idle engine waits until all four are there.
-    assert 2 * (batches - before[0]) < requests - before[1], "languages did not meet in a batch"
+    assert batches - before[0] < requests - before[1], "languages never met in one batch"
 
 
 def test_a_fault_in_one_language_ends_the_push_and_leaves_no_thread_behind(systems):
