@@ -27,7 +27,9 @@ def serve(
         typer.Option(help="Model to serve: a name or a folder. May be given several times."),
     ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda:0, mps.")] = None,
-    dtype: Annotated[str | None, typer.Option(help="auto, fp32, fp16, bf16, int8, int8-weights.")] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="auto, fp32, fp16, bf16, int8, int8-weights.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Threads that compute.")] = None,
     max_speakers: Annotated[
         str | None,

@@ -58,7 +58,9 @@ def translate(
     ] = None,
     realtime: Annotated[bool, typer.Option(help="Feed the file at the pace of speech.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda:0 or mps.")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto, fp32, fp16, bf16, int8, int8-weights.")] = "auto",
+    dtype: Annotated[
+        str, typer.Option(help="auto, fp32, fp16, bf16, int8, int8-weights.")
+    ] = "auto",
     decision_threshold: Annotated[
         float | None,
         typer.Option(help="Lower is faster, higher is better (0-1).", rich_help_panel=AGENT),
