@@ -242,7 +242,7 @@ async def test_nothing_is_left_of_two_hundred_sessions(
     start_server: Start, connect: Connect
 ) -> None:
     server = start_server(grace_seconds=0.2, room_expiry_seconds=0.2, workers=2)
-    spoken, quiet = speech("human_short", seconds=1.0), silence(0.4)
+    spoken, quiet = speech("human_short", seconds=0.7), silence(0.4)
 
     async def sessions(first: int, count: int) -> None:
         async def one(number: int) -> None:
