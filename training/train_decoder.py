@@ -271,7 +271,7 @@ def main() -> None:
         # The conformer may have been trained further since the decoder's last state.
         each.encoder.load_state_dict(conformer, strict=False)
     saved = started = time.monotonic()
-    totals, seen = np.zeros(3), 0
+    totals, seen, counted = np.zeros(3), 0, 0
     for features, rows in batches(args.states, vocabulary, 11 + step, args.frames, args.langs):
         fraction = min(1.0, step / args.steps)
         for group in optimizer.param_groups:
@@ -290,9 +290,10 @@ def main() -> None:
         step += 1
         seen += len(features)
         totals += (float(entropy.detach()), float(policy.detach()), float(right))
+        counted += 1
         if step % 100 == 0:
-            mean = totals / 100
-            totals[:] = 0
+            mean = (totals / counted).tolist()
+            totals[:], counted = 0, 0
             line: dict[str, float] = {
                 "step": step,
                 "entropy": round(mean[0], 4),

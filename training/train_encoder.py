@@ -110,7 +110,8 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     state_path, log_path = args.out / "state.pt", args.out / "log.jsonl"
     step = checkpoint.load(state_path, model, optimizer, average)
-    started, saved, seen, total = time.monotonic(), time.monotonic(), 0, 0.0
+    started, saved, seen = time.monotonic(), time.monotonic(), 0
+    total, counted = 0.0, 0
     for batch in batches(args.data, args.seed + step, args.frames):
         fraction = min(1.0, step / args.steps)
         rate = args.rate * min(1.0, (step + 1) / 400) * max(0.03, 1 - fraction)
@@ -129,15 +130,16 @@ def main() -> None:
         step += 1
         seen += len(texts)
         total += float(loss_pieces.detach())
+        counted += 1
         if step % 100 == 0:
             line = {
                 "step": step,
-                "loss": round(total / 100, 4),
+                "loss": round(total / counted, 4),
                 "phonemes": round(float(loss_phonemes.detach()), 4),
                 "utterances_per_second": round(seen / (time.monotonic() - started), 1),
                 "rate": round(rate, 6),
             }
-            total = 0.0
+            total, counted = 0.0, 0
             if step % 500 == 0:
                 for folder in args.test:
                     if shards(folder):

@@ -153,7 +153,7 @@ def main() -> None:
     path = args.out / "state.pt"
     step = checkpoint.load(path, model, optimizer)
     saved = time.monotonic()
-    totals = np.zeros(3)
+    totals, counted = np.zeros(3), 0
     while step < args.steps:
         for group in optimizer.param_groups:
             group["lr"] = args.rate * min(1, (step + 1) / 200) * max(0.03, 1 - step / args.steps)
@@ -206,9 +206,10 @@ def main() -> None:
         optimizer.step()
         step += 1
         totals += (float(unit_loss.detach()), float(duration_loss.detach()), float(right))
+        counted += 1
         if step % 100 == 0:
-            mean = totals / 100
-            totals[:] = 0
+            mean = (totals / counted).tolist()
+            totals[:], counted = 0, 0
             line = {
                 "step": step,
                 "units": round(mean[0], 4),

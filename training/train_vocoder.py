@@ -66,7 +66,7 @@ def main() -> None:
     path = args.out / "state.pt"
     step = checkpoint.load(path, vocoder, optimizer)
     saved = time.monotonic()
-    totals = np.zeros(2)
+    totals, counted = np.zeros(2), 0
     while step < args.steps:
         for group in optimizer.param_groups:
             group["lr"] = args.rate * min(1, (step + 1) / 200) * max(0.03, 1 - step / args.steps)
@@ -89,14 +89,16 @@ def main() -> None:
         optimizer.step()
         step += 1
         totals += (float(spectral.detach()), float(direct.detach()))
+        counted += 1
         if step % 100 == 0:
+            mean = (totals / counted).tolist()
             line = {
                 "step": step,
-                "stft": round(totals[0] / 100, 4),
-                "wave": round(totals[1] / 100, 5),
+                "stft": round(mean[0], 4),
+                "wave": round(mean[1], 5),
                 "seconds": round(time.monotonic() - saved, 1),
             }
-            totals[:] = 0
+            totals[:], counted = 0, 0
             print(line, flush=True)
             with (args.out / "log.jsonl").open("a") as log:
                 log.write(json.dumps(line) + "\n")
