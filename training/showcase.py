@@ -45,7 +45,7 @@ def phrases(count: int, seed: int = 2026) -> list[dict[str, object]]:
     return found
 
 
-def write_clips(folder: Path, seed: int = 77) -> None:
+def write_clips(folder: Path, seed: int = 155) -> None:
     """Sample clips of held-out sentences, with their texts and translations."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = random.Random(seed)

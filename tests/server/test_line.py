@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 from seamless_server.client import ClientError, StreamingClient, Text, Waiting
@@ -283,7 +284,9 @@ async def test_auto_lets_nobody_in_while_a_stream_is_late(
     first, second = [await speaker(connect, server, name) for name in "ab"]
     await first.configure()
     # Far more audio than can be worked through at once: it waits, and so does the next speaker.
-    await first.speak(speech("human_pauses"), chunk=160_000)
+    spoken = np.resize(speech("human_pauses"), 50 * 16_000)
+    await first.speak(spoken, chunk=160_000)
+    await first.call("incoming_audio", spoken[:320].tobytes())  # all of it has arrived
     assert (await second.configure(wait=True))["status"] == "waiting"
     await first.call("stop_stream")
     await second.until("place_in_line", lambda at: at["state"] == "admitted")
