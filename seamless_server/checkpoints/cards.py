@@ -88,7 +88,7 @@ def cards() -> tuple[ModelCard, ...]:
         ),
         ModelCard(
             EMBEDDED,
-            "small demonstration model for a travel-and-meeting phrasebook: English in, English, "
+            "Small demonstration model for a travel-and-meeting phrasebook: English in, English, "
             "Spanish, French and German out",
             SYSTEM_DIRS / EMBEDDED,
             SYSTEM_DIRS / EMBEDDED,
