@@ -97,10 +97,10 @@ class VocoderAgent(SeamlessAgent):
             return ReadAction()
         units = pending[: len(pending) - hold]
         states.held = pending[len(units) :]
-        wave = self._vocode([*states.context, *pending], states.tgt_lang)
-        start = len(states.context) * self.samples_per_unit
-        end = start + len(units) * self.samples_per_unit
-        samples = wave[start:end].copy()
+        heard = len(states.context)
+        wave = self._vocode([*states.context, *pending], states.tgt_lang, heard)
+        end = len(units) * self.samples_per_unit
+        samples = wave[:end].copy()
         if states.tail is not None:
             rise = np.linspace(0, 1, len(states.tail), dtype=np.float32)
             head = samples[: len(rise)]
@@ -117,7 +117,7 @@ class VocoderAgent(SeamlessAgent):
         states.source = []
         return self._write(units, states, samples)
 
-    def _vocode(self, units: list[int], tgt_lang: Any) -> Samples:
+    def _vocode(self, units: list[int], tgt_lang: Any, skip: int = 0) -> Samples:
         lang = tgt_lang or self.default_lang
         rows = self.speakers.get(lang) if isinstance(lang, str) else None
         if not rows:
@@ -125,7 +125,7 @@ class VocoderAgent(SeamlessAgent):
                 f"the vocoder has no {lang!r}; it speaks: {', '.join(sorted(self.speakers))}"
             )
         speaker = rows[0] if self.speaker == -1 else self.speaker
-        return self.system.engine.vocode(VocodeRequest(units, lang, speaker))
+        return self.system.engine.vocode(VocodeRequest(units, lang, speaker, skip))
 
     def _write(
         self, units: list[int], states: VocoderStates, samples: Samples | None = None

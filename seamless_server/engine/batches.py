@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.checkpoints.tokenizers import UnitTokenizer, characters_of
-from seamless_server.engine.buckets import rung
+from seamless_server.engine.buckets import even_skip, rung
 from seamless_server.engine.requests import Samples, UnitsRequest, UnitsResult, VocodeRequest
 
 
@@ -109,6 +109,7 @@ class Batches:
         vocoder, config = self.checkpoint.vocoder, self.checkpoint.config
         assert vocoder is not None
         counts = [len(x.units) for x in requests]
+        skip = even_skip(min(x.skip for x in requests))
         units = torch.zeros(len(requests), size, dtype=torch.long)
         for row, request in enumerate(requests):
             units[row, : counts[row]] = torch.tensor(list(request.units))
@@ -117,7 +118,11 @@ class Batches:
             self.move(torch.tensor([config.vocoder_langs[x.lang] for x in requests])),
             self.move(torch.tensor([x.speaker for x in requests])),
             self.move(torch.tensor(counts)) if any(n != size for n in counts) else None,
+            skip,
         )
         samples = waves.float().cpu().numpy()
         rate = vocoder.config.samples_per_unit
-        return [wave[: n * rate].copy() for wave, n in zip(samples, counts, strict=True)]
+        return [
+            wave[(x.skip - skip) * rate : (n - skip) * rate].copy()
+            for wave, x, n in zip(samples, requests, counts, strict=True)
+        ]

@@ -46,3 +46,8 @@ def rung(length: int, least: int = 16) -> int:
     while length > 8 * step:
         step *= 2
     return max(least, -(-length // step) * step)
+
+
+def even_skip(units: int) -> int:
+    """How many of the first units a vocoder leaves out: few numbers, for the same reason."""
+    return units // 4 * 4

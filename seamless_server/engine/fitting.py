@@ -4,25 +4,32 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import torch
-
 from seamless_server.checkpoints.loader import Checkpoint
-from seamless_server.nn.linears import onednn_is_faster, refit
+from seamless_server.nn.fitted import fit
+from seamless_server.nn.fitted_vocoder import fit_vocoder
+from seamless_server.nn.linears import quantize
+from seamless_server.nn.onednn import onednn_is_faster
+
+MOST_BYTES = 2 << 30
+"""Larger systems are not laid out a second time: memory is worth more than the difference."""
 
 
 def fit_to_device(checkpoint: Checkpoint) -> Checkpoint:
-    """Linear layers by oneDNN where that is faster: single precision on some processors.
+    """Products and convolutions by oneDNN where that is faster: on some processors, in some types.
 
-    Weights are shared with the checkpoint given.
+    Weights are shared with the checkpoint given, and laid out a second time as oneDNN wants them.
     """
     weight = checkpoint.decoder.embed.weight
-    if weight.device.type != "cpu" or weight.dtype != torch.float32 or not onednn_is_faster():
+    networks = (checkpoint.encoder, checkpoint.decoder, checkpoint.t2u, checkpoint.vocoder)
+    size = sum(p.numel() * p.element_size() for x in networks if x for p in x.parameters())
+    if weight.device.type != "cpu" or size > MOST_BYTES or not onednn_is_faster(weight.dtype):
         return checkpoint
     return replace(
         checkpoint,
-        encoder=refit(checkpoint.encoder, "onednn"),
-        decoder=refit(checkpoint.decoder, "onednn"),
-        t2u=None if checkpoint.t2u is None else refit(checkpoint.t2u, "onednn"),
+        encoder=fit(checkpoint.encoder),
+        decoder=fit(checkpoint.decoder),
+        t2u=None if checkpoint.t2u is None else fit(checkpoint.t2u),
+        vocoder=None if checkpoint.vocoder is None else fit_vocoder(checkpoint.vocoder),
     )
 
 
@@ -43,7 +50,7 @@ def quantized(checkpoint: Checkpoint, kind: str) -> Checkpoint:
     """
     return replace(
         checkpoint,
-        encoder=refit(checkpoint.encoder, kind, keeps_precision),
-        decoder=refit(checkpoint.decoder, kind, keeps_precision),
-        t2u=None if checkpoint.t2u is None else refit(checkpoint.t2u, kind, keeps_precision),
+        encoder=quantize(checkpoint.encoder, kind, keeps_precision),
+        decoder=quantize(checkpoint.decoder, kind, keeps_precision),
+        t2u=None if checkpoint.t2u is None else quantize(checkpoint.t2u, kind, keeps_precision),
     )

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.checkpoints.tokenizers import UNK, UnitTokenizer, characters_of
-from seamless_server.engine.buckets import rung
+from seamless_server.engine.buckets import even_skip, rung
 from seamless_server.engine.meter import stage
 from seamless_server.engine.policy import Step, StepResult, emma_policy
 from seamless_server.engine.requests import (
@@ -143,15 +143,21 @@ class InlineEngine:
                 raise LanguageError(f"the vocoder of {config.name} has no {request.lang!r}")
             count = len(request.units)
             fill = self._filled(count) - count
+            skip = self._skipped(request.skip)
             wave = vocoder(
                 torch.tensor([[*request.units, *([0] * fill)]], device=self.device),
                 torch.tensor([row], device=self.device),
                 torch.tensor([request.speaker], device=self.device),
                 torch.tensor([count], device=self.device) if fill else None,
+                skip,
             )
-            used = count * vocoder.config.samples_per_unit
-            samples: Samples = wave[0, :used].float().cpu().numpy()
+            rate = vocoder.config.samples_per_unit
+            used = wave[0, (request.skip - skip) * rate : (count - skip) * rate]
+            samples: Samples = used.float().cpu().numpy()
             return samples
+
+    def _skipped(self, units: int) -> int:
+        return even_skip(units)
 
     def _filled(self, units: int) -> int:
         return rung(units) if self.device.type == "cpu" else units

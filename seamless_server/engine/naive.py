@@ -84,3 +84,6 @@ class NaiveEngine(InlineEngine):
 
     def _filled(self, units: int) -> int:
         return units
+
+    def _skipped(self, units: int) -> int:
+        return 0

@@ -107,11 +107,16 @@ class UnitsResult:
 
 @dataclass(frozen=True)
 class VocodeRequest:
-    """Units to be made audible; ``speaker`` is a row of the speaker table, ``lang`` a code."""
+    """Units to be made audible; ``speaker`` is a row of the speaker table, ``lang`` a code.
+
+    skip: units in front that were heard before: they shape the sound of those behind them, but
+    their own samples are not wanted.
+    """
 
     units: Sequence[int]
     lang: str
     speaker: int
+    skip: int = 0
 
 
 class Engine(Protocol):
@@ -134,5 +139,5 @@ class Engine(Protocol):
         ...
 
     def vocode(self, request: VocodeRequest) -> Samples:
-        """Units -> samples at 16 kHz, 320 a unit."""
+        """Units -> samples at 16 kHz, 320 for each unit behind those to be skipped."""
         ...

@@ -29,23 +29,24 @@ class ShawAttention(Attention):
 
     def forward_relative(self, x: Tensor, index: Tensor, mask: Tensor | None) -> Tensor:
         """x (B, S, D), index from :func:`relative_index`, additive mask (B|1, 1, S|1, S)."""
-        q = self.split(self.q_proj(x))
-        keys, values = self.project_kv(x)
+        out = self.attend_relative(*self.project(x), index, mask)
+        y: Tensor = self.output_proj(out.transpose(1, 2).flatten(2))
+        return y
+
+    def attend_relative(
+        self, q: Tensor, keys: Tensor, values: Tensor, index: Tensor, mask: Tensor | None
+    ) -> Tensor:
+        """Attention alone, on queries, keys and values (B, H, S, D/H), whose shape it has."""
         table = self.rel_k_embed.weight * (q.size(-1) ** -0.5)
         bias = torch.matmul(q, table.transpose(0, 1))
         bias = bias.gather(-1, index.expand(q.size(0), q.size(1), -1, -1))
         if mask is not None:
             bias = bias + mask
-        out = F.scaled_dot_product_attention(q, keys, values, attn_mask=bias)
-        y: Tensor = self.output_proj(out.transpose(1, 2).flatten(2))
-        return y
+        return F.scaled_dot_product_attention(q, keys, values, attn_mask=bias)
 
 
 class ConvModule(nn.Module):
     """Pointwise GLU, causal depthwise convolution, layer norm, SiLU, pointwise."""
-
-    multiply = staticmethod(F.linear)
-    """How the pointwise convolutions are computed."""
 
     def __init__(self, dim: int, kernel_size: int) -> None:
         super().__init__()
@@ -59,13 +60,17 @@ class ConvModule(nn.Module):
         """(B, S, D), mask (B, S, 1) of real frames -> (B, S, D)."""
         if mask is not None:
             x = x * mask
+        x = F.pad(self.gate(x), (0, 0, self._left, 0))
+        return self.mix(self.depthwise_conv(x.transpose(1, 2)).transpose(1, 2))
+
+    def gate(self, x: Tensor) -> Tensor:
+        """First half, frame by frame: (B, S, D) -> (B, S, D), which the convolution takes."""
         # A pointwise convolution is a linear layer; this way no transpose is needed.
-        x = F.glu(self.multiply(x, self.pointwise_conv1.weight.squeeze(-1)), dim=-1)
-        x = self.depthwise_conv(F.pad(x.transpose(1, 2), (self._left, 0))).transpose(1, 2)
-        y: Tensor = self.multiply(
-            F.silu(self.layer_norm(x)), self.pointwise_conv2.weight.squeeze(-1)
-        )
-        return y
+        return F.glu(F.linear(x, self.pointwise_conv1.weight.squeeze(-1)), dim=-1)
+
+    def mix(self, x: Tensor) -> Tensor:
+        """Second half, frame by frame, behind the convolution: (B, S, D) -> (B, S, D)."""
+        return F.linear(F.silu(self.layer_norm(x)), self.pointwise_conv2.weight.squeeze(-1))
 
 
 class ConformerBlock(nn.Module):

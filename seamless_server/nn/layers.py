@@ -40,11 +40,11 @@ class FeedForward(nn.Module):
         super().__init__()
         self.inner_proj = nn.Linear(dim, inner_dim)
         self.output_proj = nn.Linear(inner_dim, dim)
-        self._silu = activation == "silu"
+        self.silu = activation == "silu"
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.inner_proj(x)
-        y: Tensor = self.output_proj(F.silu(x) if self._silu else F.relu(x))
+        y: Tensor = self.output_proj(F.silu(x) if self.silu else F.relu(x))
         return y
 
 
@@ -68,20 +68,21 @@ class Attention(nn.Module):
         """Keys and values of a memory, each (B, H, N, D/H)."""
         return self.split(self.k_proj(x)), self.split(self.v_proj(x))
 
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values of a sequence that attends to itself, each (B, H, N, D/H)."""
+        return self.split(self.q_proj(x)), *self.project_kv(x)
+
     def attend(
-        self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool = False
+        self, q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool = False
     ) -> Tensor:
-        """Attend from x (B, N, D) to projected keys and values -> (B, N, D)."""
-        out = F.scaled_dot_product_attention(
-            self.split(self.q_proj(x)), keys, values, attn_mask=mask, is_causal=causal
-        )
+        """Attend from queries (B, H, N, D/H) to keys and values, all projected -> (B, N, D)."""
+        out = F.scaled_dot_product_attention(q, keys, values, attn_mask=mask, is_causal=causal)
         y: Tensor = self.output_proj(out.transpose(1, 2).flatten(2))
         return y
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Self-attention, (B, N, D) -> (B, N, D); mask is True where a key may be seen."""
-        keys, values = self.project_kv(x)
-        return self.attend(x, keys, values, mask)
+        return self.attend(*self.project(x), mask)
 
 
 class DurationPredictor(nn.Module):

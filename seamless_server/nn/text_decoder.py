@@ -6,6 +6,7 @@ heard so far suffices to write the next token. Cross-attention itself sees the w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -39,6 +40,11 @@ class SourceMemory:
             [x[index] for x in self.energy_keys],
             None if self.mask is None else self.mask[index],
         )
+
+
+def source_mask(lengths: Tensor | None, size: int) -> Tensor | None:
+    """(B, 1, 1, S) bool: which of ``size`` frames are real; None when all are."""
+    return None if lengths is None else length_mask(lengths, size)[:, None, None, :]
 
 
 class DecoderCache:
@@ -143,7 +149,11 @@ class PChooseLayer(nn.Module):
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
         """(B, N, D) queries and projected keys -> p_choose (B, H, N, P), in float32."""
-        q = self.split(self.q_energy_proj(query)).float()
+        return self.probability(self.split(self.q_energy_proj(query)), keys)
+
+    def probability(self, q: Tensor, keys: Tensor) -> Tensor:
+        """p_choose of projected queries (B, H, N, D/H), in float32."""
+        q = q.float()
         energy = torch.matmul(q, keys.float().transpose(-1, -2)) * (q.size(-1) ** -0.5)
         if self.energy_bias is not None:
             energy = energy + self.energy_bias.float()
@@ -168,9 +178,6 @@ class TextDecoderLayer(nn.Module):
 class TextDecoder(nn.Module):
     """Token ids and projected source -> features, logits and p_choose."""
 
-    multiply = staticmethod(F.linear)
-    """How logits are computed."""
-
     def __init__(self, config: TextDecoderConfig) -> None:
         super().__init__()
         self.config = config
@@ -182,9 +189,7 @@ class TextDecoder(nn.Module):
         self, source: Tensor, lengths: Tensor | None = None, last_only: bool = True
     ) -> SourceMemory:
         """Project encoder states (B, S, D) for all layers; see :class:`SourceMemory`."""
-        memory = SourceMemory([], [], [], None)
-        if lengths is not None:
-            memory.mask = length_mask(lengths, source.size(1))[:, None, None, :]
+        memory = SourceMemory([], [], [], source_mask(lengths, source.size(1)))
         for layer in self.layers:
             assert isinstance(layer, TextDecoderLayer)
             keys, values = layer.encoder_decoder_attn.project_kv(source)
@@ -230,19 +235,30 @@ class TextDecoder(nn.Module):
         dim = self.config.model_dim
         x = self.embed(tokens) * dim**0.5
         x = x + sinusoid(positions, dim, x.dtype)
-        choices = []
+        asking = []
         rows = torch.arange(batch, device=tokens.device)
         for number, layer in enumerate(self.layers):
             assert isinstance(layer, TextDecoderLayer)
             x = self._self_attend(layer, number, x, positions, cache, mask, used)
             query = layer.encoder_decoder_attn_layer_norm(x)
-            asking = query if last is None else query[rows, last][:, None]
-            choices.append(layer.p_choose_layer(asking, memory.energy_keys[number]))
-            x = x + layer.encoder_decoder_attn.attend(
-                query, memory.keys[number], memory.values[number], memory.mask
+            asking.append(query if last is None else query[rows, last][:, None])
+            attention = layer.encoder_decoder_attn
+            x = x + attention.attend(
+                attention.split(attention.q_proj(query)),
+                memory.keys[number],
+                memory.values[number],
+                memory.mask,
             )
             x = x + layer.ffn(layer.ffn_layer_norm(x))
-        return self.layer_norm(x), torch.stack(choices, 1)
+        return self.layer_norm(x), self.choose(asking, memory.energy_keys)
+
+    def choose(self, queries: Sequence[Tensor], keys: Sequence[Tensor]) -> Tensor:
+        """p_choose (B, L, H, N, P) from every layer's queries (B, N, D) and energy keys."""
+        choices = []
+        for layer, query, key in zip(self.layers, queries, keys, strict=True):
+            assert isinstance(layer, TextDecoderLayer)
+            choices.append(layer.p_choose_layer(query, key))
+        return torch.stack(choices, 1)
 
     @staticmethod
     def _self_attend(
@@ -255,15 +271,15 @@ class TextDecoder(nn.Module):
         used: int | None,
     ) -> Tensor:
         normed = layer.self_attn_layer_norm(x)
-        keys, values = layer.self_attn.project_kv(normed)
+        q, keys, values = layer.self_attn.project(normed)
         if cache is None:
-            return x + layer.self_attn.attend(normed, keys, values, None, causal=True)
+            return x + layer.self_attn.attend(q, keys, values, None, causal=True)
         rows = torch.arange(x.size(0), device=x.device)[:, None]
         cached_keys, cached_values = cache.keys[number], cache.values[number]
         cached_keys[rows, :, positions] = keys.transpose(1, 2)
         cached_values[rows, :, positions] = values.transpose(1, 2)
         return x + layer.self_attn.attend(
-            normed,
+            q,
             cached_keys[:, :, :used],
             cached_values[:, :, :used],
             mask,
@@ -272,5 +288,4 @@ class TextDecoder(nn.Module):
 
     def logits(self, features: Tensor) -> Tensor:
         """(..., D) -> (..., V); the output projection is the embedding table."""
-        y: Tensor = self.multiply(features, self.embed.weight)
-        return y
+        return F.linear(features, self.embed.weight)

@@ -5,6 +5,8 @@ Weight normalisation is folded into the weights when a checkpoint is read.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -66,13 +68,19 @@ class Vocoder(nn.Module):
                 self.resblocks.append(ResBlock(width, size, dilations))
         self.conv_post = nn.Conv1d(width, 1, 7, padding=3)
 
-    @property
+    @cached_property
     def receptive_units(self) -> int:
         """Units to either side of a unit that can change its samples."""
-        rate, reach = 1, 3.0
-        cfg = self.config
+        return self.margins[0]
+
+    @cached_property
+    def margins(self) -> list[int]:
+        """Units to either side that a sample depends on: from the units themselves, and from what
+        is there behind each stage."""
+        rate, cfg = 1, self.config
+        reaches = [3.0]
         for factor, kernel in zip(cfg.upsample_rates, cfg.upsample_kernel_sizes, strict=True):
-            reach += (kernel - factor) / 2 / (rate * factor) + 1 / rate
+            reach = (kernel - factor) / 2 / (rate * factor) + 1 / rate
             rate *= factor
             reach += max(
                 sum((size - 1) // 2 * (d + 1) for d in dilations) / rate
@@ -80,7 +88,16 @@ class Vocoder(nn.Module):
                     cfg.resblock_kernel_sizes, cfg.resblock_dilation_sizes, strict=True
                 )
             )
-        return int(reach + 3 / rate) + 1
+            reaches.append(reach)
+        reaches[-1] += 3 / rate
+        # conv_pre and the first stage are one step: nothing is left out between them.
+        left = [sum(reaches), *(sum(reaches[i:]) for i in range(2, len(reaches))), 3 / rate]
+        return [int(x) + 1 for x in left]
+
+    def crops(self, skip: int) -> list[int]:
+        """Units to leave out behind each stage, when the first ``skip`` are not wanted."""
+        left_out = [max(0, skip - margin) for margin in self.margins[1:]]
+        return [now - before for before, now in zip([0, *left_out], left_out, strict=False)]
 
     def embed(self, units: Tensor, langs: Tensor, speakers: Tensor) -> Tensor:
         """units (B, U), langs and speakers (B,) -> channels [lang | unit | speaker], (B, U, C)."""
@@ -93,7 +110,12 @@ class Vocoder(nn.Module):
         return torch.cat([lang, x, speaker], dim=-1)
 
     def forward(
-        self, units: Tensor, langs: Tensor, speakers: Tensor, lengths: Tensor | None = None
+        self,
+        units: Tensor,
+        langs: Tensor,
+        speakers: Tensor,
+        lengths: Tensor | None = None,
+        skip: int = 0,
     ) -> Tensor:
         """Synthesize a batch; every item as if it were alone.
 
@@ -102,11 +124,14 @@ class Vocoder(nn.Module):
             langs: (B,) rows of the language table.
             speakers: (B,) rows of the speaker table.
             lengths: (B,) unit counts, None when all have U.
+            skip: units in front that are only heard by those behind them. Of them no more is
+                computed than that takes: most of the work is in the last stages, which look at
+                a few units only.
 
         Returns:
-            (B, U * samples_per_unit) samples in [-1, 1], zero behind an item's end.
+            (B, (U - skip) * samples_per_unit) samples in [-1, 1], zero behind an item's end.
         """
-        return self.generate(self.embed(units, langs, speakers), lengths)
+        return self.generate(self.embed(units, langs, speakers), lengths, skip)
 
     def predict_durations(self, units: Tensor, lengths: Tensor | None = None) -> Tensor:
         """(B, U) reduced units -> (B, U) frames that each one lasts (at least 1)."""
@@ -124,19 +149,20 @@ class Vocoder(nn.Module):
         wave = self.generate(self._join(x, langs, speakers), None if lengths is None else totals)
         return wave, durations
 
-    def generate(self, x: Tensor, lengths: Tensor | None) -> Tensor:
-        """Frames (B, U, C) -> samples (B, U * samples_per_unit)."""
+    def generate(self, x: Tensor, lengths: Tensor | None, skip: int = 0) -> Tensor:
+        """Frames (B, U, C) -> samples (B, (U - skip) * samples_per_unit)."""
         x = x.transpose(1, 2)
         mask = None
         if lengths is not None:
             mask = length_mask(lengths, x.size(2))[:, None]
             x = x * mask
         x = self.conv_pre(x)
-        width = len(self.config.resblock_kernel_sizes)
-        for stage, up in enumerate(self.ups):
+        width, rate = len(self.config.resblock_kernel_sizes), 1
+        for stage, (up, crop) in enumerate(zip(self.ups, self.crops(skip), strict=True)):
             x = F.leaky_relu(x, SLOPE)
             x = up(x if mask is None else x * mask)
-            if mask is not None and lengths is not None:
+            rate *= self.config.upsample_rates[stage]
+            if lengths is not None:
                 lengths = lengths * self.config.upsample_rates[stage]
                 mask = length_mask(lengths, x.size(2))[:, None]
             blocks = self.resblocks[stage * width : (stage + 1) * width]
@@ -144,6 +170,11 @@ class Vocoder(nn.Module):
             for block in blocks[1:]:
                 total = total + block(x, mask)
             x = total / width
+            if crop:
+                x = x[..., crop * rate :]
+                if lengths is not None and mask is not None:
+                    lengths, mask = lengths - crop * rate, mask[..., crop * rate :]
         x = F.leaky_relu(x, LAST_SLOPE)
         x = torch.tanh(self.conv_post(x if mask is None else x * mask))
-        return (x if mask is None else x * mask).squeeze(1)
+        rest = min(skip, self.margins[-1]) * rate
+        return (x if mask is None else x * mask).squeeze(1)[:, rest:]

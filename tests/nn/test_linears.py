@@ -6,41 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from seamless_server.nn.linears import (
-    Int8Linear,
-    Int8WeightLinear,
-    OnednnLinear,
-    onednn_is_faster,
-    onednn_linear,
-    quantize_rows,
-    refit,
-)
-
-SHAPES = [(1, 64, 32), (3, 64, 5000), (40, 256, 96), (2, 17, 64, 128)]
+from seamless_server.nn.linears import Int8Linear, Int8WeightLinear, quantize, quantize_rows
 
 
 def layer(size, columns, bias=True):
     torch.manual_seed(size + columns)
     return nn.Linear(size, columns, bias=bias).requires_grad_(False)
-
-
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_onednn_gives_the_same_within_rounding(shape):
-    *rows, size, columns = shape
-    linear = layer(size, columns)
-    x = torch.randn(*rows, size)
-    torch.testing.assert_close(
-        onednn_linear(x, linear.weight, linear.bias), linear(x), atol=1e-5, rtol=1e-5
-    )
-    turned = torch.randn(size, 40).t()  # not contiguous
-    torch.testing.assert_close(
-        onednn_linear(turned, linear.weight), nn.functional.linear(turned, linear.weight),
-        atol=1e-5, rtol=1e-5,
-    )  # fmt: skip
-
-
-def test_the_choice_of_products_is_made_once():
-    assert onednn_is_faster() is onednn_is_faster()
 
 
 def test_rows_are_scaled_by_their_largest_weight():
@@ -77,17 +48,13 @@ def test_a_row_of_zeros_gives_the_bias():
 
 
 @pytest.mark.parametrize(
-    ("kind", "made"),
-    [("onednn", OnednnLinear), ("int8", Int8Linear), ("int8-weights", Int8WeightLinear)],
+    ("kind", "made"), [("int8", Int8Linear), ("int8-weights", Int8WeightLinear)]
 )
-def test_a_refitted_network_shares_what_it_keeps(checkpoint, kind, made):
+def test_a_quantized_network_shares_what_it_keeps(checkpoint, kind, made):
     decoder = checkpoint.decoder
-    copy = refit(decoder, kind, lambda name: "energy_proj" in name)
+    copy = quantize(decoder, kind, lambda name: "energy_proj" in name)
     assert type(decoder.layers[0].ffn.inner_proj) is nn.Linear, "the original was changed"
     assert type(copy.layers[0].ffn.inner_proj) is made
     assert type(copy.layers[0].p_choose_layer.q_energy_proj.layers[0]) is nn.Linear
     assert copy.embed.weight is decoder.embed.weight
-    if kind == "onednn":
-        assert copy.layers[0].ffn.inner_proj.weight is decoder.layers[0].ffn.inner_proj.weight
-    else:
-        assert copy.layers[0].ffn.inner_proj.weight.dtype == torch.int8
+    assert copy.layers[0].ffn.inner_proj.weight.dtype == torch.int8

@@ -1,0 +1,138 @@
+"""Linear layers and convolutions by oneDNN, with weights laid out for it beforehand.
+
+PyTorch's own way multiplies with the BLAS that it was built with and hands weights to oneDNN as
+they are, so that each call lays them out anew: small products then mostly move memory.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import cache
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+ROWS = 16
+"""Longer inputs are filled up to multiples of this: oneDNN makes a kernel for each new shape."""
+
+
+def packed_weight(weight: Tensor) -> Tensor:
+    """Weights (N, K) as :func:`packed_product` takes them; a copy."""
+    made: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous(), None)
+    return made
+
+
+def packed_product(
+    x: Tensor, packed: Tensor, bias: Tensor | None, activation: str = "none"
+) -> Tensor:
+    """(..., K) -> (..., N), followed by ``none``, ``relu`` or ``swish`` (SiLU)."""
+    rows = x.numel() // x.size(-1)
+    fill = -rows % ROWS if rows > ROWS else 0
+    if not fill:
+        y: Tensor = torch.ops.mkldnn._linear_pointwise(x, packed, bias, activation, [], "")
+        return y
+    flat = F.pad(x.reshape(rows, x.size(-1)), (0, 0, 0, fill))
+    y = torch.ops.mkldnn._linear_pointwise(flat, packed, bias, activation, [], "")
+    return y[:rows].view(*x.shape[:-1], y.size(-1))
+
+
+class PackedLinear(nn.Linear):
+    """A linear layer, laid out at its first call. ``activation`` as in :func:`packed_product`."""
+
+    activation = "none"
+    packed: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., K) -> (..., N)."""
+        if self.packed is None:
+            self.packed = packed_weight(self.weight)
+        return packed_product(x, self.packed, self.bias, self.activation)
+
+
+class WindowConv(nn.Conv1d):
+    """A convolution as one product of all its windows; without groups and dilation."""
+
+    packed: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T) -> (B, C', T'); fastest when it is the transpose of (B, T, C)."""
+        size = self.kernel_size[0]
+        if self.packed is None:
+            self.packed = packed_weight(self.weight.transpose(1, 2).flatten(1))
+        if self.padding == "same":
+            left, right = (size - 1) // 2, size - 1 - (size - 1) // 2
+        else:
+            left = right = int(self.padding[0])
+        windows = F.pad(x.transpose(1, 2), (0, 0, left, right)).unfold(1, size, self.stride[0])
+        # (B, T', C, K) in memory order (K, C): windows that do not overlap are not copied.
+        rows = windows.transpose(2, 3).flatten(2)
+        return packed_product(rows, self.packed, self.bias).transpose(1, 2)
+
+
+class DepthwiseConv(nn.Conv1d):
+    """A convolution of each channel by itself, over channels that lie side by side in memory."""
+
+    packed: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T) -> (B, C, T'); fastest when it is the transpose of (B, T, C)."""
+        if self.packed is None:
+            shape = [1, self.in_channels, 1, 64]
+            self.packed = torch.ops.mkldnn._reorder_convolution_weight(
+                self.weight.detach().unsqueeze(2), [0, 0], [1, 1], [1, 1], self.groups, shape
+            )
+        # Two-dimensional, since only there "channels last" is known.
+        y: Tensor = torch.ops.mkldnn._convolution_pointwise(
+            x.unsqueeze(2), self.packed, self.bias, [0, 0], [1, 1], [1, 1], self.groups,
+            "none", [], "",
+        )  # fmt: skip
+        return y.squeeze(2)
+
+
+def packed_convolution(conv: nn.Conv1d) -> nn.Conv1d:
+    """The convolution in the form that suits it; shares its weights, or is it itself."""
+    if conv.dilation != (1,) or conv.padding_mode != "zeros":
+        return conv
+    if conv.groups == 1:
+        conv.__class__ = WindowConv
+    elif conv.groups == conv.in_channels and conv.stride == (1,) and conv.padding == (0,):
+        conv.__class__ = DepthwiseConv
+    return conv
+
+
+def available() -> bool:
+    """Whether this build of PyTorch has oneDNN with the calls used here."""
+    names = ("_linear_pointwise", "_reorder_linear_weight", "_reorder_convolution_weight")
+    return torch.backends.mkldnn.is_available() and all(
+        hasattr(torch.ops.mkldnn, name) for name in names
+    )
+
+
+@cache
+def onednn_is_faster(dtype: torch.dtype = torch.float32) -> bool:
+    """Try both on a product of usual size; takes some milliseconds, once.
+
+    MKL, which PyTorch's builds for x86-64 use, runs on some processors of other makers at half of
+    their speed.
+    """
+    if not available():
+        return False
+    x, weight, bias = (torch.ones(*s, dtype=dtype) for s in ((128, 256), (1024, 256), (1024,)))
+
+    def seconds(multiply: Callable[[], Tensor]) -> float:
+        best = float("inf")
+        for _ in range(8):
+            start = time.thread_time()
+            multiply()
+            best = min(best, time.thread_time() - start)
+        return best
+
+    with torch.inference_mode():
+        try:
+            packed = packed_weight(weight)
+            ours = seconds(lambda: packed_product(x, packed, bias))
+        except RuntimeError:  # a type that oneDNN has no kernels for on this processor
+            return False
+        return ours < 0.9 * seconds(lambda: F.linear(x, weight, bias))

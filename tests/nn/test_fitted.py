@@ -1,0 +1,132 @@
+"""Networks in oneDNN's form give what the plain ones give, within rounding."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from seamless_server.engine.fitting import keeps_precision
+from seamless_server.nn import DecoderCache
+from seamless_server.nn.fitted import FusedTextDecoder, fit
+from seamless_server.nn.fitted_vocoder import fit_vocoder
+from seamless_server.nn.linears import quantize
+from seamless_server.nn.onednn import (
+    DepthwiseConv,
+    WindowConv,
+    onednn_is_faster,
+    packed_convolution,
+    packed_product,
+    packed_weight,
+)
+
+CLOSE = {"atol": 1e-5, "rtol": 1e-5}
+
+
+@pytest.fixture(autouse=True)
+def repeatable():
+    torch.manual_seed(3)
+    with torch.inference_mode():
+        yield
+
+
+@pytest.mark.parametrize("shape", [(1, 64, 32), (3, 64, 5000), (40, 256, 96), (2, 17, 64, 128)])
+@pytest.mark.parametrize("activation", ["none", "relu", "swish"])
+def test_products_of_any_number_of_rows(shape, activation):
+    *rows, size, columns = shape
+    linear, x = nn.Linear(size, columns), torch.randn(*rows, size)
+    wanted = linear(x)
+    wanted = {"none": wanted, "relu": wanted.relu(), "swish": nn.functional.silu(wanted)}
+    got = packed_product(x, packed_weight(linear.weight), linear.bias, activation)
+    torch.testing.assert_close(got, wanted[activation], **CLOSE)
+
+
+def test_the_choice_of_products_is_made_once():
+    assert onednn_is_faster() is onednn_is_faster()
+
+
+@pytest.mark.parametrize(
+    ("made", "conv"),
+    [
+        (WindowConv, nn.Conv1d(64, 48, 7, padding="same")),
+        (WindowConv, nn.Conv1d(64, 48, 1, padding="same", bias=False)),
+        (WindowConv, nn.Conv1d(64, 128, 8, stride=8, padding=4)),
+        (WindowConv, nn.Conv1d(64, 32, 3, stride=2, padding=1)),
+        (DepthwiseConv, nn.Conv1d(64, 64, 31, groups=64, bias=False)),
+        (nn.Conv1d, nn.Conv1d(64, 64, 3, dilation=3)),
+        (nn.Conv1d, nn.Conv1d(64, 64, 4, groups=2)),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("size", [31, 32, 77])
+def test_convolutions_of_every_kind(made, conv, size):
+    plain = nn.Conv1d.forward
+    x = torch.randn(2, size, 64).transpose(1, 2)
+    wanted = plain(conv, x)
+    packed = packed_convolution(conv)
+    assert type(packed) is made
+    torch.testing.assert_close(packed(x), wanted, **CLOSE)
+    torch.testing.assert_close(packed(x.contiguous()), wanted, **CLOSE)
+
+
+@pytest.mark.parametrize("lengths", [None, [101, 64, 33]])
+def test_the_encoder(checkpoint, lengths):
+    x = torch.randn(3, 101, 80)
+    lengths = None if lengths is None else torch.tensor(lengths)
+    wanted = checkpoint.encoder(x, lengths)[0]
+    torch.testing.assert_close(fit(checkpoint.encoder)(x, lengths)[0], wanted, **CLOSE)
+
+
+@pytest.mark.parametrize("lengths", [None, [9, 4]])
+@pytest.mark.parametrize("last_only", [False, True])
+@pytest.mark.parametrize("int8", [False, True])
+def test_the_decoder(checkpoint, lengths, last_only, int8):
+    plain = (
+        quantize(checkpoint.decoder, "int8-weights", keeps_precision)
+        if int8
+        else checkpoint.decoder
+    )
+    fitted = fit(plain)
+    assert type(fitted) is FusedTextDecoder
+    source, tokens = torch.randn(2, 9, 64), torch.randint(0, 600, (2, 6))
+    lengths = None if lengths is None else torch.tensor(lengths)
+    results = []
+    for decoder in (plain, fitted):
+        memory = decoder.project_source(source, lengths, last_only)
+        cache = DecoderCache(decoder.config, 2, 8)
+        features, chosen = decoder(tokens, memory, cache=cache, used=6)
+        where = torch.full((2, 1), 6)
+        more = decoder(tokens[:, :1], memory, where, cache, 8, torch.zeros(2, dtype=torch.long))
+        results.append((features, chosen, *more, decoder.logits(features)))
+    for got, wanted in zip(*results, strict=True):
+        torch.testing.assert_close(got, wanted, **CLOSE)
+
+
+def test_text_to_units(checkpoint):
+    features, counts = torch.randn(2, 5, 64), torch.tensor([[2, 3, 1, 4, 2], [1, 1, 2, 0, 0]])
+    chars, lengths = torch.randint(0, 40, (2, 12)), torch.tensor([5, 3])
+    wanted = checkpoint.t2u(features, chars, counts, lengths)
+    got = fit(checkpoint.t2u)(features, chars, counts, lengths)
+    assert got.durations.tolist() == wanted.durations.tolist()
+    real = torch.arange(wanted.logits.size(1)) < wanted.lengths[:, None]
+    torch.testing.assert_close(got.logits[real], wanted.logits[real], **CLOSE)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("length", [None, 37])
+@pytest.mark.parametrize("skip", [0, 3, 16, 24])
+def test_the_vocoder(checkpoint, count, length, skip):
+    vocoder = checkpoint.vocoder
+    units = torch.randint(0, 90, (count, 48))
+    zero = torch.zeros(count, dtype=torch.long)
+    lengths = None if length is None else torch.full((count,), length)
+    whole = vocoder(units, zero, zero, lengths)[:, skip * vocoder.config.samples_per_unit :]
+    for each in (vocoder, fit_vocoder(vocoder)):
+        got = each(units, zero, zero, lengths, skip)
+        torch.testing.assert_close(got, whole, atol=1e-6, rtol=1e-5)
+
+
+def test_the_copy_shares_the_parameters_and_leaves_the_original(checkpoint):
+    decoder, copy = checkpoint.decoder, fit(checkpoint.decoder)
+    assert type(decoder.layers[0].ffn.inner_proj) is nn.Linear
+    assert copy.layers[0].ffn.inner_proj.weight is decoder.layers[0].ffn.inner_proj.weight
