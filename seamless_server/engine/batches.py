@@ -15,6 +15,7 @@ from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.checkpoints.tokenizers import UnitTokenizer, characters_of
 from seamless_server.engine.buckets import even_skip, rung
 from seamless_server.engine.requests import Samples, UnitsRequest, UnitsResult, VocodeRequest
+from seamless_server.nn.ragged import encode_ragged
 
 
 class Batches:
@@ -34,6 +35,10 @@ class Batches:
 
     def encode(self, requests: Sequence[Samples]) -> list[Tensor]:
         """Filterbanks (T, 80) each -> states (S, D) each."""
+        if self.device.type == "cpu":
+            # Rows of any number of segments are one product; nothing is padded.
+            frames = [torch.from_numpy(x).to(self.dtype) for x in requests]
+            return encode_ragged(self.checkpoint.encoder, frames)
         counts = [len(x) for x in requests]
         # Before the padding, so that what is computed for the lengths stays on the host.
         sizes = self.checkpoint.encoder.out_lengths(torch.tensor(counts)).tolist()

@@ -139,7 +139,7 @@ class SpeechEncoder(nn.Module):
             keys = length_mask(valid, size)
             seen, conv_mask = keys[:, None, None, :], keys[..., None]
         if cfg.attention_chunk_size:
-            chunks = self._chunk_mask(size, x.device)
+            chunks = self.chunk_mask(size, x.device)
             seen = chunks if seen is None else seen & chunks
         bias = None if seen is None else additive(seen, x.dtype)
         for layer in self.layers:
@@ -147,7 +147,8 @@ class SpeechEncoder(nn.Module):
         y: Tensor = self.inner_layer_norm(x)
         return y
 
-    def _chunk_mask(self, size: int, device: torch.device) -> Tensor:
+    def chunk_mask(self, size: int, device: torch.device) -> Tensor:
+        """(1, 1, S, S) bool: which frames each frame may see, where attention is in chunks."""
         chunk = torch.arange(size, device=device) // self.config.attention_chunk_size
         ahead = chunk[:, None] - chunk[None, :]
         mask = ahead >= 0
