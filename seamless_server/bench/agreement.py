@@ -15,6 +15,7 @@ import torch
 
 from seamless_server.agents.system import AgentSystem
 from seamless_server.audio.files import read_audio
+from seamless_server.bench.simulation import Load
 from seamless_server.checkpoints.loader import Checkpoint, load_checkpoint
 from seamless_server.engine import DecodeRequest, DecodeResult, Engine, InlineEngine
 from seamless_server.engine.fitting import INT8, quantized
@@ -25,6 +26,7 @@ from seamless_server.streaming.system import System
 
 FORMS = {"bf16": torch.bfloat16, "fp16": torch.float16, **dict.fromkeys(INT8, torch.float32)}
 CHUNK = 5120
+Calls = list[tuple[DecodeRequest, DecodeResult]]
 
 
 class _Recorder:
@@ -32,7 +34,7 @@ class _Recorder:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.calls: list[tuple[DecodeRequest, DecodeResult]] = []
+        self.calls: Calls = []
 
     def encode(self, features: Samples) -> torch.Tensor:
         return self._engine.encode(features)
@@ -47,6 +49,16 @@ class _Recorder:
 
     def vocode(self, request: VocodeRequest) -> Samples:
         return self._engine.vocode(request)
+
+
+def recorded_calls(checkpoint: Checkpoint, load: Load, chunks: int) -> Calls:
+    """Policy calls of one simulated speaker, as the inline engine answers them."""
+    recorder = _Recorder(InlineEngine(checkpoint))
+    system = System(AgentSystem(checkpoint, recorder), checkpoint.config.name, "", {})
+    stream = system.open_stream({"spa": Target(text=True)}, **load.options)
+    for index in range(chunks):
+        list(stream.push(load.said(index, 1)))
+    return recorder.calls
 
 
 def in_form(folder: Path, form: str, device: torch.device) -> Checkpoint:
@@ -84,7 +96,7 @@ def agreement_run(
         checkpoint = in_form(folder, form, device)
         engine = InlineEngine(checkpoint)
         figures = {
-            **_decisions(engine, recorder.calls),
+            **decisions(engine, recorder.calls),
             **_compare(wanted, _texts(checkpoint, engine, defaults, files, languages)),
             "bytes": _bytes(checkpoint),
         }
@@ -120,9 +132,7 @@ def _texts(
     return texts
 
 
-def _decisions(
-    engine: Engine, calls: Sequence[tuple[DecodeRequest, DecodeResult]]
-) -> dict[str, float]:
+def decisions(engine: Engine, calls: Calls) -> dict[str, float]:
     """Share of policy calls that end alike, and of steps up to the first difference that do."""
     alike = steps = same = 0
     for request, wanted in calls:

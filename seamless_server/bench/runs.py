@@ -1,17 +1,17 @@
-"""The three questions: how much at once, how many in real time, and what does a language cost."""
+"""Two questions: how much at once, and what does a language cost."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+from seamless_server.bench.figures import Snapshot, scheduler_figures
 from seamless_server.bench.limits import joules, peak_flops, work_flops
 from seamless_server.bench.simulation import MODES, Load, Outcome, make_system, simulate
 from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.engine import ScheduledEngine
 
 Say = Callable[[str], None]
-LAG_LIMIT_MS = 500.0
 LANGUAGES = (
     "spa", "fra", "deu", "ita", "por", "nld", "pol", "rus",
     "cmn", "jpn", "kor", "hin", "arb", "tur", "vie", "ind",
@@ -28,7 +28,7 @@ def engine_run(
     for mode in MODES:
         system = make_system(mode, checkpoint)
         simulate(system, mode, min(2, speakers), 2.0, load, realtime=False)
-        before = joules()
+        before, counts = joules(), Snapshot(system.agents.engine)
         outcome = simulate(system, mode, speakers, seconds, load, realtime=False, say=say)
         after = joules()
         hours = outcome.audio_seconds / 3600
@@ -45,7 +45,7 @@ def engine_run(
         }
         engine = system.agents.engine
         if isinstance(engine, ScheduledEngine):
-            results[mode]["scheduler"] = scheduler_figures(engine)
+            results[mode]["scheduler"] = scheduler_figures(engine, counts)
             engine.close()
     scheduled = results["scheduled"]["throughput"]
     return {
@@ -56,53 +56,6 @@ def engine_run(
         "scheduled_over_inline": scheduled / results["inline"]["throughput"],
         "scheduled_over_naive": scheduled / results["naive"]["throughput"],
     }
-
-
-def capacity_run(
-    checkpoint: Checkpoint, most: int, seconds: float, load: Load, say: Say
-) -> dict[str, Any]:
-    """Most real-time speakers of each mode with a p95 lag below 500 ms."""
-    results: dict[str, Any] = {}
-    for mode in MODES:
-        system = make_system(mode, checkpoint)
-        simulate(system, mode, 1, 2.0, load, realtime=False)
-
-        def fits(speakers: int, mode: str = mode, system: Any = system) -> Outcome:
-            return simulate(system, mode, speakers, seconds, load, realtime=True, say=say)
-
-        results[mode] = most_speakers(fits, most)
-        if isinstance(system.agents.engine, ScheduledEngine):
-            results[mode]["scheduler"] = scheduler_figures(system.agents.engine)
-            system.agents.engine.close()
-    best = {mode: results[mode]["speakers"] for mode in MODES}
-    return {
-        "limit_ms": LAG_LIMIT_MS,
-        "modes": results,
-        "scheduled_over_inline": best["scheduled"] / max(1, best["inline"]),
-        "scheduled_over_naive": best["scheduled"] / max(1, best["naive"]),
-    }
-
-
-def most_speakers(fits: Callable[[int], Outcome], most: int) -> dict[str, Any]:
-    """The largest number of speakers that keeps its lag, by doubling and halving."""
-    tried: dict[int, float] = {}
-
-    def good(speakers: int) -> bool:
-        outcome = fits(speakers)
-        tried[speakers] = outcome.percentile(95)
-        return not outcome.errors and tried[speakers] < LAG_LIMIT_MS
-
-    low, high = 0, 1
-    while high <= most and good(high):
-        low, high = high, high * 2
-    high = min(high, most + 1)
-    while high - low > max(1, low // 8):
-        middle = (low + high) // 2
-        if good(middle):
-            low = middle
-        else:
-            high = middle
-    return {"speakers": low, "p95_lag_ms": {str(k): v for k, v in sorted(tried.items())}}
 
 
 FANOUT_CLOCK = "cpu_seconds"
@@ -148,11 +101,3 @@ def _figures(outcome: Outcome) -> dict[str, Any]:
         "stages": outcome.stages,
         "errors": outcome.errors,
     }
-
-
-def scheduler_figures(engine: ScheduledEngine) -> dict[str, Any]:
-    """Mean batch by stage and the share of padding."""
-    stats = engine.stats
-    mean = {x: stats.requests[x] / stats.batches[x] for x in stats.batches}
-    waste = {x: 1 - stats.real[x] / stats.padded[x] for x in stats.padded}
-    return {"mean_batch": mean, "padding": stats.waste(), "padding_by_stage": waste}

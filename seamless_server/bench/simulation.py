@@ -145,12 +145,14 @@ def simulate(
     languages: tuple[str, ...] = ("spa",),
     say: Callable[[str], None] | None = None,
     join: int = 1,
+    name: str | None = None,
 ) -> Outcome:
     """Let ``speakers`` talk, at the pace of speech or as fast as it goes.
 
     Args:
         seconds: how long, everybody or each.
         join: most chunks that are taken at once when they wait, as a live session does.
+        name: what ``say`` is told instead of the mode.
     """
     durations = [seconds] * speakers if isinstance(seconds, (int, float)) else list(seconds)
     targets = {lang: Target(text=True, speech=load.speech) for lang in languages}
@@ -199,7 +201,7 @@ def simulate(
     outcome.cpu_seconds = time.process_time() - spent
     if say is not None:
         say(
-            f"{mode:<10} {speakers:>4} speakers  {outcome.throughput:6.2f} x real time"
+            f"{name or mode:<14} {speakers:>4} speakers  {outcome.throughput:6.2f} x real time"
             f"  {outcome.cpu_seconds / outcome.audio_seconds:.3f} CPU s / s"
             + (f"  p95 lag {outcome.percentile(95):7.0f} ms" if realtime else "")
         )

@@ -67,13 +67,31 @@ def capacity(
     speech: Speech = True,
     device: Device = "auto",
     dtype: Dtype = "auto",
+    form: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Precision of the scheduled engine to try too, several times: bf16, int8."
+        ),
+    ] = None,
+    mode: Annotated[
+        list[str] | None,
+        typer.Option(help="naive, inline, scheduled; several times; all of them if not given."),
+    ] = None,
     output: Output = None,
 ) -> None:
     """Find how many speakers each mode carries in real time with a p95 lag below 500 ms."""
-    from seamless_server.bench.runs import capacity_run
+    from seamless_server.bench.capacity import capacity_run
+    from seamless_server.bench.simulation import MODES
+    from seamless_server.engine.fitting import INT8, PRECISIONS
+    from seamless_server.errors import UsageError
 
+    for given, known in ((form or [], (*PRECISIONS, *INT8)), (mode or [], MODES)):
+        for name in given:
+            if name not in known:
+                raise UsageError(f"{name!r} is not one of {', '.join(known)}")
     checkpoint, load = _prepare(size, audio, tokens, speech, device, dtype)
-    _publish("capacity", output, capacity_run(checkpoint, most, seconds, load, _say))
+    result = capacity_run(checkpoint, most, seconds, load, _say, form or (), mode or MODES)
+    _publish("capacity", output, result)
 
 
 @bench.command("fanout")

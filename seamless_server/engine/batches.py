@@ -13,9 +13,9 @@ from torch.nn.utils.rnn import pad_sequence
 
 from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.checkpoints.tokenizers import UnitTokenizer, characters_of
-from seamless_server.engine.buckets import even_skip, rung
+from seamless_server.engine.buckets import MOST_WASTE, even_skip, rung
 from seamless_server.engine.requests import Samples, UnitsRequest, UnitsResult, VocodeRequest
-from seamless_server.nn.ragged import encode_ragged
+from seamless_server.nn.ragged import encode_ragged, filled_rows
 
 
 class Batches:
@@ -26,6 +26,23 @@ class Batches:
         weight = checkpoint.decoder.embed.weight
         self.device, self.dtype = weight.device, weight.dtype
         self._pinning = self.device.type == "cuda"
+
+    def waste(self, name: str) -> float:
+        """Share of a stage's batch that may be padding; 1 where nothing is padded."""
+        return 1.0 if self._alone(name) else MOST_WASTE
+
+    def padded(self, name: str, lengths: Sequence[int]) -> int:
+        """What is computed for a batch of these lengths, in the same measure."""
+        if not self._alone(name):
+            return max(lengths) * len(lengths)
+        if name == "vocode":
+            return sum(map(rung, lengths))
+        stride = self.checkpoint.config.encoder.fbank_stride
+        return stride * filled_rows(sum(-(-n // stride) for n in lengths))
+
+    def _alone(self, name: str) -> bool:
+        """Whether a stage computes every request in its own length."""
+        return self.device.type == "cpu" and name in ("encode", "vocode")
 
     def move(self, tensor: Tensor) -> Tensor:
         """To the device; on CUDA without waiting until it is there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -12,13 +13,25 @@ MOST_WASTE = 0.15
 
 
 def bucket(
-    items: Sequence[T], length: Callable[[T], int], most_items: int, most_padded: int
+    items: Sequence[T],
+    length: Callable[[T], int],
+    most_items: int,
+    most_padded: int,
+    waste: float = MOST_WASTE,
 ) -> list[T]:
     """The next batch: the first item, and those nearest to it in length.
 
     The first item is the one that has waited longest, so nobody waits for ever. Others join while
-    padding stays below :data:`MOST_WASTE` and the padded size below ``most_padded``.
+    the share of padding stays below ``waste`` and the padded size below ``most_padded``. With a
+    ``waste`` of 1 nothing is padded: lengths do not matter, and the oldest go first.
     """
+    batch: list[T] = []
+    if waste >= 1:
+        for item, total in zip(items, accumulate(map(length, items)), strict=False):
+            if batch and (len(batch) >= most_items or total > most_padded):
+                break
+            batch.append(item)
+        return batch
     first = items[0]
     target = length(first)
     others = sorted(items[1:], key=lambda item: abs(length(item) - target))
@@ -29,7 +42,7 @@ def bucket(
         padded = new_longest * (len(batch) + 1)
         if len(batch) >= most_items or padded > most_padded:
             break
-        if padded - new_total > MOST_WASTE * padded:
+        if padded - new_total > waste * padded:
             continue
         batch.append(item)
         total, longest = new_total, new_longest

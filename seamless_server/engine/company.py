@@ -11,8 +11,8 @@ import contextvars
 import threading
 from collections.abc import Iterator
 
-PATIENCE = 0.05
-"""Seconds that the first waits for the last at most: threads of a busy processor come late."""
+PATIENCE = 0.004
+"""Seconds that the first waits for the last at most. Who comes later joins at the next step."""
 
 
 class Company:

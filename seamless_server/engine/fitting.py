@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
+
+import torch
 
 from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.nn.fitted import fit
@@ -53,4 +56,22 @@ def quantized(checkpoint: Checkpoint, kind: str) -> Checkpoint:
         encoder=quantize(checkpoint.encoder, kind, keeps_precision),
         decoder=quantize(checkpoint.decoder, kind, keeps_precision),
         t2u=None if checkpoint.t2u is None else quantize(checkpoint.t2u, kind, keeps_precision),
+    )
+
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def converted(checkpoint: Checkpoint, form: str) -> Checkpoint:
+    """A copy of a system in another precision: one of :data:`PRECISIONS` or :data:`INT8`."""
+    if form in INT8:
+        return quantized(checkpoint, form)
+    dtype = PRECISIONS[form]
+    t2u, vocoder = checkpoint.t2u, checkpoint.vocoder
+    return replace(
+        checkpoint,
+        encoder=copy.deepcopy(checkpoint.encoder).to(dtype),
+        decoder=copy.deepcopy(checkpoint.decoder).to(dtype),
+        t2u=None if t2u is None else copy.deepcopy(t2u).to(dtype),
+        vocoder=None if vocoder is None else copy.deepcopy(vocoder).to(dtype),
     )

@@ -95,12 +95,12 @@ class SchedulerStats:
     real: Counter[str] = field(default_factory=Counter)
     padded: Counter[str] = field(default_factory=Counter)
 
-    def count(self, name: str, lengths: Sequence[int]) -> None:
-        """One batch of requests with these lengths."""
+    def count(self, name: str, lengths: Sequence[int], padded: int) -> None:
+        """One batch of requests with these lengths, and all that was computed for it."""
         self.batches[name] += 1
         self.requests[name] += len(lengths)
         self.real[name] += sum(lengths)
-        self.padded[name] += max(lengths) * len(lengths)
+        self.padded[name] += padded
 
     def waste(self) -> float:
         """Share of all batches that was padding."""

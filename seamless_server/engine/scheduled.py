@@ -11,43 +11,32 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.engine.batches import Batches
 from seamless_server.engine.buckets import bucket
-from seamless_server.engine.cancelling import Cancelled, current
-from seamless_server.engine.company import PATIENCE, arrive
+from seamless_server.engine.company import PATIENCE
+from seamless_server.engine.counter import EngineCounter
 from seamless_server.engine.decoding import DecodingBatch, Done, Loop
 from seamless_server.engine.fitting import fit_to_device
 from seamless_server.engine.inline import InlineEngine
 from seamless_server.engine.jobs import STAGES, Job, Pace, SchedulerOptions, SchedulerStats
+from seamless_server.engine.limits import Limit
 from seamless_server.engine.load import Activity, EngineLoad
 from seamless_server.engine.memory import slot_budget
-from seamless_server.engine.meter import stage
-from seamless_server.engine.requests import (
-    DecodeRequest,
-    DecodeResult,
-    Samples,
-    UnitsRequest,
-    UnitsResult,
-    VocodeRequest,
-)
 from seamless_server.engine.threads import settle_thread, threads_for
 from seamless_server.engine.warming import warm_up
-from seamless_server.errors import LanguageError, UsageError
 
 LEAST_TURNS = 8
 """Steps that a loop may do before its slot can be asked back, so that everybody gets on."""
 
 
-class ScheduledEngine:
+class ScheduledEngine(EngineCounter):
     """See the module. Results equal the inline engine's.
 
     Args:
@@ -60,7 +49,8 @@ class ScheduledEngine:
         options: SchedulerOptions | None = None,
         serve: bool = True,
     ) -> None:
-        self.checkpoint = checkpoint = fit_to_device(checkpoint)
+        checkpoint = fit_to_device(checkpoint)
+        super().__init__(checkpoint)
         self.options = options or SchedulerOptions()
         self.stats = SchedulerStats(self.load)
         weight = checkpoint.decoder.embed.weight
@@ -74,12 +64,10 @@ class ScheduledEngine:
         self._decoding = DecodingBatch(checkpoint.decoder, slots, budget, static)
         self._batches = Batches(checkpoint)
         self._alone = InlineEngine(checkpoint)
-        self._most_batch = self.options.most_batch
+        self._limits = {name: Limit(self.options.most_batch) for name in STAGES}
+        self._most_loops = Limit(slots)
         self._pace = Pace(self.options.batch_seconds)
         self._step_seconds = 0.0
-        self._waiting: dict[str, deque[Job]] = {name: deque() for name in STAGES}
-        self._work = threading.Condition()
-        self._closing = False
         self._decoding_taken = False
         count = self.options.threads or threads_for(self.device)
         self._activities = [Activity() for _ in range(count if serve else 1)]
@@ -89,28 +77,6 @@ class ScheduledEngine:
         ]
         for thread in self._threads:
             thread.start()
-
-    # What agents call
-
-    def encode(self, features: Samples) -> Tensor:
-        """See :class:`~seamless_server.engine.requests.Engine`."""
-        out: Tensor = self._ask("encode", features)
-        return out
-
-    def decode(self, request: DecodeRequest) -> DecodeResult:
-        """See :class:`~seamless_server.engine.requests.Engine`."""
-        out: DecodeResult = self._ask("decode", request)
-        return out
-
-    def units(self, request: UnitsRequest) -> UnitsResult:
-        """See :class:`~seamless_server.engine.requests.Engine`."""
-        out: UnitsResult = self._ask("units", request)
-        return out
-
-    def vocode(self, request: VocodeRequest) -> Samples:
-        """See :class:`~seamless_server.engine.requests.Engine`."""
-        out: Samples = self._ask("vocode", request)
-        return out
 
     # What the server asks
 
@@ -138,55 +104,6 @@ class ScheduledEngine:
         for thread in self._threads:
             thread.join()
         self._cancel_all()
-
-    # Requests
-
-    def _ask(self, name: str, request: Any) -> Any:
-        with stage(name):
-            job = Job(name, request, company=arrive() if name == "decode" else None)
-            cancellation = current()
-            if cancellation is None:
-                return self._wait(self._enter(job))
-            with cancellation.watching(lambda: self._cancel(job)):
-                return self._wait(self._enter(job))
-
-    def submit(self, name: str, request: Any) -> Job:
-        """Queue a request of a stage; its ``future`` will hold the result.
-
-        Raises:
-            UsageError: the engine is closed, or the model has no such stage.
-            LanguageError: the vocoder does not speak the language.
-        """
-        return self._enter(Job(name, request))
-
-    def _enter(self, job: Job) -> Job:
-        config = self.checkpoint.config
-        if job.stage in ("units", "vocode") and self.checkpoint.vocoder is None:
-            raise UsageError(f"{config.name} has no speech output")
-        if job.stage == "vocode" and job.request.lang not in config.vocoder_langs:
-            raise LanguageError(f"the vocoder of {config.name} has no {job.request.lang!r}")
-        with self._work:
-            if self._closing:
-                raise UsageError("the engine is closed")
-            self._waiting[job.stage].append(job)
-            self._work.notify()
-        return job
-
-    def _wait(self, job: Job) -> Any:
-        try:
-            return job.future.result()
-        except BaseException:
-            # Whoever stops waiting leaves the queue and its slot.
-            self._cancel(job)
-            raise
-
-    def _cancel(self, job: Job) -> None:
-        """From any thread: the job's owner is gone."""
-        job.fail(Cancelled())
-        with self._work:
-            if job in self._waiting[job.stage]:
-                self._waiting[job.stage].remove(job)
-            self._work.notify()
 
     # The engine's threads
 
@@ -229,6 +146,7 @@ class ScheduledEngine:
         deadline = time.perf_counter() + self.options.batch_seconds
         while True:
             self._step_loops()
+            self._decoding.most = self._most_loops.value
             self._make_room()
             self._start_loops()
             # What was written wants to become speech before more is written.
@@ -244,15 +162,18 @@ class ScheduledEngine:
                 return []
             padded = self.options.most_frames
             if name != "decode":  # each thread its share, and nobody holds the device for long
-                most = min(most, -(-len(queue) // len(self._activities)))
+                threads = len(self._activities) - self._decoding_taken
+                most = min(most, -(-len(queue) // max(1, threads)))
                 padded = min(padded, self._pace.most(name))
-            jobs = bucket(list(queue), lambda x: x.length, min(most, self._most_batch), padded)
+            most = min(most, self._limits[name].value)
+            waste = self._batches.waste(name)
+            jobs = bucket(list(queue), lambda x: x.length, most, padded, waste)
             for job in jobs:
                 queue.remove(job)
         return jobs
 
     def _batch(self, name: str, compute: Callable[[list[Any]], Sequence[Any]]) -> None:
-        jobs = self._take(name, self._most_batch)
+        jobs = self._take(name, self.options.most_batch)
         if jobs:
             self._run(name, compute, jobs)
 
@@ -264,7 +185,7 @@ class ScheduledEngine:
         try:
             results = compute([job.request for job in jobs])
         except Exception as error:  # one bad request must not take the others with it
-            self._forgive(error, len(jobs))
+            self._forgive(error, self._limits[name], len(jobs))
             if len(jobs) == 1:
                 jobs[0].fail(error)
                 return
@@ -278,15 +199,18 @@ class ScheduledEngine:
 
     def _count(self, name: str, lengths: list[int], seconds: float) -> None:
         with self._work:
-            self._pace.count(name, max(lengths) * len(lengths), seconds)
-            self.stats.count(name, lengths)
+            padded = self._batches.padded(name, lengths)
+            self._pace.count(name, padded, seconds)
+            self.stats.count(name, lengths, padded)
 
-    def _forgive(self, error: Exception, jobs: int) -> None:
-        """Out of memory: smaller batches from now on."""
-        if isinstance(error, torch.OutOfMemoryError):
-            self._most_batch = max(1, jobs // 2)
-            if self.device.type == "cuda":
-                torch.cuda.empty_cache()
+    def _forgive(self, error: Exception, limit: Limit, tried: int) -> bool:
+        """Out of memory: less at once, for some time. Whether it was that."""
+        if not isinstance(error, torch.OutOfMemoryError):
+            return False
+        limit.shed(tried)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return True
 
     def _cancel_all(self) -> None:
         running = [_job(loop) for loop in self._decoding.loops]
@@ -301,7 +225,7 @@ class ScheduledEngine:
         with self._work:
             since = time.monotonic() - self.options.patience_seconds
             impatient = sum(job.since <= since for job in self._waiting["decode"])
-        wanted = min(impatient, self._most_batch) - self._decoding.free
+        wanted = min(impatient, self._limits["decode"].value) - self._decoding.free
         if wanted <= 0:
             return
         able = [loop for loop in self._decoding.loops if loop.turns >= LEAST_TURNS]
@@ -324,7 +248,7 @@ class ScheduledEngine:
                 company, left = queue[0].company, queue[0].since + PATIENCE - time.monotonic()
                 if company is None or company.missing <= 0 or left <= 0:
                     return
-                self._work.wait(min(left, 0.005))
+                self._work.wait(left)
 
     def _start_loops(self) -> None:
         if not self._decoding.loops:
@@ -342,7 +266,7 @@ class ScheduledEngine:
         except Exception as error:
             self._decoding.forget(loops)
             self._rehouse()
-            self._forgive(error, len(jobs))
+            self._forgive(error, self._limits["decode"], len(jobs))
             if len(jobs) == 1:
                 jobs[0].fail(error)
                 return
@@ -383,9 +307,7 @@ class ScheduledEngine:
     def _lose_step(self, loops: list[Loop], error: Exception) -> None:
         """The step is lost for every loop in it. Requests are pure: they can begin anew."""
         self._decoding.forget(loops)
-        self._forgive(error, len(loops))
-        if isinstance(error, torch.OutOfMemoryError) and len(loops) > 1:
-            self._decoding.most = len(loops) // 2
+        if self._forgive(error, self._most_loops, len(loops)) and len(loops) > 1:
             for loop in loops:
                 self._again([Loop(loop.owner, loop.request)])
             return

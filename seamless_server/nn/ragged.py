@@ -22,6 +22,11 @@ ROWS = 16
 """Rows are filled up to multiples of this, so that few shapes occur."""
 
 
+def filled_rows(rows: int) -> int:
+    """Rows of the matrix that so many are computed in."""
+    return -(-rows // ROWS) * ROWS
+
+
 @dataclass(frozen=True)
 class _Segments:
     """Where segments lie in a matrix of rows.
@@ -57,9 +62,8 @@ def encode_ragged(encoder: SpeechEncoder, features: Sequence[Tensor]) -> list[Te
     stride = cfg.fbank_stride
     sizes = [-(-len(x) // stride) for x in features]
     used = sum(sizes)
-    segments = _Segments(
-        sizes, [max(1, len(x) // stride) for x in features], -(-used // ROWS) * ROWS
-    )
+    valid = [max(1, len(x) // stride) for x in features]
+    segments = _Segments(sizes, valid, filled_rows(used))
     frames = [F.pad(x, (0, 0, 0, -len(x) % stride)) for x in features]
     stacked = torch.cat(frames).view(used, cfg.feature_dim)
     x = F.pad(stacked, (0, 0, 0, segments.rows - used))[None]
@@ -149,7 +153,7 @@ def _adapt(layer: AdaptorLayer, x: Tensor, segments: _Segments) -> tuple[Tensor,
     firsts = [0, *accumulate(spans)]
     places = segments.places([first * stride for first in firsts[:-1]])
     windows = torch.cat([torch.arange(f, f + n) for f, n in zip(firsts, shorter, strict=False)])
-    rows = -(-len(windows) // ROWS) * ROWS
+    rows = filled_rows(len(windows))
     seen = [int(layer.out_length(torch.tensor(n))) for n in segments.valid]
     made = _Segments(shorter, seen, rows)
 

@@ -45,6 +45,45 @@ def test_fanout_encodes_once_however_many_languages(tmp_path: Path) -> None:
     assert rows[2]["stages"]["decode"][1] == 16 * rows[0]["stages"]["decode"][1]
 
 
+def test_capacity_tells_what_each_mode_and_precision_did(tmp_path: Path) -> None:
+    done = bench(
+        "capacity", "--size", "tiny", "--seconds", "1.5", "--most", "2", "--mode", "scheduled",
+        "--form", "bf16", "--form", "int8", "--output", str(tmp_path),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    modes = json.loads((tmp_path / "capacity.json").read_text("utf-8"))["result"]["modes"]
+    assert set(modes) == {"scheduled", "scheduled/bf16", "scheduled/int8"}
+    for mode in modes.values():
+        assert mode["speakers"] in (0, 1, 2)
+        first = mode["runs"]["1"]
+        assert first["cpu_seconds_per_second"] > 0
+        assert 0 <= first["scheduler"]["padding"] < 1
+        assert {"encode", "decode", "step"} <= set(first["scheduler"]["mean_batch"])
+    for form in ("bf16", "int8"):
+        assert 0.5 < modes[f"scheduled/{form}"]["agreement"]["same_token"] <= 1
+    assert "scheduled/bf16" in (tmp_path / "capacity.html").read_text("utf-8")
+
+
+def test_capacity_refuses_what_it_does_not_know() -> None:
+    done = bench("capacity", "--size", "tiny", "--form", "int4")
+    assert done.returncode == 2
+    assert "'int4' is not one of fp32, bf16" in done.stderr
+
+
+def test_costs_are_counted_without_weights(tmp_path: Path) -> None:
+    done = bench("costs", "--size", "small", "--speakers", "10", "--output", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "costs.json").read_text("utf-8"))["result"]
+    rows = {row["stage"]: row for row in result["rows"]}
+    assert result["gflop"] == pytest.approx(sum(row["gflop"] for row in rows.values()))
+    # 3.125 chunks a second of each of ten speakers.
+    assert result["tflop_per_second"] == pytest.approx(31.25 * result["gflop"] / 1000)
+    assert rows["encoder"]["gflop"] == max(row["gflop"] for row in rows.values())
+    # Three steps multiply one row by the table of 32,000 pieces.
+    assert rows["decoder: logits"]["gflop"] == pytest.approx(3 * 2 * 256 * 32_000 / 1e9)
+    assert "not measured" in (tmp_path / "costs.html").read_text("utf-8")
+
+
 def test_an_unknown_size_is_one_sentence() -> None:
     done = bench("capacity", "--size", "huge")
     assert done.returncode == 2
@@ -61,10 +100,15 @@ def test_overload_joins_chunks_and_recovers(tmp_path: Path) -> None:
     assert (result["speakers"], result["capacity"]) == (6, 3)
     assert not result["errors"]
     assert result["lost_seconds"] == 0
+    assert result["nothing_lost"] is True
+    assert result["recovered"] is (result["recovery_seconds"] <= 10)
     assert 0 < result["median_lag_ms"] <= result["most_lag_ms"]
     # Half of the speakers went on after the others had stopped.
     assert result["curve"][-1]["second"] > 60 * 0.03 + 1
-    assert "joined" in (tmp_path / "overload.html").read_text("utf-8")
+    page = (tmp_path / "overload.html").read_text("utf-8")
+    for said in ("lag bounded: ", "nothing lost: yes", "back to normal within 10 s: "):
+        assert said in done.stderr
+        assert said in page
 
 
 def test_agreement_compares_every_form_with_fp32(tmp_path: Path) -> None:
