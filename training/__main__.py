@@ -12,6 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from training.speech import engines
+
 STEPS = (
     "vocabulary",
     "speech",
@@ -34,8 +36,8 @@ def commands(work: Path, model: Path, scale: float) -> dict[str, list[list[str]]
         return str(max(20, round(count * scale)))
 
     shards = str(max(1, round(400 * scale)))
-    seen, unseen = work / "test_seen", work / "test_piper"
-    tests = [str(work / "states_seen"), str(work / "states_piper")]
+    seen, unseen = work / "test_seen", work / "test_unseen"
+    tests = [str(work / "states_seen"), str(work / "states_unseen")]
     vocabulary = ["--vocabulary", str(work / "vocabulary")]
     encoder = ["--encoder", str(work / "encoder")]
     speech = "training.make_speech"
@@ -55,7 +57,7 @@ def commands(work: Path, model: Path, scale: float) -> dict[str, list[list[str]]
                 "800000",
                 "--held-out",
                 "--engine",
-                "piper",
+                engines.HELD_OUT,
             ],
         ],
         "encoder": [

@@ -37,9 +37,7 @@ def spoken_set(voices: str, sentences: int, seed: int) -> list[tuple[sample.Sent
     rows = []
     for _ in range(sentences):
         sentence = next(stream)
-        voice = engines.draw_voice(rng)
-        if voices == "unseen":
-            voice = engines.Voice("piper", "joe", rng.uniform(0.9, 1.1))
+        voice = engines.draw_voice(rng, engines.HELD_OUT if voices == "unseen" else "")
         x = engines.speak(sentence.text("eng"), voice)
         x = x * (rng.uniform(0.2, 0.8) / max(1e-3, float(np.abs(x).max())))
         noise = np.random.default_rng(seed).normal(0, 1e-4, len(x) + 3200).astype(np.float32)

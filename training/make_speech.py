@@ -47,16 +47,13 @@ def make_utterance(
 
 
 def make_shard(path: Path, seed: int, held_out: bool = False, engine: str = "") -> None:
-    """Write one shard; ``engine`` restricts the voices (the held-out engine: "piper")."""
+    """Write one shard; ``engine`` restricts the voices."""
     rng = random.Random(seed)
     stream = sample.stream(seed, held_out)
     features: list[np.ndarray] = []  # type: ignore[type-arg]
     described: list[dict] = []  # type: ignore[type-arg]
     while len(features) < PER_SHARD:
-        if engine == "piper":
-            voice = engines.Voice("piper", "joe", rng.uniform(0.85, 1.15))
-        else:
-            voice = engines.draw_voice(rng)
+        voice = engines.draw_voice(rng, engine)
         count = rng.choices((1, 2, 3), (0.78, 0.18, 0.04))[0] if not held_out else 1
         x, text = make_utterance(rng, voice, [next(stream) for _ in range(count)])
         if 40 < len(x) < 1500:

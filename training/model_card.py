@@ -32,10 +32,11 @@ it.
 
 {sentences} sentences a row that no training set held, 320 ms at a time, without VAD, on one CPU
 thread, at the default threshold of the model's system file. "Seen voices" are the engines of the
-training set, drawn anew; the "unseen voice" is a neural voice of an engine that training never
-heard (Piper "joe"). Lag is computation-unaware LAAL; beside it the lag of an offline system.
+training set, drawn anew; the "unseen engine" is one that training never heard, with the voices of
+two people whom no other engine has (RHVoice, bdl and clb). Lag is computation-unaware LAAL; beside
+it the lag of an offline system.
 
-| | seen voices | unseen voice | aim |
+| | seen voices | unseen engine | aim |
 |---|---|---|---|
 """
 
@@ -46,7 +47,7 @@ TAIL = """
 alone. This release: {encoder_steps} steps of the encoder, {decoder_steps} of the decoder and its
 policy, {t2u_steps} of the text-to-unit network, {vocoder_steps} of the vocoder, on a share of two
 CPU cores in two afternoons. The curves were still falling: `python -m training.restore` goes on
-from here. More steps no longer help the unseen voice much; more voices would.
+from here.
 
 Policy: p_choose of the EMMA layers (arXiv 2312.04515), trained by supervision as described there;
 EMMA's own losses were not used. The shipped `decision_threshold` is in `vad_s2st_main.yaml`.

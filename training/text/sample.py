@@ -116,6 +116,14 @@ def _question(template: grammar.Template) -> bool:
     return template.lines["eng"][-1].text.endswith("?")
 
 
+def _bare(template: grammar.Template) -> bool:
+    """Whether it is numbers alone, which nobody greets with or joins to a sentence."""
+    return all(
+        piece.slot.startswith(("num", "digits")) or piece.text == "."
+        for piece in template.lines["eng"]
+    )
+
+
 _JOINTS = (
     ({"eng": "and", "spa": "y", "fra": "et", "deu": "und"}, 0.6),
     ({"eng": "but", "spa": "pero", "fra": "mais", "deu": "aber"}, 0.4),
@@ -128,6 +136,8 @@ def draw(rng: random.Random, weights: list[float] | None = None) -> Sentence:
     template = rng.choices(pool, weights or template_weights())[0]
     parts = _realise(template, rng)
     name = str(pool.index(template))
+    if _bare(template):
+        return _sentence(parts, name)
     if rng.random() < 0.12:
         greeting = rng.choice(lexicon.words()["greet"])
         parts = {
@@ -139,7 +149,7 @@ def draw(rng: random.Random, weights: list[float] | None = None) -> Sentence:
         }
     elif not _question(template) and rng.random() < 0.22:
         second = rng.choices(pool, weights or template_weights())[0]
-        while _question(second) or second is template:
+        while _question(second) or _bare(second) or second is template:
             second = rng.choices(pool, weights or template_weights())[0]
         joint = rng.choices([j for j, _ in _JOINTS], [w for _, w in _JOINTS])[0]
         others = _realise(second, rng)
