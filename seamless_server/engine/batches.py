@@ -15,7 +15,8 @@ from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.checkpoints.tokenizers import UnitTokenizer, characters_of
 from seamless_server.engine.buckets import MOST_WASTE, even_skip, rung
 from seamless_server.engine.requests import Samples, UnitsRequest, UnitsResult, VocodeRequest
-from seamless_server.nn.ragged import encode_ragged, filled_rows
+from seamless_server.nn.onednn import filled
+from seamless_server.nn.ragged import encode_ragged
 
 
 class Batches:
@@ -38,7 +39,7 @@ class Batches:
         if name == "vocode":
             return sum(map(rung, lengths))
         stride = self.checkpoint.config.encoder.fbank_stride
-        return stride * filled_rows(sum(-(-n // stride) for n in lengths))
+        return stride * filled(sum(-(-n // stride) for n in lengths))
 
     def _alone(self, name: str) -> bool:
         """Whether a stage computes every request in its own length."""
@@ -131,7 +132,7 @@ class Batches:
         vocoder, config = self.checkpoint.vocoder, self.checkpoint.config
         assert vocoder is not None
         counts = [len(x.units) for x in requests]
-        skip = even_skip(min(x.skip for x in requests))
+        skip = even_skip(min(x.skip for x in requests), vocoder.receptive_units)
         units = torch.zeros(len(requests), size, dtype=torch.long)
         for row, request in enumerate(requests):
             units[row, : counts[row]] = torch.tensor(list(request.units))

@@ -61,6 +61,7 @@ def rung(length: int, least: int = 16) -> int:
     return max(least, -(-length // step) * step)
 
 
-def even_skip(units: int) -> int:
-    """How many of the first units a vocoder leaves out: few numbers, for the same reason."""
-    return units // 4 * 4
+def even_skip(units: int, reach: int) -> int:
+    """How many of the first units a vocoder leaves out: all that it can look back to, or none, for
+    the same reason."""
+    return reach if units >= reach else 0

@@ -157,7 +157,8 @@ class InlineEngine:
             return samples
 
     def _skipped(self, units: int) -> int:
-        return even_skip(units)
+        vocoder = self.checkpoint.vocoder
+        return 0 if vocoder is None else even_skip(units, vocoder.receptive_units)
 
     def _filled(self, units: int) -> int:
         return rung(units) if self.device.type == "cpu" else units

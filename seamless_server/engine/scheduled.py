@@ -68,6 +68,8 @@ class ScheduledEngine(EngineCounter):
         self._most_loops = Limit(slots)
         self._pace = Pace(self.options.batch_seconds)
         self._step_seconds = 0.0
+        # A processor that others use too must not make batches small: they would cost more then.
+        self._clock = time.thread_time if self.device.type == "cpu" else time.perf_counter
         self._decoding_taken = False
         count = self.options.threads or threads_for(self.device)
         self._activities = [Activity() for _ in range(count if serve else 1)]
@@ -181,7 +183,7 @@ class ScheduledEngine(EngineCounter):
         self, name: str, compute: Callable[[list[Any]], Sequence[Any]], jobs: list[Job]
     ) -> None:
         """Compute a batch; a batch that fails is halved until only the guilty one fails."""
-        began = time.perf_counter()
+        began = self._clock()
         try:
             results = compute([job.request for job in jobs])
         except Exception as error:  # one bad request must not take the others with it
@@ -193,7 +195,7 @@ class ScheduledEngine(EngineCounter):
             self._run(name, compute, jobs[:middle])
             self._run(name, compute, jobs[middle:])
             return
-        self._count(name, [job.length for job in jobs], time.perf_counter() - began)
+        self._count(name, [job.length for job in jobs], self._clock() - began)
         for job, result in zip(jobs, results, strict=True):
             job.finish(result)
 

@@ -52,4 +52,5 @@ def warm_up(engine: Engine, checkpoint: Checkpoint) -> None:
         engine.units(UnitsRequest(features, decoded.ids or prefix))
         lang = next(iter(config.vocoder_langs))
         for count in (32, 64, 96):
-            engine.vocode(VocodeRequest([0] * count, lang, 0))
+            for skip in (0, min(count // 2, checkpoint.vocoder.receptive_units)):
+                engine.vocode(VocodeRequest([0] * count, lang, 0, skip))

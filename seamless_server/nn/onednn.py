@@ -6,6 +6,7 @@ they are, so that each call lays them out anew: small products then mostly move 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from functools import cache
@@ -14,8 +15,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-FEW, ROWS = 16, 8
-"""More than a few rows are filled up to multiples: oneDNN makes a kernel for each shape."""
+# oneDNN makes a kernel for each shape, which takes as long as many calls of it, and keeps 1024 of
+# them. The engine meets about as many; it reads this when it makes the first one.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "2048")
+
+
+def filled(rows: int) -> int:
+    """Rows in which so many are computed: the next of few numbers, so that few kernels are made."""
+    if rows <= 16:
+        return rows
+    step = 8 if rows <= 64 else 16 if rows <= 128 else 32 if rows <= 512 else 64
+    return -(-rows // step) * step
 
 
 def packed_weight(weight: Tensor) -> Tensor:
@@ -29,7 +39,7 @@ def packed_product(
 ) -> Tensor:
     """(..., K) -> (..., N), followed by ``none``, ``relu`` or ``swish`` (SiLU)."""
     rows = x.numel() // x.size(-1)
-    fill = -rows % ROWS if rows > FEW else 0
+    fill = filled(rows) - rows
     if not fill:
         y: Tensor = torch.ops.mkldnn._linear_pointwise(x, packed, bias, activation, [], "")
         return y

@@ -16,15 +16,8 @@ from torch.nn import functional as F
 
 from seamless_server.nn.conformer import ConformerBlock, ConvModule, ShawAttention, relative_index
 from seamless_server.nn.layers import Attention
+from seamless_server.nn.onednn import filled
 from seamless_server.nn.speech_encoder import AdaptorLayer, SpeechEncoder, additive
-
-ROWS = 16
-"""Rows are filled up to multiples of this, so that few shapes occur."""
-
-
-def filled_rows(rows: int) -> int:
-    """Rows of the matrix that so many are computed in."""
-    return -(-rows // ROWS) * ROWS
 
 
 @dataclass(frozen=True)
@@ -63,7 +56,7 @@ def encode_ragged(encoder: SpeechEncoder, features: Sequence[Tensor]) -> list[Te
     sizes = [-(-len(x) // stride) for x in features]
     used = sum(sizes)
     valid = [max(1, len(x) // stride) for x in features]
-    segments = _Segments(sizes, valid, filled_rows(used))
+    segments = _Segments(sizes, valid, filled(used))
     frames = [F.pad(x, (0, 0, 0, -len(x) % stride)) for x in features]
     stacked = torch.cat(frames).view(used, cfg.feature_dim)
     x = F.pad(stacked, (0, 0, 0, segments.rows - used))[None]
@@ -153,7 +146,7 @@ def _adapt(layer: AdaptorLayer, x: Tensor, segments: _Segments) -> tuple[Tensor,
     firsts = [0, *accumulate(spans)]
     places = segments.places([first * stride for first in firsts[:-1]])
     windows = torch.cat([torch.arange(f, f + n) for f, n in zip(firsts, shorter, strict=False)])
-    rows = filled_rows(len(windows))
+    rows = filled(len(windows))
     seen = [int(layer.out_length(torch.tensor(n))) for n in segments.valid]
     made = _Segments(shorter, seen, rows)
 
