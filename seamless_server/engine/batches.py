@@ -15,7 +15,7 @@ from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.checkpoints.tokenizers import UnitTokenizer, characters_of
 from seamless_server.engine.buckets import MOST_WASTE, even_skip, rung
 from seamless_server.engine.requests import Samples, UnitsRequest, UnitsResult, VocodeRequest
-from seamless_server.nn.onednn import filled
+from seamless_server.nn.onednn import even
 from seamless_server.nn.ragged import encode_ragged
 
 
@@ -27,6 +27,8 @@ class Batches:
         weight = checkpoint.decoder.embed.weight
         self.device, self.dtype = weight.device, weight.dtype
         self._pinning = self.device.type == "cuda"
+        self.padding = self.device.type != "cpu"
+        """Whether requests of every stage are padded to one length; processors need not."""
 
     def waste(self, name: str) -> float:
         """Share of a stage's batch that may be padding; 1 where nothing is padded."""
@@ -39,11 +41,11 @@ class Batches:
         if name == "vocode":
             return sum(map(rung, lengths))
         stride = self.checkpoint.config.encoder.fbank_stride
-        return stride * filled(sum(-(-n // stride) for n in lengths))
+        return stride * even(sum(-(-n // stride) for n in lengths))
 
     def _alone(self, name: str) -> bool:
         """Whether a stage computes every request in its own length."""
-        return self.device.type == "cpu" and name in ("encode", "vocode")
+        return not self.padding and name in ("encode", "vocode")
 
     def move(self, tensor: Tensor) -> Tensor:
         """To the device; on CUDA without waiting until it is there."""
@@ -53,7 +55,7 @@ class Batches:
 
     def encode(self, requests: Sequence[Samples]) -> list[Tensor]:
         """Filterbanks (T, 80) each -> states (S, D) each."""
-        if self.device.type == "cpu":
+        if not self.padding:
             # Rows of any number of segments are one product; nothing is padded.
             frames = [torch.from_numpy(x).to(self.dtype) for x in requests]
             return encode_ragged(self.checkpoint.encoder, frames)
@@ -123,7 +125,7 @@ class Batches:
 
     def vocode(self, requests: Sequence[VocodeRequest]) -> list[Samples]:
         """Units -> samples."""
-        if self.device.type == "cpu":
+        if not self.padding:
             # Batches are no cheaper here than one after the other, and multiply the shapes.
             return [self._vocode([x], rung(len(x.units)))[0] for x in requests]
         return self._vocode(requests, -(-max(len(x.units) for x in requests) // 16) * 16)

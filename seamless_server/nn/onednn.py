@@ -28,6 +28,11 @@ def filled(rows: int) -> int:
     return -(-rows // step) * step
 
 
+def even(rows: int) -> int:
+    """As :func:`filled`, of fewer numbers: for whole networks, where each has its kernels."""
+    return filled(-(-rows // 16) * 16)
+
+
 def packed_weight(weight: Tensor) -> Tensor:
     """Weights (N, K) as :func:`packed_product` takes them; a copy."""
     made: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous(), None)

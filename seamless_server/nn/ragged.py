@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from seamless_server.nn.conformer import ConformerBlock, ConvModule, ShawAttention, relative_index
 from seamless_server.nn.layers import Attention
-from seamless_server.nn.onednn import filled
+from seamless_server.nn.onednn import even
 from seamless_server.nn.speech_encoder import AdaptorLayer, SpeechEncoder, additive
 
 
@@ -56,7 +56,7 @@ def encode_ragged(encoder: SpeechEncoder, features: Sequence[Tensor]) -> list[Te
     sizes = [-(-len(x) // stride) for x in features]
     used = sum(sizes)
     valid = [max(1, len(x) // stride) for x in features]
-    segments = _Segments(sizes, valid, filled(used))
+    segments = _Segments(sizes, valid, even(used))
     frames = [F.pad(x, (0, 0, 0, -len(x) % stride)) for x in features]
     stacked = torch.cat(frames).view(used, cfg.feature_dim)
     x = F.pad(stacked, (0, 0, 0, segments.rows - used))[None]
@@ -85,7 +85,7 @@ def _conform(encoder: SpeechEncoder, x: Tensor, segments: _Segments) -> Tensor:
     left = cfg.depthwise_kernel_size - 1
     # Silence in front of each segment is all that a causal convolution sees besides it.
     starts = [at + left * (i + 1) for i, at in enumerate(segments.starts)]
-    silence = x.new_zeros(segments.rows + left * len(starts), cfg.model_dim)
+    silence = x.new_zeros(even(segments.rows + left * len(starts)), cfg.model_dim)
     places = segments.places(starts)
     for layer in encoder.layers:
         assert isinstance(layer, ConformerBlock)
@@ -129,8 +129,7 @@ def _convolve(
     if segments.hidden:
         gated[segments.hidden] = 0
     silence[places] = gated[: len(places)]
-    left = silence.size(0) - segments.rows
-    left //= len(segments.sizes)
+    left = module.depthwise_conv.kernel_size[0] - 1
     heard = module.depthwise_conv(silence.t()[None])[0].t()
     out = torch.zeros_like(gated)
     out[: len(places)] = heard[places - left]
@@ -146,7 +145,7 @@ def _adapt(layer: AdaptorLayer, x: Tensor, segments: _Segments) -> tuple[Tensor,
     firsts = [0, *accumulate(spans)]
     places = segments.places([first * stride for first in firsts[:-1]])
     windows = torch.cat([torch.arange(f, f + n) for f, n in zip(firsts, shorter, strict=False)])
-    rows = filled(len(windows))
+    rows = even(len(windows))
     seen = [int(layer.out_length(torch.tensor(n))) for n in segments.valid]
     made = _Segments(shorter, seen, rows)
 

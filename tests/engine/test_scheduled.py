@@ -171,6 +171,26 @@ def test_running_out_of_memory_halves_the_batch_and_goes_on(checkpoint):
     assert max(cramped.sizes) > 2
 
 
+@pytest.mark.parametrize("padding", [True, False], ids=["padded", "as long as they are"])
+def test_a_batch_gives_what_each_request_gives_alone(checkpoint, padding):
+    batches, inline = Batches(checkpoint), InlineEngine(checkpoint)
+    batches.padding = padding  # as on a GPU
+    noise = np.random.default_rng(0)
+    segments = [noise.normal(size=(n, 80)).astype(np.float32) for n in (64, 61, 33, 2)]
+    pieces = [
+        VocodeRequest(noise.integers(0, 90, n).tolist(), "spa", 45, skip)
+        for n, skip in ((40, 0), (64, 25), (64, 22), (31, 30))
+    ]
+    with torch.inference_mode():
+        for got, segment in zip(batches.encode(segments), segments, strict=True):
+            torch.testing.assert_close(got, inline.encode(segment), atol=1e-5, rtol=0)
+        for some in (pieces, pieces[1:3]):
+            for got, piece in zip(batches.vocode(some), some, strict=True):
+                assert len(got) == (len(piece.units) - piece.skip) * 320
+                whole = inline.vocode(VocodeRequest(piece.units, "spa", 45))
+                np.testing.assert_allclose(got, whole[piece.skip * 320 :], atol=1e-5)
+
+
 def test_closing_releases_everyone_who_waits(checkpoint):
     engine = ScheduledEngine(checkpoint)
     engine.close()
