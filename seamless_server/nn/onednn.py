@@ -150,4 +150,6 @@ def onednn_is_faster(dtype: torch.dtype = torch.float32) -> bool:
             ours = seconds(lambda: packed_product(x, packed, bias))
         except RuntimeError:  # a type that oneDNN has no kernels for on this processor
             return False
-        return ours < 0.8 * seconds(lambda: F.linear(x, weight, bias))
+        # In half precision PyTorch calls oneDNN itself; fewer and larger calls remain to be gained.
+        share = 0.8 if dtype == torch.float32 else 1.2
+        return ours < share * seconds(lambda: F.linear(x, weight, bias))
