@@ -3,8 +3,11 @@
     python -m training.cache_states --data WORK/train --encoder WORK/encoder
         --vocabulary WORK/vocabulary --out WORK/states
 
-The encoder's attention looks no further than its own chunk of 320 ms, so a slice of these states is
-what the encoder gives for that beginning of the speech: the decoder trains on prefixes for free.
+The encoder's attention looks no further than its own chunk of 320 ms, so the states of finished
+chunks are what the encoder gives for any beginning of the speech. The last chunk is another matter:
+at run time its last window reaches past the end, and the frame stacked from it is filled up. A
+decoder that sees this only where whole utterances end takes it for the end. So all lengths here are
+those of run time, and of one beginning of every utterance the last chunk is encoded as it is then.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from training import checkpoint
+from training import checkpoint, config
 from training.data import EMPTY, Utterance, collate, read_shard, shards
 from training.features import FLOOR, augment, coloured_noise, spec_augment
 from training.forced import word_ends
@@ -24,6 +27,25 @@ from training.train_encoder import EncoderTrainer
 from training.vocabulary import Vocabulary
 
 SPACE = "▁"
+CHUNK = config.ENCODER.attention_chunk_size
+_STEP = CHUNK * config.ENCODER.fbank_stride
+_SHORT = 2
+"""Filterbank frames (10 ms) that a multiple of 320 ms lacks, since a window lasts 25 ms."""
+
+
+def as_heard(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:  # type: ignore[type-arg]
+    """(T, 80), made longer to a length of run time with frames like its last ones."""
+    lacking = (-_SHORT - len(x)) % _STEP
+    return np.concatenate([x, x[-6:][rng.integers(0, len(x[-6:]), lacking)]])
+
+
+def parts(utterance: Utterance) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    """States of the whole utterance and of its beginning (empty if it has none)."""
+    cut = utterance.described.get("cut", 0)
+    if not cut:
+        return utterance.features, utterance.features[:0]
+    complete, tail = utterance.features[:-CHUNK], utterance.features[-CHUNK:]
+    return complete, np.concatenate([complete[: cut - CHUNK], tail])
 
 
 def load_encoder(folder: Path, vocabulary: Vocabulary) -> EncoderTrainer:
@@ -70,16 +92,28 @@ def cache_shard(
                 rows[i] = Utterance(
                     spec_augment(x, rng) if rng.random() < 0.5 else x, utterance.described
                 )
+    rows = [Utterance(as_heard(u.features.astype(np.float32), rng), u.described) for u in rows]
     order = sorted(range(len(rows)), key=lambda i: len(rows[i].features))
     states, described = [], []
     for start in range(0, len(order), 16):
         group = [rows[i] for i in order[start : start + 16]]
-        for utterance, (x, ends) in zip(group, encode_rows(model, vocabulary, group), strict=True):
+        chunks = [int(rng.integers(1, max(2, len(u.features) // _STEP + 1))) for u in group]
+        begun = [
+            Utterance(u.features[: count * _STEP - _SHORT], dict(EMPTY))
+            for u, count in zip(group, chunks, strict=True)
+        ]
+        for utterance, (x, ends), (early, _) in zip(
+            group,
+            encode_rows(model, vocabulary, group),
+            encode_rows(model, vocabulary, begun),
+            strict=True,
+        ):
             words = sum(len(s["words"]["eng"]) for s in utterance.described["sentences"])
             if ends is None or len(ends) != words:
                 continue
-            states.append(x)
-            described.append({**utterance.described, "ends": ends})
+            cut = len(early) if len(early) < len(x) else 0
+            states.append(np.concatenate([x, early[-CHUNK:]]) if cut else x)
+            described.append({**utterance.described, "ends": ends, "cut": cut})
     part = out.with_suffix(".part.npz")
     out.parent.mkdir(parents=True, exist_ok=True)
     np.savez(

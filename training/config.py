@@ -10,7 +10,7 @@ from seamless_server.nn.config import (
 )
 
 DIM = 192
-UNITS = 3200
+UNITS = 9600
 LANGUAGES = ("eng", "spa", "fra", "deu")
 
 ENCODER = SpeechEncoderConfig(

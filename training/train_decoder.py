@@ -29,15 +29,18 @@ from seamless_server.checkpoints.tokenizers import EOS, PAD
 from seamless_server.nn.layers import length_mask
 from seamless_server.nn.speech_encoder import SpeechEncoder
 from seamless_server.nn.text_decoder import TextDecoder
-from training import checkpoint, config, emma, metrics
+from training import cache_states, checkpoint, config, emma, metrics
 from training.cache_states import SPACE, load_encoder
 from training.data import Utterance, read_shard, shards, stream
 from training.vocabulary import Vocabulary
 
-CHUNK = config.ENCODER.attention_chunk_size
 MARGIN = 6
 """Encoder frames (240 ms) that a needed word must be past, in the strict phase."""
 
+
+PUNCTUATION = (".", ",", "?")
+NEVER = 1_000_000
+"""Frame of what cannot be known before the speech has ended."""
 
 CONFORMER = ("post_extract_layer_norm.", "model_dim_proj.", "inner_layer_norm.", "layers.")
 """What the first stage has trained; the adaptor belongs to this one."""
@@ -78,7 +81,10 @@ class Rows:
 def tokenized(
     vocabulary: Vocabulary, utterance: Utterance, lang: str
 ) -> tuple[list[int], list[int]]:
-    """Tokens of the target text, and the frame by which each one's words have been heard."""
+    """Tokens of the target text, and the frame by which each one's words have been heard.
+
+    Whether a comma or a full stop comes is known when the next word is, or when nothing follows.
+    """
     ends = utterance.described.get("ends", [])
     frames: list[int] = []
     words: list[str] = []
@@ -93,6 +99,11 @@ def tokenized(
         if vocabulary.text.index_to_token(token).startswith(SPACE):
             word += 1
         times.append(frames[max(word, 0)])
+    following = NEVER
+    for place in range(len(tokens) - 1, -1, -1):
+        if vocabulary.text.index_to_token(tokens[place]).strip(SPACE) in PUNCTUATION:
+            times[place] = following
+        following = times[place]
     running = np.maximum.accumulate(times) if times else []
     return tokens, [int(t) for t in running]
 
@@ -200,15 +211,15 @@ def batches(
         for group in groups:
             utterances, cuts, whole, chosen, features = [], [], [], [], []
             for utterance in group:
-                size = len(utterance.features)
-                cut = CHUNK * rng.randint(1, max(1, (size - 1) // CHUNK))
+                complete, beginning = cache_states.parts(utterance)
+                cut = len(beginning)
                 for is_whole in (True, False):
-                    if not is_whole and cut >= size:
+                    if not is_whole and not cut:
                         continue
                     utterances.append(utterance)
                     whole.append(is_whole)
-                    cuts.append(size if is_whole else cut)
-                    features.append(utterance.features[: size if is_whole else cut])
+                    cuts.append(len(complete) if is_whole else cut)
+                    features.append(complete if is_whole else beginning)
                     chosen.append(rng.sample(config.LANGUAGES, langs))
             yield features, make_rows(vocabulary, utterances, cuts, whole, chosen)
 
@@ -249,7 +260,8 @@ def evaluate(
             pairs = []
             for start in range(0, len(utterances), 32):
                 rows = utterances[start : start + 32]
-                texts = translate(model, vocabulary, [u.features for u in rows], lang)
+                states = [cache_states.parts(u)[0] for u in rows]
+                texts = translate(model, vocabulary, states, lang)
                 pairs += [(u.text(lang), text) for u, text in zip(rows, texts, strict=True)]
             score = metrics.word_error_rate if lang == "eng" else metrics.bleu
             scores[f"{folder.name}_{lang}"] = round(score(pairs), 1)

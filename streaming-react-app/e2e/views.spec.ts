@@ -42,6 +42,33 @@ test('a phone of 360 px shows everything without scrolling sideways', async ({
   await accessible(listener);
 });
 
+test('a 4K projector: captions for the last row, controls that can be hit', async ({
+  visit,
+  accessible,
+}) => {
+  const screen = { viewport: { width: 3840, height: 2160 } };
+  const speaker = await visit('', screen);
+  const room = await speak(speaker);
+  const listener = await visit(listenerLink(room, 'deu'), screen);
+  await reads(listener, 'deu');
+  const size = await captions(listener)
+    .locator('.line-text')
+    .first()
+    .evaluate((line) => parseFloat(getComputedStyle(line).fontSize));
+  expect(size).toBeGreaterThanOrEqual(60);
+  for (const page of [speaker, listener]) {
+    expect(
+      await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth),
+    ).toBe(true);
+    const buttons = await page.getByRole('button').all();
+    for (const button of buttons) {
+      if (!(await button.isVisible())) continue;
+      expect((await button.boundingBox())?.height).toBeGreaterThanOrEqual(32);
+    }
+    await accessible(page);
+  }
+});
+
 test('overlay and presenter', async ({ visit, accessible }) => {
   const speaker = await visit();
   const room = await speak(speaker);
