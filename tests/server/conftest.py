@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -143,7 +144,6 @@ Connect = Callable[..., Any]
 async def connect() -> AsyncIterator[Connect]:
     """Connects clients; they are disconnected at the end."""
     peers: list[Peer] = []
-    number = 0
 
     async def make(
         server: BackgroundServer,
@@ -153,10 +153,8 @@ async def connect() -> AsyncIterator[Connect]:
         auth: dict[str, Any] | None = None,
         **extra: str,
     ) -> Peer:
-        nonlocal number
-        number += 1
         # Fresh identities, so that tests that share a server do not meet each other's members.
-        peer = Peer(client_id or f"client-{id(peers)}-{number}")
+        peer = Peer(client_id or f"client-{uuid.uuid4().hex}")
         query = "&".join(f"{key}={value}" for key, value in extra.items())
         version = "&protocol=2" if protocol == 2 else ""
         await peer.sio.connect(
