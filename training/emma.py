@@ -93,8 +93,7 @@ def forward(
     for number, layer in enumerate(decoder.layers):
         assert isinstance(layer, TextDecoderLayer)
         normed = layer.self_attn_layer_norm(x)
-        keys, values = layer.self_attn.project_kv(normed)
-        x = x + layer.self_attn.attend(normed, keys, values, None, causal=True)
+        x = x + layer.self_attn.attend(*layer.self_attn.project(normed), None, causal=True)
         query = layer.encoder_decoder_attn_layer_norm(x)
         chosen = layer.p_choose_layer(query, memory.energy_keys[number])
         alpha = expected_alignment(chosen[:, None], windows)[:, 0]

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from training import emma, features, plots
+from seamless_server.nn.text_decoder import TextDecoder
+from training import config, emma, features, plots
 from training.alignment import align
 from training.forced import forced_alignment, word_ends
 from training.train_encoder import ctc
@@ -145,6 +146,22 @@ def test_a_policy_that_waits_is_late_and_certain() -> None:
     less, spread = emma.latency_and_variance(sooner, real, lengths)
     assert float(less) < 0.9
     assert float(spread) > 0.01
+
+
+def test_a_decoder_that_reads_everything_first_is_the_plain_one() -> None:
+    torch.manual_seed(5)
+    decoder = TextDecoder(config.decoder(50)).eval()
+    source, lengths = torch.randn(2, 9, config.DIM), torch.tensor([9, 6])
+    tokens = torch.randint(4, 50, (2, 5))
+    with torch.inference_mode():
+        for layer in decoder.layers:
+            layer.p_choose_layer.energy_bias.fill_(-100.0)
+        memory = decoder.project_source(source, lengths, last_only=False)
+        wanted, _ = decoder(tokens, memory)
+        got, alignment = emma.forward(decoder, tokens, memory, lengths)
+    torch.testing.assert_close(got, wanted, atol=1e-4, rtol=1e-4)
+    assert alignment.shape == (2, 4, 4, 5, 5)
+    assert float(alignment[0, ..., 4].min()) == float(alignment[1, ..., 2].min()) == 1.0
 
 
 def test_expected_attention_sees_only_what_was_read() -> None:
