@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import torch
 
 from seamless_server.streaming import Target, load_system
 
@@ -71,7 +70,6 @@ def main() -> None:
         "real_time_speakers": round(audio / wall, 1),
         "memory_before_model_mb": round(before),
         "memory_peak_mb": round(peak),
-        "torch_threads": torch.get_num_threads(),
     }
     print(json.dumps(report, indent=1))
     if args.out is not None:

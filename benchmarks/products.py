@@ -12,15 +12,18 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from seamless_server.checkpoints.random_model import random_checkpoint
 from seamless_server.nn.fitted import fit
 from seamless_server.nn.fitted_vocoder import fit_vocoder
+from seamless_server.nn.linears import Int8Linear
 from seamless_server.nn.onednn import packed_product, packed_weight
 from seamless_server.nn.ragged import encode_ragged
 
@@ -40,27 +43,31 @@ def milliseconds(call: Callable[[], object]) -> float:
     return best * 1000
 
 
-def product(rows: int, columns: int) -> dict[str, Any]:
-    """Rows by 256 by columns: PyTorch's product, oneDNN's, and oneDNN's in bf16."""
-    x, weight, bias = torch.randn(rows, 256), torch.randn(columns, 256), torch.randn(columns)
+def product(rows: int, columns: int, inputs: int = 256) -> dict[str, Any]:
+    """Rows by inputs by columns: PyTorch's product, oneDNN's, its bf16, and int8."""
+    x, weight, bias = torch.randn(rows, inputs), torch.randn(columns, inputs), torch.randn(columns)
     packed, half = packed_weight(weight), packed_weight(weight.bfloat16())
-    few = x.bfloat16()
+    few, whole = x.bfloat16(), nn.Linear(inputs, columns)
     plain = milliseconds(lambda: F.linear(x, weight, bias))
     ours = milliseconds(lambda: packed_product(x, packed, bias))
     return {
         "rows": rows,
+        "inputs": inputs,
         "columns": columns,
         "plain_ms": plain,
         "onednn_ms": ours,
         "onednn_bf16_ms": milliseconds(lambda: packed_product(few, half, None)),
+        "int8_ms": milliseconds(partial(Int8Linear(whole), x)),
         "plain_over_onednn": plain / ours,
     }
 
 
 def products() -> list[dict[str, Any]]:
-    """The products of a decoder step, of a segment, of several segments, and of the logits."""
+    """Products of a decoder step, a segment, several segments, the logits; full size."""
     shapes = [(rows, columns) for columns in (256, 1024) for rows in (1, 8, 64, 256)]
-    return [product(*shape) for shape in (*shapes, (1, 32_000), (8, 32_000), (16, 32_000))]
+    shapes += [(1, 32_000), (8, 32_000), (16, 32_000)]
+    full = [(rows, 4096, 1024) for rows in (1, 16, 64, 256)]
+    return [product(*shape) for shape in (*shapes, *full)]
 
 
 def stages(size: str) -> dict[str, float]:
@@ -102,8 +109,9 @@ def main() -> None:
         found = products()
         for row in found:
             print(
-                f"{row['rows']:>4} x 256 x {row['columns']:<6} plain {row['plain_ms']:.3f} ms"
-                f"  oneDNN {row['onednn_ms']:.3f}  in bf16 {row['onednn_bf16_ms']:.3f}"
+                f"{row['rows']:>4} x {row['inputs']:>4} x {row['columns']:<6}"
+                f" plain {row['plain_ms']:.3f} ms  oneDNN {row['onednn_ms']:.3f}"
+                f"  in bf16 {row['onednn_bf16_ms']:.3f}  int8 {row['int8_ms']:.3f}"
                 f"  plain / oneDNN {row['plain_over_onednn']:.2f}"
             )
         times = stages(args.size)

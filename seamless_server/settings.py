@@ -49,8 +49,8 @@ class Settings(BaseSettings):
     """Where the networks run: `auto`, `cpu`, `cuda:0`, `mps`."""
     dtype: str = "auto"
     """Number format of the networks: `auto` (`fp16` on CUDA, else `fp32`), `fp32`, `fp16`, `bf16`,
-    `int8` (faster on CPUs), `int8-weights` (smaller on GPUs); docs/benchmarks.md says what the
-    last two change."""
+    `int8` (large models on CPUs), `int8-weights` (smaller on GPUs); docs/benchmarks.md says what
+    the last two change."""
     engine: Literal["auto", "inline", "scheduled"] = "auto"
     """`inline` computes every request in its session's thread; `scheduled`, which `auto` means,
     serves all sessions in batches (docs/benchmarks-server.md)."""

@@ -1,10 +1,12 @@
 """How well an independent recogniser understands the spoken output.
 
     python -m training.intelligibility --model models/SeamlessStreaming-mini --recognizer FOLDER
+        --units WORK/units
 
 ``--recognizer`` is a faster-whisper model folder (Whisper base, multilingual, was used). Compared
-are the target voice as its engine speaks it, the same at a flat pitch (what the vocoder learns),
-and the model's own speech made from the text.
+are the target voice as its engine speaks it, the same at a flat pitch (the voice that the vocoder
+learns), that voice through units and vocoder, and the model's own speech, made of a whole
+translation at once and piece by piece as it is when somebody listens.
 """
 
 from __future__ import annotations
@@ -18,12 +20,14 @@ import numpy as np
 import torch
 from faster_whisper import WhisperModel
 
+from seamless_server.engine import VocodeRequest
 from seamless_server.streaming import SpeechOutput, Target, TextOutput, load_system
 from training import config, metrics, units
 from training.speech import engines
 from training.text import grammar, sample
 
 CODES = {"eng": "en", "spa": "es", "fra": "fr", "deu": "de"}
+FORMS = ("engine", "flat", "units", "whole", "model")
 
 
 def wordy(sentence: sample.Sentence) -> bool:
@@ -41,8 +45,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--recognizer", type=Path, required=True)
+    parser.add_argument("--units", type=Path, required=True, help="what training.units wrote")
     parser.add_argument("--sentences", type=int, default=20)
+    parser.add_argument("--languages", nargs="+", default=config.LANGUAGES)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--verbose", action="store_true", help="print what was misunderstood")
     args = parser.parse_args()
     torch.set_num_threads(1)
     recognizer = WhisperModel(
@@ -52,6 +59,12 @@ def main() -> None:
     stream = (s for s in sample.stream(515, held_out=True) if wordy(s))
     chosen = [next(stream) for _ in range(args.sentences)]
     silence = np.zeros(1600, np.float32)
+
+    speakers = system.agents.checkpoint.config.vocoder_speakers
+
+    def voiced(ids: Any, lang: str) -> Any:
+        request = VocodeRequest(ids.tolist(), lang, speakers[lang][0])
+        return system.agents.engine.vocode(request)
 
     def understood(samples: Any, lang: str) -> str:
         segments, _ = recognizer.transcribe(
@@ -63,27 +76,44 @@ def main() -> None:
         )
         return " ".join(segment.text for segment in segments)
 
+    def translated(samples: Any, lang: str, **options: Any) -> tuple[str, Any]:
+        live = system.open_stream({lang: Target(text=True, speech=True)}, vad=False, **options)
+        outputs = [*live.push(samples), *live.finish()]
+        speech = [o.samples for o in outputs if isinstance(o, SpeechOutput)]
+        text = "".join(o.text for o in outputs if isinstance(o, TextOutput))
+        return text, np.concatenate([np.zeros(0, np.float32), *speech])
+
     report: dict[str, dict[str, float]] = {}
-    for lang in config.LANGUAGES:
-        pairs: dict[str, list[tuple[str, str]]] = {"engine": [], "flat": [], "model": []}
+    for number, lang in enumerate(config.LANGUAGES):
+        if lang not in args.languages:
+            continue
+        centres = np.load(args.units / f"{lang}.npz")["centres"]
+        pairs: dict[str, list[tuple[str, str]]] = {name: [] for name in FORMS}
         for sentence in chosen:
             text = sentence.text(lang)
             voice = engines.Voice("pico", units.VOICES[lang], units.RATE)
             spoken = engines.speak(units.speakable(text, lang), voice)
             pairs["engine"].append((text, understood(spoken, lang)))
-            pairs["flat"].append((text, understood(units.analyse(spoken)[1], lang)))
+            features, flat = units.analyse(spoken)
+            pairs["flat"].append((text, understood(flat, lang)))
+            known = units.assign(features, centres) + number * len(centres)
+            pairs["units"].append((text, understood(voiced(known, lang), lang)))
             heard = engines.speak(sentence.text("eng"), engines.Voice("pico", "en-US", 0.95))
-            live = system.open_stream({lang: Target(text=True, speech=True)}, vad=False)
-            outputs = [*live.push(np.concatenate([silence, heard, silence])), *live.finish()]
-            written = "".join(o.text for o in outputs if isinstance(o, TextOutput))
-            speech = [o.samples for o in outputs if isinstance(o, SpeechOutput)]
-            if speech and written.strip():
-                # Against what the model wrote: the translation's own mistakes are not the voice's.
-                pairs["model"].append((written, understood(np.concatenate(speech), lang)))
+            heard = np.concatenate([silence, heard, silence])
+            # Against what the model wrote: the translation's own mistakes are not the voice's.
+            for name, options in (("whole", {"min_unit_chunk_size": 10_000}), ("model", {})):
+                written, said = translated(heard, lang, **options)
+                if written.strip() and len(said):
+                    pairs[name].append((written, understood(said, lang)))
         report[lang] = {
             name: round(metrics.word_error_rate(rows), 1) for name, rows in pairs.items() if rows
         }
-        print(lang, report[lang], pairs["model"][:2], flush=True)
+        print(lang, report[lang], flush=True)
+        if args.verbose:
+            for name, rows in pairs.items():
+                for said, found in rows:
+                    if metrics.plain(said) != metrics.plain(found):
+                        print(f"  {name}: {said} -> {found}")
     if args.out is not None:
         args.out.write_text(json.dumps(report, indent=1) + "\n")
 

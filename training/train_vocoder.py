@@ -2,8 +2,9 @@
 
     python -m training.train_vocoder --data WORK/units --out WORK/vocoder
 
-Multi-resolution STFT losses (arXiv 1910.11480), and the waveform itself: with the pitch period
-bound to the unit grid, phase is no matter of chance. Goes on from its last checkpoint.
+Multi-resolution STFT losses (arXiv 1910.11480), mel bands (arXiv 2010.05646), and the waveform
+itself: with the pitch period bound to the unit grid, phase is no matter of chance. Goes on from its
+last checkpoint.
 """
 
 from __future__ import annotations
@@ -22,11 +23,16 @@ from seamless_server.nn.vocoder import Vocoder
 from training import checkpoint, config, units
 
 RESOLUTIONS = ((256, 64), (512, 128), (1024, 256))
+BANDS = {512: 40, 1024: 80}
+"""Mel bands, where windows are long enough for them."""
 SEGMENT = 36
 
 
 def stft_loss(made: Tensor, wanted: Tensor) -> Tensor:
-    """Spectral convergence and log-magnitude distance, mean over the resolutions."""
+    """Spectral convergence and log-magnitude distance, mean over the resolutions.
+
+    The distance is that of the bins, half of which are above 4 kHz, and that of mel bands.
+    """
     total = torch.zeros(())
     for size, hop in RESOLUTIONS:
         window = torch.hann_window(size)
@@ -35,6 +41,9 @@ def stft_loss(made: Tensor, wanted: Tensor) -> Tensor:
             for x in (made, wanted)
         )
         total = total + (a - b).norm() / b.norm() + F.l1_loss(a.log(), b.log())
+        if size in BANDS:
+            bands = torch.from_numpy(units.mel_matrix(BANDS[size], size // 2 + 1)).float()
+            total = total + F.l1_loss((bands @ a).log(), (bands @ b).log())
     return total / len(RESOLUTIONS)
 
 

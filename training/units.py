@@ -29,7 +29,8 @@ RATE = 0.95
 Array = Any
 
 
-def _mel_matrix(bands: int, bins: int) -> Array:
+def mel_matrix(bands: int, bins: int) -> Array:
+    """Triangular mel bands from 0 to 8 kHz (bands, bins), each adding up to 1."""
     top = 2595 * np.log10(1 + 8000 / 700)
     edges = 700 * (10 ** (np.linspace(0, top, bands + 2) / 2595) - 1) / 8000 * (bins - 1)
     grid = np.arange(bins)[None, :]
@@ -39,7 +40,7 @@ def _mel_matrix(bands: int, bins: int) -> Array:
     return weights / np.maximum(weights.sum(1, keepdims=True), 1e-9)
 
 
-_MEL = _mel_matrix(40, 513)
+_MEL = mel_matrix(40, 513)
 _DCT = (
     np.cos(np.pi / 40 * np.arange(24)[:, None] * (np.arange(40)[None, :] + 0.5)) * (2 / 40) ** 0.5
 )

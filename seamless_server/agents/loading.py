@@ -15,6 +15,7 @@ from seamless_server.checkpoints.cards import default_model, find_model
 from seamless_server.checkpoints.loader import Checkpoint, load_checkpoint
 from seamless_server.engine import Engine, InlineEngine, ScheduledEngine
 from seamless_server.engine.fitting import INT8, quantized
+from seamless_server.engine.threads import share_heaps
 from seamless_server.errors import ConfigError
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -54,8 +55,9 @@ def add_model_args(parser: ArgumentParser) -> None:
         type=str,
         default="auto",
         choices=["auto", *DTYPES, *INT8],
-        help="precision: auto is fp16 on CUDA and fp32 elsewhere; int8 is faster on CPUs and "
-        "int8-weights smaller on GPUs, both a little less exact (docs/benchmarks.md)",
+        help="precision: auto is fp16 on CUDA and fp32 elsewhere; int8 makes large models faster "
+        "on CPUs and int8-weights makes them smaller on GPUs, both a little less exact "
+        "(docs/benchmarks.md)",
     )
     add("--fp16", action="store_true", help="the same as --dtype fp16")
 
@@ -150,6 +152,7 @@ def load_system(
                 return _systems[key]
         if where.type == "cpu":
             set_cpu_threads(folder)
+            share_heaps()
         checkpoint = load_checkpoint(folder, where, precision, speech, progress)
         if form in INT8:
             checkpoint = quantized(checkpoint, form)

@@ -106,8 +106,7 @@ class NARUnitYUnitDecoderAgent(SeamlessAgent):
             first = PREFIX + states.spoken_tokens
             units, _ = self._run_in_parts(states.ids, states.features, first, len(states.ids))
             return units, states.spoken_chars + 1
-        skip = sum(durations[: states.spoken_chars])
-        return self.tokenizer.decode(ids[skip:]), len(durations)
+        return self.tokenizer.decode(ids), len(durations)
 
     def _run_in_parts(
         self, ids: Sequence[int], features: Tensor, first: int, last: int

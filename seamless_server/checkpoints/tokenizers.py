@@ -133,6 +133,12 @@ class UnitTokenizer:
         self.langs = tuple(langs)
         self.vocab_size = num_units + len(langs) + 1 + self.OFFSET
 
+    def allowed(self, any_id: bool = False) -> slice:
+        """The ids of units, or all ids."""
+        if any_id:
+            return slice(0, self.vocab_size)
+        return slice(self.OFFSET, self.OFFSET + self.num_units)
+
     def lang_to_index(self, lang: str) -> int:
         """Id of a unit language.
 

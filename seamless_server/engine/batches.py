@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from seamless_server.checkpoints.loader import Checkpoint
-from seamless_server.checkpoints.tokenizers import UnitTokenizer, characters_of
+from seamless_server.checkpoints.tokenizers import characters_of
 from seamless_server.engine.buckets import MOST_WASTE, even_skip, rung
 from seamless_server.engine.requests import Samples, UnitsRequest, UnitsResult, VocodeRequest
 from seamless_server.nn.onednn import even
@@ -88,8 +88,9 @@ class Batches:
         texts: Sequence[tuple[list[int], list[int]]],
         factor: float,
     ) -> list[UnitsResult]:
-        t2u, config = self.checkpoint.t2u, self.checkpoint.config
+        t2u, tokenizer = self.checkpoint.t2u, self.checkpoint.unit_tokenizer
         assert t2u is not None
+        assert tokenizer is not None
         chars = pad_sequence([torch.tensor(c) for c, _ in texts], batch_first=True)
         counts = pad_sequence([torch.tensor(n) for _, n in texts], batch_first=True)
         features = pad_sequence([x.features for x in requests], batch_first=True)
@@ -114,13 +115,16 @@ class Batches:
             return results
         if len(rows) < len(requests):
             states, durations = states[rows], durations[rows]
-        out = t2u.predict_units(states, durations, padded=len(rows) > 1)
-        first, last = UnitTokenizer.OFFSET, UnitTokenizer.OFFSET + config.num_units
-        units = (out.logits[..., first:last].argmax(-1) + first).tolist()
-        ids = out.logits.argmax(-1).tolist() if any(requests[i].any_id for i in rows) else units
-        for row, i in enumerate(rows):
-            chosen = ids if requests[i].any_id else units
-            results[i].ids = chosen[row][: sum(lasting[i])]
+        states, _ = t2u.unit_states(states, durations, padded=len(rows) > 1)
+        for any_id in {requests[i].any_id for i in rows}:
+            asked = [(row, i) for row, i in enumerate(rows) if requests[i].any_id == any_id]
+            new = [
+                states[row, sum(lasting[i][: requests[i].skip]) : sum(lasting[i])]
+                for row, i in asked
+            ]
+            best = t2u.best_units(torch.cat(new), tokenizer.allowed(any_id))
+            for (_, i), ids in zip(asked, best.split([len(x) for x in new]), strict=True):
+                results[i].ids = ids.tolist()
         return results
 
     def vocode(self, requests: Sequence[VocodeRequest]) -> list[Samples]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from seamless_server.checkpoints.loader import Checkpoint
-from seamless_server.checkpoints.tokenizers import UNK, UnitTokenizer, characters_of
+from seamless_server.checkpoints.tokenizers import UNK, characters_of
 from seamless_server.engine.buckets import even_skip, rung
 from seamless_server.engine.meter import stage
 from seamless_server.engine.policy import Step, StepResult, emma_policy
@@ -20,6 +24,7 @@ from seamless_server.engine.requests import (
     UnitsResult,
     VocodeRequest,
 )
+from seamless_server.engine.threads import cores_for_calls
 from seamless_server.errors import LanguageError, UsageError
 from seamless_server.nn import DecoderCache, SourceMemory
 
@@ -44,11 +49,21 @@ class InlineEngine:
         self.checkpoint = checkpoint
         weight = checkpoint.decoder.embed.weight
         self.device, self.dtype = weight.device, weight.dtype
+        self._turns = threading.BoundedSemaphore(cores_for_calls())
+
+    @contextmanager
+    def turn(self, name: str) -> Iterator[None]:
+        """One call of a stage; on the CPU as many at a time as there are cores for.
+
+        More would only hinder one another and each need its memory.
+        """
+        with self._turns if self.device.type == "cpu" else nullcontext(), stage(name):
+            yield
 
     @torch.inference_mode()
     def encode(self, features: Samples) -> Tensor:
         """See :class:`~seamless_server.engine.requests.Engine`."""
-        with stage("encode"):
+        with self.turn("encode"):
             x = torch.from_numpy(np.ascontiguousarray(features)).to(self.device, self.dtype)
             states, _ = self.checkpoint.encoder(x[None])
             out: Tensor = states[0]
@@ -57,7 +72,7 @@ class InlineEngine:
     @torch.inference_mode()
     def decode(self, request: DecodeRequest) -> DecodeResult:
         """See :class:`~seamless_server.engine.requests.Engine`."""
-        with stage("decode"):
+        with self.turn("decode"):
             decoder = self.checkpoint.decoder
             memory = self._project(request.source[None].to(self.device, self.dtype))
             loop = emma_policy(request)
@@ -109,9 +124,9 @@ class InlineEngine:
     @torch.inference_mode()
     def units(self, request: UnitsRequest) -> UnitsResult:
         """See :class:`~seamless_server.engine.requests.Engine`."""
-        with stage("units"):
+        with self.turn("units"):
             model = self.checkpoint
-            if model.t2u is None or model.char_tokenizer is None:
+            if model.t2u is None or model.char_tokenizer is None or model.unit_tokenizer is None:
                 raise UsageError(f"{model.config.name} has no speech output")
             chars, counts = characters_of(request.ids, model.text_tokenizer, model.char_tokenizer)
             if not chars:
@@ -125,16 +140,15 @@ class InlineEngine:
             lasting: list[int] = durations[0].tolist()
             if sum(lasting[request.skip :]) < request.at_least:
                 return UnitsResult([], lasting)
-            logits, first = model.t2u.predict_units(states, durations).logits[0], 0
-            if not request.any_id:
-                first = UnitTokenizer.OFFSET
-                logits = logits[:, first : first + model.config.num_units]
-            return UnitsResult((logits.argmax(-1) + first).tolist(), lasting)
+            states, _ = model.t2u.unit_states(states, durations)
+            new = states[0, sum(lasting[: request.skip]) :]
+            best = model.t2u.best_units(new, model.unit_tokenizer.allowed(request.any_id))
+            return UnitsResult(best.tolist(), lasting)
 
     @torch.inference_mode()
     def vocode(self, request: VocodeRequest) -> Samples:
         """See :class:`~seamless_server.engine.requests.Engine`."""
-        with stage("vocode"):
+        with self.turn("vocode"):
             vocoder, config = self.checkpoint.vocoder, self.checkpoint.config
             if vocoder is None:
                 raise UsageError(f"{config.name} has no speech output")

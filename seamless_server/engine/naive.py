@@ -16,7 +16,6 @@ from torch import Tensor
 
 from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.engine.inline import InlineEngine
-from seamless_server.engine.meter import stage
 from seamless_server.engine.policy import Step, StepResult, emma_policy
 from seamless_server.engine.requests import (
     DecodeRequest,
@@ -56,7 +55,7 @@ class NaiveEngine(InlineEngine):
     @torch.inference_mode()
     def decode(self, request: DecodeRequest) -> DecodeResult:
         """As the inline engine, but with the whole target and source in every step."""
-        with stage("decode"):
+        with self.turn("decode"):
             loop = emma_policy(request)
             step = next(loop)
             fed: list[int] = []

@@ -82,8 +82,9 @@ class UnitsRequest:
     """Text features (N, D) of ids (N) to be spoken.
 
     any_id: choose among all ids of the unit vocabulary, also control symbols and languages.
-    at_least, skip: when the characters behind the first ``skip`` last fewer units than this, only
-    durations are wanted, and the larger half of the network need not run.
+    skip: characters in front whose units are not wanted any more; they only shape the others.
+    at_least: when the characters behind those last fewer units than this, only durations are
+    wanted, and the larger half of the network need not run.
     """
 
     features: Tensor
@@ -96,9 +97,9 @@ class UnitsRequest:
 
 @dataclass
 class UnitsResult:
-    """Unit vocabulary ids of the whole text, and the units that each character lasts.
+    """Unit vocabulary ids behind the skipped characters, and the units that each character lasts.
 
-    ids is empty when there were fewer than the request's ``at_least``.
+    There are no ids when there were fewer than the request's ``at_least``.
     """
 
     ids: list[int]

@@ -22,6 +22,9 @@ from seamless_server.nn.layers import (
     upsample,
 )
 
+ROWS = 64
+"""Units whose logits are computed at a time on processors."""
+
 
 @dataclass
 class T2UOutput:
@@ -30,7 +33,7 @@ class T2UOutput:
     logits: Tensor
     lengths: Tensor
     durations: Tensor
-    log_durations: Tensor | None = None
+    log_durations: Tensor
 
 
 class T2UEncoderLayer(nn.Module):
@@ -166,9 +169,8 @@ class T2U(nn.Module):
         x, log_durations, durations = self.predict_durations(
             features, char_ids, char_lens, lengths, d_factor
         )
-        out = self.predict_units(x, durations, padded=lengths is not None)
-        out.log_durations = log_durations
-        return out
+        x, totals = self.unit_states(x, durations, padded=lengths is not None)
+        return T2UOutput(self.final_proj(x), totals, durations, log_durations)
 
     def predict_durations(
         self,
@@ -186,10 +188,15 @@ class T2U(nn.Module):
         log_durations = self.duration_predictor(x, mask)
         return x, log_durations, durations_from_log(log_durations, d_factor, mask)
 
-    def predict_units(self, x: Tensor, durations: Tensor, padded: bool = False) -> T2UOutput:
-        """Second half: states of characters (B, C, D) that last ``durations`` (B, C) -> logits.
+    def unit_states(
+        self, x: Tensor, durations: Tensor, padded: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Second half: states of characters (B, C, D) that last ``durations`` (B, C).
 
         padded: items differ in length.
+
+        Returns:
+            States (B, U, D) of the units, and how many each item has (B,).
 
         Raises:
             ValueError: as :meth:`forward`.
@@ -205,5 +212,17 @@ class T2U(nn.Module):
             raise ValueError("there are no characters to speak")
         x = upsample(x, durations, size)
         position = sinusoid(torch.arange(size, device=x.device), self.config.model_dim, x.dtype)
-        x = self.decode(x + self.pos_emb_alpha * position, totals if padded else None)
-        return T2UOutput(self.final_proj(x), totals, durations)
+        return self.decode(x + self.pos_emb_alpha * position, totals if padded else None), totals
+
+    def best_units(self, states: Tensor, allowed: slice) -> Tensor:
+        """The most probable of the allowed ids for states (U, D) -> (U,).
+
+        On processors some rows at a time: thousands of logits for each unit are soon more memory
+        than the rest of the network takes.
+        """
+        if not len(states):
+            return torch.zeros(0, dtype=torch.long, device=states.device)
+        rows = ROWS if states.device.type == "cpu" else len(states)
+        best = [self.final_proj(x)[:, allowed].argmax(-1) for x in states.split(rows)]
+        y: Tensor = torch.cat(best) + allowed.start
+        return y

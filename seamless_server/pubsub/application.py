@@ -108,8 +108,6 @@ def _soon(loop: asyncio.AbstractEventLoop, action: Callable[[], None]) -> None:
 
 def _loader(settings: Settings, workers: int) -> Loader:
     def load(name: str, progress: Callable[[str], None]) -> System:
-        # oneDNN keeps the kernels of a thousand sizes by default, hundreds of megabytes of them.
-        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
         # Only now, in the background: importing torch alone takes seconds.
         import torch
 
