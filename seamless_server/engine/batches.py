@@ -6,28 +6,42 @@ Each result is what its request gives alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.checkpoints.tokenizers import characters_of
 from seamless_server.engine.buckets import MOST_WASTE, even_skip, rung
+from seamless_server.engine.graphs import Graphs
 from seamless_server.engine.requests import Samples, UnitsRequest, UnitsResult, VocodeRequest
 from seamless_server.nn.onednn import even
 from seamless_server.nn.ragged import encode_ragged
 
+FEW = 4
+"""Requests of one batch that a GPU computes faster than they are launched."""
+FRAMES, LONGEST_FRAMES = 32, 1024
+"""Lengths of speech in a fixed shape are multiples of a chunk, up to 10 s."""
+UNITS, LONGEST_UNITS = 16, 128
+
 
 class Batches:
-    """The stages that are one call each."""
+    """The stages that are one call each.
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    Args:
+        static: compute small batches in fixed shapes, as CUDA graphs need them.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, static: bool = False) -> None:
         self.checkpoint = checkpoint
         weight = checkpoint.decoder.embed.weight
         self.device, self.dtype = weight.device, weight.dtype
         self._pinning = self.device.type == "cuda"
-        self.padding = self.device.type != "cpu"
+        self._fixing, self._graphs = static, Graphs(self.device)
+        self.padding = static or self.device.type != "cpu"
         """Whether requests of every stage are padded to one length; processors need not."""
 
     def waste(self, name: str) -> float:
@@ -37,11 +51,25 @@ class Batches:
     def padded(self, name: str, lengths: Sequence[int]) -> int:
         """What is computed for a batch of these lengths, in the same measure."""
         if not self._alone(name):
-            return max(lengths) * len(lengths)
+            return self._size(name, lengths) * len(lengths)
         if name == "vocode":
             return sum(map(rung, lengths))
         stride = self.checkpoint.config.encoder.fbank_stride
         return stride * even(sum(-(-n // stride) for n in lengths))
+
+    def _static(self, name: str, lengths: Sequence[int]) -> bool:
+        """Whether a batch is computed in a fixed shape."""
+        longest = {"encode": LONGEST_FRAMES, "vocode": LONGEST_UNITS}.get(name, 0)
+        return self._fixing and len(lengths) <= FEW and max(lengths) <= longest
+
+    def _size(self, name: str, lengths: Sequence[int]) -> int:
+        """What the requests of a batch are padded to."""
+        step = 1
+        if name == "vocode":
+            step = UNITS
+        elif self._static(name, lengths):
+            step = FRAMES
+        return -(-max(lengths) // step) * step
 
     def _alone(self, name: str) -> bool:
         """Whether a stage computes every request in its own length."""
@@ -63,8 +91,15 @@ class Batches:
         # Before the padding, so that what is computed for the lengths stays on the host.
         sizes = self.checkpoint.encoder.out_lengths(torch.tensor(counts)).tolist()
         batch = pad_sequence([torch.from_numpy(x) for x in requests], batch_first=True)
-        lengths = self.move(torch.tensor(counts)) if len(set(counts)) > 1 else None
-        out, _ = self.checkpoint.encoder(self.move(batch).to(self.dtype), lengths)
+        if self._static("encode", counts):
+            size = self._size("encode", counts)
+            batch = F.pad(batch, (0, 0, 0, size - batch.size(1)))
+            inputs = self.move(batch).to(self.dtype), self.move(torch.tensor(counts))
+            key = ("encode", len(counts), size)
+            out, _ = self._graphs.run(key, self.checkpoint.encoder, *inputs)
+        else:
+            lengths = self.move(torch.tensor(counts)) if len(set(counts)) > 1 else None
+            out, _ = self.checkpoint.encoder(self.move(batch).to(self.dtype), lengths)
         # Copies, so that no states keep those of the whole batch alive.
         return [row[:size].clone() for row, size in zip(out, sizes, strict=True)]
 
@@ -132,7 +167,7 @@ class Batches:
         if not self.padding:
             # Batches are no cheaper here than one after the other, and multiply the shapes.
             return [self._vocode([x], rung(len(x.units)))[0] for x in requests]
-        return self._vocode(requests, -(-max(len(x.units) for x in requests) // 16) * 16)
+        return self._vocode(requests, self._size("vocode", [len(x.units) for x in requests]))
 
     def _vocode(self, requests: Sequence[VocodeRequest], size: int) -> list[Samples]:
         vocoder, config = self.checkpoint.vocoder, self.checkpoint.config
@@ -142,13 +177,17 @@ class Batches:
         units = torch.zeros(len(requests), size, dtype=torch.long)
         for row, request in enumerate(requests):
             units[row, : counts[row]] = torch.tensor(list(request.units))
-        waves = vocoder(
+        inputs = (
             self.move(units),
             self.move(torch.tensor([config.vocoder_langs[x.lang] for x in requests])),
             self.move(torch.tensor([x.speaker for x in requests])),
-            self.move(torch.tensor(counts)) if any(n != size for n in counts) else None,
-            skip,
         )
+        lengths = self.move(torch.tensor(counts))
+        if self._static("vocode", counts):
+            key = ("vocode", len(counts), size, skip)
+            waves = self._graphs.run(key, partial(vocoder, skip=skip), *inputs, lengths)
+        else:
+            waves = vocoder(*inputs, lengths if any(n != size for n in counts) else None, skip)
         samples = waves.float().cpu().numpy()
         rate = vocoder.config.samples_per_unit
         return [

@@ -66,7 +66,7 @@ class DecodingBatch:
 
     Args:
         slots: loops at a time. budget: bytes that their keys and values may take.
-        static: run steps in fixed shapes, as CUDA graphs need them (see ``static_steps``).
+        static: run steps in fixed shapes, as CUDA graphs need them.
     """
 
     def __init__(

@@ -27,9 +27,10 @@ class SchedulerOptions:
     requests in one batch. most_frames: padded 10 ms frames (units, characters) in one batch.
     batch_seconds: how long a batch should take at most, and for how long decoder steps go on
     before others get their turn; 0 is one step. patience_seconds: a loop that would have to wait
-    longer for a slot takes one of a loop that has had it long enough. static_steps: decoder steps
-    in fixed shapes; None is on CUDA only, as graphs. threads: None is one on a GPU; on the CPU as
-    many as there are cores for, with the threads that PyTorch uses in each call.
+    longer for a slot takes one of a loop that has had it long enough. static: decoder steps and
+    small batches of the encoder and the vocoder in fixed shapes; None is on CUDA only, as graphs.
+    threads: None is one on a GPU; on the CPU as many as there are cores for, with the threads that
+    PyTorch uses in each call.
     """
 
     slots: int | None = None
@@ -38,7 +39,7 @@ class SchedulerOptions:
     most_frames: int = 64_000
     batch_seconds: float = 0.1
     patience_seconds: float = 0.3
-    static_steps: bool | None = None
+    static: bool | None = None
     threads: int | None = None
 
 

@@ -58,11 +58,11 @@ class ScheduledEngine(EngineCounter):
         slots, budget = self.options.slots, self.options.slot_bytes
         if slots is None:
             slots, budget = slot_budget(checkpoint.config.decoder, self.device, self.dtype)
-        static = self.options.static_steps
+        static = self.options.static
         if static is None:
             static = self.device.type == "cuda"
         self._decoding = DecodingBatch(checkpoint.decoder, slots, budget, static)
-        self._batches = Batches(checkpoint)
+        self._batches = Batches(checkpoint, static)
         self._alone = InlineEngine(checkpoint)
         self._limits = {name: Limit(self.options.most_batch) for name in STAGES}
         self._most_loops = Limit(slots)

@@ -1,20 +1,18 @@
-"""Decoder steps in fixed shapes, which CUDA can capture once as a graph and replay.
+"""Decoder steps in fixed shapes, which become CUDA graphs.
 
-A step of one token for a few rows is hundreds of small kernels: launching them takes the processor
-longer than computing them takes the GPU. A graph is launched as a whole, but only for the very same
-shapes and addresses. So rows, positions and frames are rounded up to powers of two, rows that
-nobody uses compute on empty slots, and everything that changes from step to step is copied into one
-small tensor of integers. On other devices the same path runs without a graph, which is how it is
-tested; there it has no advantage.
+Rows, positions and frames are rounded up to powers of two, rows that nobody uses compute on empty
+slots, and everything that changes from step to step is copied into one small tensor of integers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from seamless_server.engine.graphs import Graphs
 from seamless_server.engine.policy import NGRAM_WINDOW, Step
 from seamless_server.engine.slots import BLOCK, Slots
 from seamless_server.nn import TextDecoder
@@ -38,19 +36,16 @@ class StaticSteps:
     def __init__(self, decoder: TextDecoder, slots: Slots) -> None:
         self._decoder, self._slots = decoder, slots
         device = decoder.embed.weight.device
-        self._capturing = device.type == "cuda"
         shape = (slots.count, 2 + NGRAM_WINDOW)
-        self._host = torch.zeros(shape, dtype=torch.long, pin_memory=self._capturing)
+        self._host = torch.zeros(shape, dtype=torch.long, pin_memory=device.type == "cuda")
         self._inputs = torch.zeros(shape, dtype=torch.long, device=device)
-        self._graphs: dict[Shape, tuple[torch.cuda.CUDAGraph, Outputs]] = {}
-        # One pool for all graphs: what one leaves there is read before the next one runs.
-        self._pool = torch.cuda.graph_pool_handle() if self._capturing else None
+        self._graphs = Graphs(device)
         self._generation = slots.generation
 
     def run(self, steps: Sequence[Step]) -> Outputs:
         """Features (B, D), best tokens (B,) and p_choose (B, L, H, 1, 1) of one token a row.
 
-        On CUDA they are valid until the next step of the same shape.
+        Tokens and p_choose are valid until the next step.
         """
         rows = len(steps)
         shape = (
@@ -63,8 +58,13 @@ class StaticSteps:
         table += [[0, 0, *[NOTHING] * NGRAM_WINDOW]] * (shape[0] - rows)
         self._host[: shape[0]] = torch.tensor(table)
         self._inputs.copy_(self._host, non_blocking=True)
-        features, best, p_choose = self._replay(shape) if self._capturing else self._compute(shape)
-        return features[:rows], best[:rows], p_choose[:rows]
+        if self._generation != self._slots.generation:  # the tensors moved: graphs point nowhere
+            self._graphs.clear()
+            self._generation = self._slots.generation
+        # A recording runs twice; both write the same keys and values of the same tokens.
+        features, best, p_choose = self._graphs.run(shape, partial(self._compute, shape))
+        # Features outlive the step: the speech branch collects them.
+        return features[:rows].clone(), best[:rows], p_choose[:rows]
 
     @staticmethod
     def _row(step: Step) -> list[int]:
@@ -89,30 +89,3 @@ class StaticSteps:
         kept = logits.gather(1, ids)
         logits.scatter_(1, ids, kept.masked_fill(banned != NOTHING, -torch.inf))
         return features[:, 0], logits.argmax(-1), p_choose
-
-    def _replay(self, shape: Shape) -> Outputs:
-        if self._generation != self._slots.generation:  # the tensors moved: graphs point nowhere
-            self._graphs.clear()
-            self._generation = self._slots.generation
-        if shape not in self._graphs:
-            self._graphs[shape] = self._capture(shape)
-        graph, (features, best, p_choose) = self._graphs[shape]
-        graph.replay()
-        # Features outlive the step: the speech branch collects them.
-        return features.clone(), best, p_choose
-
-    def _capture(self, shape: Shape) -> tuple[torch.cuda.CUDAGraph, Outputs]:
-        """Record the step; before that it must have run once, outside of the recording.
-
-        Both write what the replay will write: keys and values of the same tokens.
-        """
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            self._compute(shape)
-        torch.cuda.current_stream().wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
-        # Other threads (agents) may use the device meanwhile.
-        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-            outputs = self._compute(shape)
-        return graph, outputs

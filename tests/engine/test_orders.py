@@ -146,7 +146,7 @@ def test_results_do_not_depend_on_the_order_of_arrival(
         slot_bytes=room,
         batch_seconds=0,
         patience_seconds=0,
-        static_steps=static,
+        static=static,
     )
     replay(ScheduledEngine(checkpoint, options, serve=False), chosen, random)
 
