@@ -119,13 +119,15 @@ def spoken(path: Path) -> list[str]:
         "",
         "Spoken output, word error rate of an independent recogniser (Whisper base) in per cent,",
         "on sentences without numbers: the target voice's engine, the same voice at the flat pitch",
-        "that the vocoder learns, and the model's speech against the text that it wrote.",
+        "that the vocoder learns (the target voice), that voice through units and vocoder, and the",
+        "model's speech against the text that it wrote, made of a whole translation at once and",
+        "piece by piece, as it is when somebody listens.",
         "",
-        "| | engine | flat pitch | model |",
-        "|---|---|---|---|",
+        "| | engine | flat pitch | its units | model, at once | model |",
+        "|---|---|---|---|---|---|",
     ]
     for lang, row in json.loads(path.read_text()).items():
-        cells = [str(row.get(key, "-")) for key in ("engine", "flat", "model")]
+        cells = [str(row.get(key, "-")) for key in ("engine", "flat", "units", "whole", "model")]
         lines.append(f"| {NAMES[lang]} | {' | '.join(cells)} |")
     return lines
 

@@ -80,7 +80,7 @@ CHARTS = {
         ),
     },
     "t2u": {"loss": ("units", "durations"), "right units": ("right",)},
-    "vocoder": {"loss": ("stft",)},
+    "vocoder": {"loss": ("stft", "spectral")},
 }
 
 

@@ -28,7 +28,7 @@ BANDS = {512: 40, 1024: 80}
 SEGMENT = 36
 
 
-def stft_loss(made: Tensor, wanted: Tensor) -> Tensor:
+def spectral_loss(made: Tensor, wanted: Tensor) -> Tensor:
     """Spectral convergence and log-magnitude distance, mean over the resolutions.
 
     The distance is that of the bins, half of which are above 4 kHz, and that of mel bands.
@@ -90,7 +90,7 @@ def main() -> None:
         with torch.autocast("cpu", torch.bfloat16):
             made = vocoder(torch.from_numpy(np.stack(ids)), langs, langs)
         made = made.float()
-        spectral, direct = stft_loss(made, wanted), F.l1_loss(made, wanted)
+        spectral, direct = spectral_loss(made, wanted), F.l1_loss(made, wanted)
         loss = spectral + 10.0 * direct
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -103,7 +103,7 @@ def main() -> None:
             mean = (totals / counted).tolist()
             line = {
                 "step": step,
-                "stft": round(mean[0], 4),
+                "spectral": round(mean[0], 4),
                 "wave": round(mean[1], 5),
                 "seconds": round(time.monotonic() - saved, 1),
             }
