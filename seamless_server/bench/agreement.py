@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from seamless_server.agents.loading import set_cpu_threads
 from seamless_server.agents.system import AgentSystem
 from seamless_server.audio.files import read_audio
 from seamless_server.bench.simulation import Load
@@ -75,6 +76,9 @@ def agreement_run(
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     """Every form against fp32 on the given recordings, into every language of the model."""
+    if device.type == "cpu":
+        # Threads of a team that another program interrupts wait for one another at every product.
+        set_cpu_threads(folder)
     reference = load_checkpoint(folder, device, torch.float32, speech=False)
     # The first language is what these models hear; all are written when there are but a few.
     languages = reference.config.text_langs[:4]
