@@ -6,6 +6,7 @@ they are, so that each call lays them out anew: small products then mostly move 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from functools import cache
@@ -13,6 +14,10 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+# oneDNN makes a kernel for each shape, which takes as long as many calls of it, and keeps 1024 of
+# them. The engine meets about as many; it reads this when it makes the first one.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "2048")
 
 
 def filled(rows: int) -> int:

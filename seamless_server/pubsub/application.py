@@ -108,6 +108,9 @@ def _soon(loop: asyncio.AbstractEventLoop, action: Callable[[], None]) -> None:
 
 def _loader(settings: Settings, workers: int) -> Loader:
     def load(name: str, progress: Callable[[str], None]) -> System:
+        # Fewer kernels than the engine asks for by itself: sessions come and go for days, and the
+        # memory of a server must not creep upwards meanwhile.
+        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "512")
         # Only now, in the background: importing torch alone takes seconds.
         import torch
 
