@@ -189,7 +189,6 @@ _NEEDED = {
     "soxr": ("soxr", "soxr", ""),
     "kaldi-native-fbank": ("kaldi-native-fbank", "kaldi_native_fbank", ""),
     "silero-vad": ("silero-vad", "silero_vad", ""),
-    "onnxruntime": ("ONNX Runtime", "onnxruntime", ""),
     "sentencepiece": ("SentencePiece", "sentencepiece", ""),
     "python-socketio": ("Socket.IO", "socketio", ""),
     "fastapi": ("FastAPI", "fastapi", ""),

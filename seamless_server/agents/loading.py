@@ -15,7 +15,7 @@ from seamless_server.checkpoints.cards import default_model, find_model
 from seamless_server.checkpoints.loader import Checkpoint, load_checkpoint
 from seamless_server.engine import Engine, InlineEngine, ScheduledEngine
 from seamless_server.engine.fitting import INT8, quantized
-from seamless_server.engine.threads import share_heaps
+from seamless_server.engine.threads import share_heap
 from seamless_server.errors import ConfigError
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -152,7 +152,7 @@ def load_system(
                 return _systems[key]
         if where.type == "cpu":
             set_cpu_threads(folder)
-            share_heaps()
+            share_heap()
         checkpoint = load_checkpoint(folder, where, precision, speech, progress)
         if form in INT8:
             checkpoint = quantized(checkpoint, form)

@@ -9,7 +9,6 @@ import threading
 import torch
 
 _local = threading.local()
-HEAPS = 2
 _M_ARENA_MAX = -8
 
 
@@ -37,8 +36,8 @@ def cores_for_calls() -> int:
     return max(1, (cores or 1) // torch.get_num_threads())
 
 
-def share_heaps() -> None:
-    """Have the C library keep few heaps instead of eight for each core (glibc; elsewhere nothing).
+def share_heap() -> None:
+    """Have the C library keep one heap instead of eight for each core (glibc; elsewhere nothing).
 
     What one thread frees another can then use: tens of megabytes less with four speakers.
     ``MALLOC_ARENA_MAX`` wins.
@@ -46,4 +45,4 @@ def share_heaps() -> None:
     if os.name == "posix" and "MALLOC_ARENA_MAX" not in os.environ:
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
         if mallopt is not None:
-            mallopt(_M_ARENA_MAX, HEAPS)
+            mallopt(_M_ARENA_MAX, 1)

@@ -36,8 +36,8 @@ class ResBlock(nn.Module):
         for conv1, conv2 in zip(self.convs1, self.convs2, strict=True):
             y = F.leaky_relu(x, SLOPE)
             y = conv1(y if mask is None else y * mask)
-            y = F.leaky_relu(y, SLOPE)
-            x = x + conv2(y if mask is None else y * mask)
+            y = F.leaky_relu(y, SLOPE, inplace=True)
+            x = conv2(y if mask is None else y * mask).add_(x)
         return x
 
 
@@ -159,7 +159,7 @@ class Vocoder(nn.Module):
         x = self.conv_pre(x)
         width, rate = len(self.config.resblock_kernel_sizes), 1
         for stage, (up, crop) in enumerate(zip(self.ups, self.crops(skip), strict=True)):
-            x = F.leaky_relu(x, SLOPE)
+            x = F.leaky_relu(x, SLOPE, inplace=True)
             x = up(x if mask is None else x * mask)
             rate *= self.config.upsample_rates[stage]
             if lengths is not None:
@@ -168,8 +168,8 @@ class Vocoder(nn.Module):
             blocks = self.resblocks[stage * width : (stage + 1) * width]
             total = blocks[0](x, mask)
             for block in blocks[1:]:
-                total = total + block(x, mask)
-            x = total / width
+                total += block(x, mask)
+            x = total.div_(width)
             if crop:
                 x = x[..., crop * rate :]
                 if lengths is not None and mask is not None:
