@@ -1,10 +1,9 @@
 """How well an independent recogniser understands the spoken output.
 
-    python -m training.intelligibility --model models/SeamlessStreaming-mini --recognizer FOLDER
-        --units WORK/units
+    python -m training.intelligibility --model models/SeamlessStreaming-mini --units WORK/units
 
-``--recognizer`` is a faster-whisper model folder (Whisper base, multilingual, was used). Compared
-are the target voice as its engine speaks it, the same at a flat pitch (the voice that the vocoder
+The recogniser is Whisper base (multilingual), which ``scripts/recogniser.py`` fetches. Compared are
+the target voice as its engine speaks it, the same at a flat pitch (the voice that the vocoder
 learns), that voice through units and vocoder, and the model's own speech, made of a whole
 translation at once and piece by piece as it is when somebody listens.
 """
@@ -13,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from training.speech import engines
 from training.text import grammar, sample
 
 CODES = {"eng": "en", "spa": "es", "fra": "fr", "deu": "de"}
+WHISPER = Path(sys.prefix) / "share" / "whisper-base"
 FORMS = ("engine", "flat", "units", "whole", "model")
 
 
@@ -44,7 +45,9 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--recognizer", type=Path, required=True)
+    parser.add_argument(
+        "--recognizer", type=Path, default=WHISPER, help="folder of a faster-whisper model"
+    )
     parser.add_argument("--units", type=Path, required=True, help="what training.units wrote")
     parser.add_argument("--sentences", type=int, default=20)
     parser.add_argument("--languages", nargs="+", default=config.LANGUAGES)

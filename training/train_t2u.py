@@ -5,7 +5,7 @@
 
 Texts are cut at random words, since at run time the beginning of a sentence is spoken before its
 end is known. Without ``--decoder`` noise stands in for the decoder's features, so that the network
-learns to read the characters; with it they are the real ones, half of the time.
+learns to read the characters; with it they are the real ones most of the time.
 """
 
 from __future__ import annotations
