@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import threading
 import time
 from pathlib import Path
@@ -25,10 +24,10 @@ MODEL = Path(__file__).parent.parent / "models" / "SeamlessStreaming-mini"
 CHUNK = 5120
 
 
-def resident_mb() -> float:
-    """Memory of this process now, in MB (Linux)."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 1e6
+def memory_mb(field: str) -> float:
+    """Memory of this process in MB (Linux): VmRSS is now, VmHWM the most that it was."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split(field + ":")[1].split()[0]) * 1024 / 1e6
 
 
 def main() -> None:
@@ -41,7 +40,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
-    before = resident_mb()
+    before = memory_mb("VmRSS")
     system = load_system(args.model, device="cpu")
     clip, _ = soundfile.read(sorted((MODEL / "samples").glob("*.flac"))[-1], dtype="float32")
     samples = np.tile(clip, args.repeats)
@@ -61,7 +60,6 @@ def main() -> None:
         thread.join()
     wall, busy = time.perf_counter() - started, time.process_time() - busy
     audio = args.speakers * len(samples) / 16_000
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 * 1.048576
     report = {
         "speakers": args.speakers,
         "audio_s": round(audio, 1),
@@ -69,7 +67,7 @@ def main() -> None:
         "cpu_s": round(busy, 2),
         "real_time_speakers": round(audio / wall, 1),
         "memory_before_model_mb": round(before),
-        "memory_peak_mb": round(peak),
+        "memory_peak_mb": round(memory_mb("VmHWM")),
     }
     print(json.dumps(report, indent=1))
     if args.out is not None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -99,6 +102,17 @@ def test_speech_comes_out_too(mini: System) -> None:
     speech = np.concatenate([x.samples for x in outputs if isinstance(x, SpeechOutput)])
     assert len(speech) > 8_000
     assert np.abs(speech).max() > 0.01
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads Linux's memory figures")
+def test_four_speakers_need_little_memory(tmp_path: Path) -> None:
+    """Beyond what Python and PyTorch take: weights of 74 MB, code that is loaded, and buffers."""
+    report = tmp_path / "footprint.json"
+    script = Path(__file__).parent.parent / "benchmarks" / "embedded.py"
+    command = [sys.executable, str(script), "--speakers", "4", "--repeats", "1"]
+    subprocess.run([*command, "--out", str(report)], check=True, stdout=subprocess.DEVNULL)
+    found = json.loads(report.read_text())
+    assert found["memory_peak_mb"] - found["memory_before_model_mb"] < 230
 
 
 def test_nothing_is_said_in_silence(mini: System) -> None:
