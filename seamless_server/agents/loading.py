@@ -154,6 +154,8 @@ def load_system(
             set_cpu_threads(folder)
             share_heap()
         checkpoint = load_checkpoint(folder, where, precision, speech, progress)
+        if where.type != "cpu" and not os.environ.get("OMP_NUM_THREADS"):
+            torch.set_num_threads(1)  # VAD, all that is left to the CPU, is too small to share
         if form in INT8:
             checkpoint = quantized(checkpoint, form)
         system = AgentSystem(checkpoint, _make_engine(engine, checkpoint, progress))
