@@ -69,7 +69,7 @@ def commands(work: Path, model: Path, scale: float) -> dict[str, list[list[str]]
                 "--out",
                 str(work / "encoder"),
                 "--steps",
-                steps(20000),
+                steps(40000),
                 "--test",
                 str(seen),
                 str(unseen),
@@ -95,7 +95,17 @@ def commands(work: Path, model: Path, scale: float) -> dict[str, list[list[str]]
                 *tests,
             ]
         ],
-        "units": [["training.units", "--out", str(work / "units"), "--sentences", steps(1500)]],
+        "units": [
+            [
+                "training.units",
+                "--out",
+                str(work / "units"),
+                "--sentences",
+                steps(1500),
+                "--more",
+                steps(4000),
+            ]
+        ],
         "vocoder": [
             [
                 "training.train_vocoder",
@@ -104,7 +114,7 @@ def commands(work: Path, model: Path, scale: float) -> dict[str, list[list[str]]
                 "--out",
                 str(work / "vocoder"),
                 "--steps",
-                steps(20000),
+                steps(40000),
             ]
         ],
         "t2u": [
@@ -118,9 +128,9 @@ def commands(work: Path, model: Path, scale: float) -> dict[str, list[list[str]]
                 "--out",
                 str(work / "t2u"),
                 "--steps",
-                steps(8000),
+                steps(16000),
                 "--sentences",
-                steps(1500),
+                steps(5500),
             ]
         ],
         "export": [["training.export", "--work", str(work), "--out", str(model)]],

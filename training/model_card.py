@@ -118,10 +118,10 @@ def spoken(path: Path) -> list[str]:
     lines = [
         "",
         "Spoken output, word error rate of an independent recogniser (Whisper base) in per cent,",
-        "on sentences without numbers: the target voice's engine, the same voice at the flat pitch",
-        "that the vocoder learns (the target voice), that voice through units and vocoder, and the",
-        "model's speech against the text that it wrote, made of a whole translation at once and",
-        "piece by piece, as it is when somebody listens.",
+        "on 100 sentences without numbers, all against the text that the model wrote: the target",
+        "voice's engine, the same voice at the flat pitch that the vocoder learns (the target",
+        "voice), that voice through units and vocoder, and the model's speech, made of a whole",
+        "translation at once and piece by piece, as it is when somebody listens.",
         "",
         "| | engine | flat pitch | its units | model, at once | model |",
         "|---|---|---|---|---|---|",
@@ -152,13 +152,14 @@ def footprint(path: Path) -> list[str]:
     if not path.exists():
         return []
     found = json.loads(path.read_text())
+    peak = found["memory_peak_mb"]
     return [
         "",
         f"{found['speakers']} speakers at once, speech to Spanish speech: {found['cpu_s']} s",
         f"of processor time for {found['audio_s']} s of speech, which makes",
         f"{found['real_time_speakers']} real-time speakers on two cores;",
-        f"{found['memory_peak_mb']} MB of memory at the peak, of which Python with PyTorch takes",
-        f"{found['memory_before_model_mb']} MB before any model is loaded",
+        f"{peak} MB ({peak / 1.048576:.0f} MiB) of memory at the peak, of which Python and PyTorch",
+        f"take {found['memory_before_model_mb']} MB before any model is loaded",
         "(`python benchmarks/embedded.py`).",
     ]
 

@@ -41,20 +41,20 @@ ALIKE = 6
 
 def prepare(folder: Path, lang: str, number: int) -> list[tuple[str, Any, Any]]:
     """(text with visible spaces, units, units per character); cached beside the units."""
-    path = folder / f"{lang}.durations.json"
-    rows = units.read(folder, lang)
-    texts = ["▁" + text.replace(" ", "▁") for text, _, _ in rows]
+    rows = units.read_units(folder, lang)
+    path = folder / f"{lang}.durations.{len(rows)}.json"
+    texts = ["▁" + text.replace(" ", "▁") for text, _ in rows]
     each = config.UNITS // len(config.LANGUAGES)
     if not path.exists():
         # Groups of units that sound alike: each is seen often enough to know its characters.
         centres = np.load(folder / f"{lang}.npz")["centres"]
         group = units.assign(centres, units.kmeans(centres, GROUPS, 7))
-        durations = align(texts, [group[u - number * each] for _, u, _ in rows], GROUPS)
+        durations = align(texts, [group[u - number * each] for _, u in rows], GROUPS)
         path.write_text(json.dumps([None if d is None else d.tolist() for d in durations]))
     found = json.loads(path.read_text())
     return [
         (text, u, np.array(d))
-        for text, (_, u, _), d in zip(texts, rows, found, strict=True)
+        for text, (_, u), d in zip(texts, rows, found, strict=True)
         if d is not None
     ]
 

@@ -1,6 +1,6 @@
 """Speech units of the target voices, and the alignment of characters with them.
 
-    python -m training.units --out WORK/units --sentences 700
+    python -m training.units --out WORK/units --sentences 1500 --more 4000
 
 One SVOX Pico voice a language is analysed with WORLD (pyworld) and spoken again at a flat pitch of
 200 Hz: four pitch periods then fall on exactly one unit of 20 ms, so that a small vocoder can learn
@@ -51,20 +51,28 @@ def analyse(samples: Array) -> tuple[Array, Array]:
 
     A unit's features are those of its two halves: a plosive is not the mean of its 20 ms.
     """
+    samples, times, f0, envelope = _spectrum(samples)
+    aperiodicity = pyworld.d4c(samples, f0, times, 16_000)
+    aperiodicity[f0 == 0] = 1.0
+    flat = pyworld.synthesize(np.full_like(f0, PITCH), envelope, aperiodicity, 16_000, 5.0)
+    features = _features(f0, envelope)[: len(flat) // HOP]
+    return features, flat[: len(features) * HOP].astype(np.float32)
+
+
+def _spectrum(samples: Array) -> tuple[Array, Array, Array, Array]:
+    """Padded samples, and every 5 ms of them: times in s, pitch in Hz, spectral envelope."""
     samples = np.pad(samples.astype(np.float64), (HOP * 3, HOP * 4))
     coarse, times = pyworld.dio(samples, 16_000, f0_floor=80, f0_ceil=400, frame_period=5)
     f0 = pyworld.stonemask(samples, coarse, times, 16_000)
-    envelope = pyworld.cheaptrick(samples, f0, times, 16_000)
-    aperiodicity = pyworld.d4c(samples, f0, times, 16_000)
-    voiced = f0 > 0
-    aperiodicity[~voiced] = 1.0
-    flat = pyworld.synthesize(np.full_like(f0, PITCH), envelope, aperiodicity, 16_000, 5.0)
-    units = min(len(flat) // HOP, len(f0) // 4)
+    return samples, times, f0, pyworld.cheaptrick(samples, f0, times, 16_000)
+
+
+def _features(f0: Array, envelope: Array) -> Array:
     cepstrum = np.log(envelope @ _MEL.T + 1e-8) @ _DCT.T
     cepstrum[:, 0] *= 0.35  # loudness counts for less than the shape
-    features = np.concatenate([cepstrum, 2.0 * voiced[:, None]], 1)[: units * 4]
-    halves = features.reshape(units, 2, 2, -1).mean(2)
-    return halves.reshape(units, -1), flat[: units * HOP].astype(np.float32)
+    units = len(f0) // 4
+    features = np.concatenate([cepstrum, 2.0 * (f0 > 0)[:, None]], 1)[: units * 4]
+    return features.reshape(units, 2, 2, -1).mean(2).reshape(units, -1)
 
 
 def kmeans(x: Array, clusters: int, seed: int, rounds: int = 20) -> Array:
@@ -126,6 +134,43 @@ def make(out: Path, sentences: int, seed: int = 31) -> None:
         print(lang, len(texts), "sentences,", len(stacked) / 50 / 60, "minutes", flush=True)
 
 
+def make_more(out: Path, lang: str, sentences: int, known: int, seed: int = 31) -> None:
+    """Units of further sentences, behind the ``known`` ones, for those who need no sound."""
+    path = out / f"{lang}.more.npz"
+    if path.exists() or not sentences:
+        return
+    each = config.UNITS // len(config.LANGUAGES)
+    first = config.LANGUAGES.index(lang) * each
+    centres = np.load(out / f"{lang}.npz")["centres"]
+    heard = {text for text, _, _ in read(out, lang)}
+    drawn = itertools.islice(sample.stream(seed), known, known + sentences)
+    texts = [text for text in dict.fromkeys(s.text(lang) for s in drawn) if text not in heard]
+    voice = engines.Voice("pico", VOICES[lang], RATE)
+    units = []
+    for text in texts:
+        _, _, f0, envelope = _spectrum(engines.speak(speakable(text, lang), voice))
+        units.append(assign(_features(f0, envelope).astype(np.float32), centres) + first)
+    np.savez(
+        path.with_suffix(".part.npz"),
+        units=np.concatenate(units).astype(np.int16),
+        lengths=np.array([len(x) for x in units]),
+        texts=np.array(json.dumps(texts, ensure_ascii=False)),
+    )
+    path.with_suffix(".part.npz").rename(path)
+    print(lang, len(texts), "more sentences", flush=True)
+
+
+def read_units(out: Path, lang: str) -> list[tuple[str, Array]]:
+    """(text, units) of every sentence of a language, with and without sound."""
+    rows = [(text, units) for text, units, _ in read(out, lang)]
+    if (out / f"{lang}.more.npz").exists():
+        with np.load(out / f"{lang}.more.npz", allow_pickle=False) as data:
+            ends = data["lengths"].cumsum()
+            pieces = np.split(data["units"].astype(int), ends[:-1])
+            rows += zip(json.loads(str(data["texts"])), pieces, strict=True)
+    return rows
+
+
 def read(out: Path, lang: str) -> list[tuple[str, Array, Array]]:
     """(text, units, samples) of every sentence of a language."""
     with np.load(out / f"{lang}.npz", allow_pickle=False) as data:
@@ -171,8 +216,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--sentences", type=int, default=700)
+    parser.add_argument(
+        "--more", type=int, default=0, help="further sentences, of which no sound is kept"
+    )
+    parser.add_argument("--languages", nargs="+", default=config.LANGUAGES)
     args = parser.parse_args()
     make(args.out, args.sentences)
+    for lang in args.languages:
+        make_more(args.out, lang, args.more, args.sentences)
 
 
 if __name__ == "__main__":

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from seamless_server.nn.text_decoder import TextDecoder
-from training import config, emma, features, plots
+from training import config, emma, features, plots, units
 from training.alignment import align
 from training.forced import forced_alignment, word_ends
 from training.train_encoder import ctc
@@ -95,6 +97,25 @@ def test_a_cut_text_keeps_its_units() -> None:
         assert len(u) == d.sum()
         seen.add((shorter, comma))
     assert len(seen) > 3
+
+
+def test_sentences_without_sound_follow_those_with_sound(tmp_path: Path) -> None:
+    pairs = [("one", [3, 4, 5]), ("two words", [6, 7]), ("three", [8])]
+
+    def write(name: str, rows: list[tuple[str, list[int]]], **sound: np.ndarray) -> None:
+        np.savez(
+            tmp_path / name,
+            units=np.concatenate([u for _, u in rows]),
+            lengths=np.array([len(u) for _, u in rows]),
+            texts=np.array(json.dumps([text for text, _ in rows])),
+            **sound,
+        )
+
+    write("eng.npz", pairs[:1], waves=np.zeros(3 * units.HOP, np.int16))
+    assert [(t, u.tolist()) for t, u in units.read_units(tmp_path, "eng")] == pairs[:1]
+
+    write("eng.more.npz", pairs[1:])
+    assert [(t, u.tolist()) for t, u in units.read_units(tmp_path, "eng")] == pairs
 
 
 def test_curves_are_drawn_from_logs(tmp_path) -> None:  # type: ignore[no-untyped-def]
