@@ -118,7 +118,7 @@ def spoken(path: Path) -> list[str]:
     lines = [
         "",
         "Spoken output, word error rate of an independent recogniser (Whisper base) in per cent,",
-        "on 100 sentences without numbers, all against the text that the model wrote: the target",
+        "on sentences without numbers, all against the text that the model wrote: the target",
         "voice's engine, the same voice at the flat pitch that the vocoder learns (the target",
         "voice), that voice through units and vocoder, and the model's speech, made of a whole",
         "translation at once and piece by piece, as it is when somebody listens.",
