@@ -23,7 +23,7 @@ serve: setup ## Start the server with the best model present: make serve ARGS="-
 
 test: setup ## Run all tests: Python, web page, web page in Chromium
 	@scripts/system_packages.sh chromium redis-server
-	@$(BIN)/python scripts/recogniser.py || true
+	@$(BIN)/python -m training.recogniser || true
 	@$(BIN)/python scripts/run_tests.py $(ARGS)
 
 lint: setup ## Check style, types and the Dockerfile

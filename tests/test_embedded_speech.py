@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from seamless_server.checkpoints.cards import SYSTEM_DIRS
 from seamless_server.evaluation.quality import transcription_scores
 from seamless_server.evaluation.transcribe import Transcriber
+from tests.test_embedded_model import CLIPS
+from training.recogniser import FOLDER
 
-CLIPS = SYSTEM_DIRS / "SeamlessStreaming-mini" / "samples"
 WORDY = ("clip1.flac", "clip2.flac", "clip4.flac", "clip5.flac")
 """Clips without numbers, which a recogniser writes in figures."""
 
@@ -23,10 +23,9 @@ WORDY = ("clip1.flac", "clip2.flac", "clip4.flac", "clip5.flac")
 @pytest.fixture(scope="module")
 def recogniser() -> Transcriber:
     """Whisper base, where `make test` puts it."""
-    folder = Path(sys.prefix) / "share" / "whisper-base"
-    if not folder.is_dir():
-        pytest.skip("needs a recogniser: python scripts/recogniser.py")
-    return Transcriber(str(folder), "cpu", "int8")
+    if not FOLDER.is_dir():
+        pytest.skip("needs a recogniser: python -m training.recogniser")
+    return Transcriber(str(FOLDER), "cpu", "int8")
 
 
 @pytest.fixture(scope="module")

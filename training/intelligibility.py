@@ -2,7 +2,7 @@
 
     python -m training.intelligibility --model models/SeamlessStreaming-mini --units WORK/units
 
-The recogniser is Whisper base (multilingual), which ``scripts/recogniser.py`` fetches. Everything
+The recogniser is Whisper base (multilingual), which ``training.recogniser`` fetches. Everything
 that is compared says the same words, those that the model wrote: the target voice as its engine
 speaks, the same at a flat pitch (the voice that the vocoder learns), that voice through units and
 vocoder, and the model's own speech, made of a whole translation at once and piece by piece as it is
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,11 @@ from faster_whisper import WhisperModel
 
 from seamless_server.engine import VocodeRequest
 from seamless_server.streaming import SpeechOutput, Target, TextOutput, load_system
-from training import config, metrics, units
+from training import config, metrics, recogniser, units
 from training.speech import engines
 from training.text import grammar, sample
 
 CODES = {"eng": "en", "spa": "es", "fra": "fr", "deu": "de"}
-WHISPER = Path(sys.prefix) / "share" / "whisper-base"
 FORMS = ("engine", "flat", "units", "whole", "model")
 
 
@@ -47,7 +45,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument(
-        "--recognizer", type=Path, default=WHISPER, help="folder of a faster-whisper model"
+        "--recognizer",
+        type=Path,
+        default=recogniser.FOLDER,
+        help="folder of a faster-whisper model",
     )
     parser.add_argument("--units", type=Path, required=True, help="what training.units wrote")
     parser.add_argument("--sentences", type=int, default=20)
@@ -56,9 +57,7 @@ def main() -> None:
     parser.add_argument("--verbose", action="store_true", help="print what was misunderstood")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    recognizer = WhisperModel(
-        str(args.recognizer), device="cpu", compute_type="int8", cpu_threads=1
-    )
+    whisper = WhisperModel(str(args.recognizer), device="cpu", compute_type="int8", cpu_threads=1)
     system = load_system(args.model, device="cpu")
     stream = (s for s in sample.stream(515, held_out=True) if wordy(s))
     chosen = [next(stream) for _ in range(args.sentences)]
@@ -71,7 +70,7 @@ def main() -> None:
         return system.agents.engine.vocode(request)
 
     def understood(samples: Any, lang: str) -> str:
-        segments, _ = recognizer.transcribe(
+        segments, _ = whisper.transcribe(
             np.asarray(samples, np.float32),
             language=CODES[lang],
             beam_size=1,
@@ -104,8 +103,7 @@ def main() -> None:
             pairs["model"].append((text, understood(said, lang)))
             text, said = translated(heard, lang, min_unit_chunk_size=10_000)
             pairs["whole"].append((text, understood(said, lang)))
-            voice = engines.Voice("pico", units.VOICES[lang], units.RATE)
-            spoken = engines.speak(units.speakable(text, lang), voice)
+            spoken = units.spoken(text, lang)
             pairs["engine"].append((text, understood(spoken, lang)))
             features, flat = units.analyse(spoken)
             pairs["flat"].append((text, understood(flat, lang)))

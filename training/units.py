@@ -97,9 +97,10 @@ def assign(x: Array, centres: Array) -> Array:
     return np.concatenate([(part @ centres.T - offset).argmax(1) for part in slices])
 
 
-def speakable(text: str, lang: str) -> str:
-    """The text as the target voice reads it best."""
-    return text.replace("-", " ") if lang in ("eng", "fra") else text
+def spoken(text: str, lang: str) -> Array:
+    """Samples of the target voice; hyphens make it stumble in English and French."""
+    text = text.replace("-", " ") if lang in ("eng", "fra") else text
+    return engines.speak(text, engines.Voice("pico", VOICES[lang], RATE))
 
 
 def make(out: Path, sentences: int, seed: int = 31) -> None:
@@ -114,8 +115,7 @@ def make(out: Path, sentences: int, seed: int = 31) -> None:
         )
         features, waves = [], []
         for text in texts:
-            voice = engines.Voice("pico", VOICES[lang], RATE)
-            x, wave = analyse(engines.speak(speakable(text, lang), voice))
+            x, wave = analyse(spoken(text, lang))
             features.append(x.astype(np.float32))
             waves.append(wave)
         stacked = np.concatenate(features)
@@ -145,10 +145,9 @@ def make_more(out: Path, lang: str, sentences: int, known: int, seed: int = 31) 
     heard = {text for text, _, _ in read(out, lang)}
     drawn = itertools.islice(sample.stream(seed), known, known + sentences)
     texts = [text for text in dict.fromkeys(s.text(lang) for s in drawn) if text not in heard]
-    voice = engines.Voice("pico", VOICES[lang], RATE)
     units = []
     for text in texts:
-        _, _, f0, envelope = _spectrum(engines.speak(speakable(text, lang), voice))
+        _, _, f0, envelope = _spectrum(spoken(text, lang))
         units.append(assign(_features(f0, envelope).astype(np.float32), centres) + first)
     np.savez(
         path.with_suffix(".part.npz"),

@@ -1,6 +1,6 @@
 """Put a speech recogniser (Whisper base, 145 MB) into .venv, for tests of what the model says.
 
-    .venv/bin/python scripts/recogniser.py
+    .venv/bin/python -m training.recogniser
 
 A second run does nothing. Without it, as without network, those tests are skipped.
 """
