@@ -103,7 +103,7 @@ def commands(work: Path, model: Path, scale: float) -> dict[str, list[list[str]]
                 "--sentences",
                 steps(1500),
                 "--more",
-                steps(4000),
+                steps(5500),
             ]
         ],
         "vocoder": [
@@ -114,7 +114,7 @@ def commands(work: Path, model: Path, scale: float) -> dict[str, list[list[str]]
                 "--out",
                 str(work / "vocoder"),
                 "--steps",
-                steps(40000),
+                steps(60000),
             ]
         ],
         "t2u": [
@@ -128,9 +128,9 @@ def commands(work: Path, model: Path, scale: float) -> dict[str, list[list[str]]
                 "--out",
                 str(work / "t2u"),
                 "--steps",
-                steps(16000),
+                steps(22000),
                 "--sentences",
-                steps(5500),
+                steps(7000),
             ]
         ],
         "export": [["training.export", "--work", str(work), "--out", str(model)]],

@@ -79,7 +79,7 @@ CHARTS = {
             f"states_unseen_{x}" for x in ("eng", "spa", "fra", "deu")
         ),
     },
-    "t2u": {"loss": ("units", "durations"), "right units": ("right",)},
+    "t2u": {"loss": ("units", "durations"), "right units": ("right", "right_unheard")},
     "vocoder": {"loss": ("stft", "spectral")},
 }
 

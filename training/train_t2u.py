@@ -15,8 +15,9 @@ import itertools
 import json
 import random
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -37,6 +38,16 @@ SCORED = 0.35
 """Share of the units whose loss is computed: neighbours in time say much the same."""
 ALIKE = 6
 """Units that share the credit for a wanted one."""
+UNHEARD = 48
+"""Sentences a language that are kept out of the training, to see what it is worth on new ones."""
+Features = dict[str, dict[str, tuple[list[int], Tensor]]]
+"""For each language and text, the text's tokens and the decoder's features for them."""
+POOL = 16
+"""Batches that are drawn together and sorted by length, so that little is padded."""
+Row = tuple[str, str, Any, Any]
+"""Language, text with visible spaces, units, units per character."""
+Cut = tuple[str, str, Any, Any, bool, str]
+"""A row of which only the beginning may be left, whether a comma follows, and the whole text."""
 
 
 def prepare(folder: Path, lang: str, number: int) -> list[tuple[str, Any, Any]]:
@@ -59,11 +70,30 @@ def prepare(folder: Path, lang: str, number: int) -> list[tuple[str, Any, Any]]:
     ]
 
 
-def cut(text: str, u: Any, d: Any, rng: random.Random) -> tuple[str, Any, Any, bool]:
-    """The text, often only up to some word, and whether a comma is put behind it.
+def rows_of(folder: Path) -> tuple[list[Row], list[Row]]:
+    """Sentences to learn, and the last few of each language, which only measure."""
+    rows: list[Row] = []
+    unheard: list[Row] = []
+    for number, lang in enumerate(config.LANGUAGES):
+        found = [(lang, *row) for row in prepare(folder, lang, number)]
+        few = min(UNHEARD, len(found) // 10)
+        rows += found[: len(found) - few]
+        unheard += found[len(found) - few :]
+    return rows, unheard
+
+
+def plain(text: str) -> str:
+    """The text whose spaces ``prepare`` made visible."""
+    return text[1:].replace("▁", " ")
+
+
+def cut(row: Row, rng: random.Random) -> Cut:
+    """The row, often only up to some word, and whether a comma is put behind it.
 
     At run time every piece of text that is spoken before its sentence has ended gets a comma.
     """
+    lang, whole, u, d = row
+    text = whole
     places = [i for i, c in enumerate(text) if c == "▁" and i > 3]
     comma = rng.random() < 0.4
     if places and rng.random() < 0.5:
@@ -75,7 +105,17 @@ def cut(text: str, u: Any, d: Any, rng: random.Random) -> tuple[str, Any, Any, b
         # The first unit of a sentence is silence.
         u = np.concatenate([u, np.full(pause, u[0])])
         d = np.concatenate([d, [pause]])
-    return text, u, d, comma
+    return lang, text, u, d, comma, whole
+
+
+def batches(rows: list[Row], size: int, rng: random.Random) -> Iterator[list[Cut]]:
+    """Batches of cut sentences of much the same length, without end."""
+    while True:
+        pool = [cut(row, rng) for row in rng.sample(rows, min(len(rows), POOL * size))]
+        pool.sort(key=lambda row: len(row[2]))
+        groups = [pool[first : first + size] for first in range(0, len(pool), size)]
+        rng.shuffle(groups)
+        yield from groups
 
 
 def forward(
@@ -94,7 +134,7 @@ def forward(
 
 def decoder_features(
     decoder_folder: Path, vocabulary: Vocabulary, sentences: int, seed: int
-) -> dict[str, dict[str, tuple[list[int], Tensor]]]:
+) -> Features:
     """Features of the trained text decoder for the sentences that the target voices speak."""
     from training.cache_states import encode_rows, load_encoder
     from training.data import Utterance
@@ -108,7 +148,7 @@ def decoder_features(
     model.eval()
     trainer = load_encoder(decoder_folder.parent / "encoder", vocabulary)
     rng = random.Random(seed)
-    found: dict[str, dict[str, tuple[list[int], Tensor]]] = {x: {} for x in config.LANGUAGES}
+    found: Features = {x: {} for x in config.LANGUAGES}
     for sentence in itertools.islice(sample.stream(seed), sentences):
         x, described = make_utterance(rng, engines.draw_voice(rng), [sentence])
         states = encode_rows(trainer, vocabulary, [Utterance(x, described)])[0][0]
@@ -123,6 +163,82 @@ def decoder_features(
                 out, _ = model.decoder(torch.tensor([ids]), memory)
                 found[lang]["▁" + sentence.text(lang).replace(" ", "▁")] = (ids, out[0].clone())
     return found
+
+
+class Batch(NamedTuple):
+    """Sentences as the network takes them, and what it should say."""
+
+    features: Tensor
+    sizes: Tensor
+    chars: Tensor
+    counts: Tensor
+    durations: Tensor
+    wanted: Tensor
+
+
+def batch_of(
+    rows: list[Cut], vocabulary: Vocabulary, known: Features | None, rng: random.Random
+) -> Batch:
+    """Sentences with features: the decoder's for most of the ``known`` ones, else noise."""
+    ids, features = [], []
+    for lang, text, _, _, comma, whole in rows:
+        tokens = [*vocabulary.text.prefix(lang), *vocabulary.text.encode(plain(text))]
+        real_size = len(tokens)
+        if comma:
+            tokens.append(vocabulary.text.token_to_index(","))
+        x = torch.randn(len(tokens), config.DIM) * rng.uniform(0.2, 1.5)
+        if known is not None and whole in known[lang] and rng.random() < 0.7:
+            reference, real = known[lang][whole]
+            if reference[:real_size] == tokens[:real_size]:
+                x[:real_size] = real[:real_size]
+                x = x + 0.1 * torch.randn(len(tokens), config.DIM)
+        ids.append(tokens)
+        features.append(x)
+    padded = nn.utils.rnn.pad_sequence(features, batch_first=True)
+    pairs = [characters_of(tokens, vocabulary.text, vocabulary.chars) for tokens in ids]
+    longest = max(len(chars) for chars, _ in pairs)
+    chars = torch.zeros(len(pairs), longest, dtype=torch.long)
+    counts = torch.zeros(len(pairs), padded.size(1), dtype=torch.long)
+    durations = torch.zeros(len(pairs), longest, dtype=torch.long)
+    for n, ((symbols, lens), (_, text, _, d, comma, _)) in enumerate(zip(pairs, rows, strict=True)):
+        if len(symbols) != len(text) + comma:
+            raise ValueError(f"{text!r}: {len(symbols)} characters")
+        chars[n, : len(symbols)] = torch.tensor(symbols)
+        counts[n, : len(lens)] = torch.tensor(lens)
+        durations[n, : len(d)] = torch.from_numpy(d)
+    targets = [torch.from_numpy(u + OFFSET) for _, _, u, _, _, _ in rows]
+    wanted = nn.utils.rnn.pad_sequence(targets, batch_first=True, padding_value=-100)
+    sizes = torch.tensor([len(x) for x in features])
+    return Batch(padded, sizes, chars, counts, durations, wanted)
+
+
+def scores(model: T2U, batch: Batch, share: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits (N, all units) and index (N) of a share of the units, and the durations' loss."""
+    real = (batch.wanted >= 0) & (torch.rand(batch.wanted.shape) < share)
+    with torch.autocast("cpu", torch.bfloat16):
+        states, log_durations = forward(model, *batch[:5])
+        logits = model.final_proj(states[real])
+    lasting = batch.durations > 0
+    goal = (batch.durations[lasting] + 1.0).log()
+    loss = F.mse_loss(log_durations.float()[lasting], goal)
+    return logits, batch.wanted[real] - OFFSET, loss
+
+
+def right(logits: Tensor, index: Tensor) -> float:
+    """Share of the units that are exactly the wanted ones."""
+    return float((logits.argmax(-1) == index + OFFSET).float().mean())
+
+
+@torch.inference_mode()
+def accuracy(model: T2U, rows: list[Row], vocabulary: Vocabulary, known: Features | None) -> float:
+    """``right`` on sentences that the training never sees."""
+    rng = random.Random(1)
+    cuts = sorted((cut(row, rng) for row in rows), key=lambda row: len(row[2]))
+    model.eval()
+    groups = (cuts[first : first + 16] for first in range(0, len(cuts), 16))
+    found = [scores(model, batch_of(group, vocabulary, known, rng), 1.0)[:2] for group in groups]
+    model.train()
+    return sum(right(*pair) for pair in found) / len(found)
 
 
 def main() -> None:
@@ -141,11 +257,7 @@ def main() -> None:
     torch.manual_seed(9)
     rng = random.Random(9)
     vocabulary = Vocabulary(args.vocabulary)
-    rows = [
-        (lang, *row)
-        for number, lang in enumerate(config.LANGUAGES)
-        for row in prepare(args.units, lang, number)
-    ]
+    rows, unheard = rows_of(args.units)
     print(len(rows), "sentences aligned", flush=True)
     known = None
     if args.decoder is not None:
@@ -163,71 +275,30 @@ def main() -> None:
     path = args.out / "state.pt"
     step = checkpoint.load(path, model, optimizer)
     saved = time.monotonic()
+    drawn = batches(rows, args.batch, rng)
     totals, counted = np.zeros(3), 0
     while step < args.steps:
         for group in optimizer.param_groups:
             group["lr"] = args.rate * min(1, (step + 1) / 200) * max(0.03, 1 - step / args.steps)
-        picked = [(lang, cut(t, u, d, rng), t) for lang, t, u, d in rng.sample(rows, args.batch)]
-        ids, features = [], []
-        for lang, (text, _, _, comma), whole in picked:
-            plain = text[1:].replace("▁", " ")
-            tokens = [*vocabulary.text.prefix(lang), *vocabulary.text.encode(plain)]
-            real_size = len(tokens)
-            if comma:
-                tokens.append(vocabulary.text.token_to_index(","))
-            x = torch.randn(len(tokens), config.DIM) * rng.uniform(0.2, 1.5)
-            if known is not None and whole in known[lang] and rng.random() < 0.7:
-                reference, real = known[lang][whole]
-                if reference[:real_size] == tokens[:real_size]:
-                    x[:real_size] = real[:real_size]
-                    x = x + 0.1 * torch.randn(len(tokens), config.DIM)
-            ids.append(tokens)
-            features.append(x)
-        sizes = torch.tensor([len(x) for x in features])
-        padded = nn.utils.rnn.pad_sequence(features, batch_first=True)
-        pairs = [characters_of(tokens, vocabulary.text, vocabulary.chars) for tokens in ids]
-        longest = max(len(chars) for chars, _ in pairs)
-        chars = torch.zeros(len(pairs), longest, dtype=torch.long)
-        counts = torch.zeros(len(pairs), padded.size(1), dtype=torch.long)
-        durations = torch.zeros(len(pairs), longest, dtype=torch.long)
-        targets = []
-        for row, ((symbols, lens), (_, (text, u, d, comma), _)) in enumerate(
-            zip(pairs, picked, strict=True)
-        ):
-            if len(symbols) != len(text) + comma:
-                raise ValueError(f"{text!r}: {len(symbols)} characters")
-            chars[row, : len(symbols)] = torch.tensor(symbols)
-            counts[row, : len(lens)] = torch.tensor(lens)
-            durations[row, : len(d)] = torch.from_numpy(d)
-            targets.append(torch.from_numpy(u + OFFSET))
-        wanted = nn.utils.rnn.pad_sequence(targets, batch_first=True, padding_value=-100)
-        with torch.autocast("cpu", torch.bfloat16):
-            states, log_durations = forward(model, padded, sizes, chars, counts, durations)
-            real = (wanted >= 0) & (torch.rand(wanted.shape) < SCORED)
-            logits = model.final_proj(states[real])
+        batch = batch_of(next(drawn), vocabulary, known, rng)
+        logits, index, duration_loss = scores(model, batch, SCORED)
         likely = logits.float().log_softmax(-1)
-        index = wanted[real] - OFFSET
         unit_loss = -(likely.gather(1, alike[index] + OFFSET) * weights[index]).sum(1).mean()
-        lasting = durations > 0
-        duration_loss = F.mse_loss(log_durations.float()[lasting], (durations[lasting] + 1.0).log())
-        right = (logits.argmax(-1) == wanted[real]).float().mean()
         loss = unit_loss + duration_loss
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         step += 1
-        totals += (float(unit_loss.detach()), float(duration_loss.detach()), float(right))
+        totals += (float(unit_loss.detach()), float(duration_loss.detach()), right(logits, index))
         counted += 1
         if step % 100 == 0:
             mean = (totals / counted).tolist()
             totals[:], counted = 0, 0
-            line = {
-                "step": step,
-                "units": round(mean[0], 4),
-                "durations": round(mean[1], 4),
-                "right": round(mean[2], 4),
-            }
+            line = {"step": step, "units": mean[0], "durations": mean[1], "right": mean[2]}
+            if step % 500 == 0:
+                line["right_unheard"] = accuracy(model, unheard, vocabulary, known)
+            line = {key: round(value, 4) for key, value in line.items()}
             print(line, flush=True)
             with (args.out / "log.jsonl").open("a") as log:
                 log.write(json.dumps(line) + "\n")

@@ -91,7 +91,8 @@ def test_a_cut_text_keeps_its_units() -> None:
     units = np.repeat(np.arange(len(text)), durations)
     seen = set()
     for _ in range(60):
-        shorter, u, d, comma = cut(text, units, durations, rng)
+        _, shorter, u, d, comma, whole = cut(("eng", text, units, durations), rng)
+        assert whole == text
         assert text.startswith(shorter)
         assert len(d) == len(shorter) + comma
         assert len(u) == d.sum()
