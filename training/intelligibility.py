@@ -53,8 +53,15 @@ def main() -> None:
     parser.add_argument("--units", type=Path, required=True, help="what training.units wrote")
     parser.add_argument("--sentences", type=int, default=20)
     parser.add_argument("--languages", nargs="+", default=config.LANGUAGES)
-    parser.add_argument("--forms", nargs="+", choices=FORMS, default=FORMS, metavar="FORM")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument(
+        "--forms",
+        nargs="+",
+        choices=FORMS,
+        default=FORMS,
+        metavar="FORM",
+        help=f"which of {', '.join(FORMS)}",
+    )
+    parser.add_argument("--out", type=Path, help="JSON file; what else is in it stays")
     parser.add_argument("--verbose", action="store_true", help="print what was misunderstood")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -103,7 +110,9 @@ def main() -> None:
         ids = units.assign(features, centres) + config.LANGUAGES.index(lang) * len(centres)
         return engine.vocode(VocodeRequest(ids.tolist(), lang, speakers[lang][0]))
 
-    report: dict[str, dict[str, float]] = {}
+    report: dict[str, dict[str, Any]] = {}
+    if args.out is not None and args.out.exists():
+        report = json.loads(args.out.read_text())
     for lang in args.languages:
         pairs: dict[str, list[tuple[str, str]]] = {name: [] for name in args.forms}
         for sentence in chosen:
@@ -115,9 +124,8 @@ def main() -> None:
             for form in args.forms:
                 samples = voiced(form, heard, text, said, lang)
                 pairs[form].append((text, understood(samples, lang)))
-        report[lang] = {
-            name: round(metrics.word_error_rate(rows), 1) for name, rows in pairs.items() if rows
-        }
+        errors = {form: round(metrics.word_error_rate(rows), 1) for form, rows in pairs.items()}
+        report.setdefault(lang, {}).update(errors, sentences=len(pairs[args.forms[0]]))
         print(lang, report[lang], flush=True)
         if args.verbose:
             for name, rows in pairs.items():

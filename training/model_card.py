@@ -115,18 +115,20 @@ def spoken(path: Path) -> list[str]:
             "The spoken output is at an early stage of its training: in a first trial a recogniser",
             "understood only some of its words. Its error rate has not been measured yet.",
         ]
+    rows = json.loads(path.read_text())
+    number = min(row["sentences"] for row in rows.values())
     lines = [
         "",
         "Spoken output, word error rate of an independent recogniser (Whisper base) in per cent,",
-        "on sentences without numbers, all against the text that the model wrote: the target",
-        "voice's engine, the same voice at the flat pitch that the vocoder learns (the target",
-        "voice), that voice through units and vocoder, and the model's speech, made of a whole",
-        "translation at once and piece by piece, as it is when somebody listens.",
+        f"on {number} sentences without numbers, all against the text that the model wrote: the",
+        "target voice's engine, the same voice at the flat pitch that the vocoder learns (the",
+        "target voice), that voice through units and vocoder, and the model's speech, made of a",
+        "whole translation at once and piece by piece, as it is when somebody listens.",
         "",
         "| | engine | flat pitch | its units | model, at once | model |",
         "|---|---|---|---|---|---|",
     ]
-    for lang, row in json.loads(path.read_text()).items():
+    for lang, row in rows.items():
         cells = [str(row.get(key, "-")) for key in ("engine", "flat", "units", "whole", "model")]
         lines.append(f"| {NAMES[lang]} | {' | '.join(cells)} |")
     return lines
