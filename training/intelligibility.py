@@ -5,8 +5,7 @@
 The recogniser is Whisper base (multilingual), which ``training.recogniser`` fetches. Everything
 that is compared says the same words, those that the model wrote: the target voice as its engine
 speaks, the same at a flat pitch (the voice that the vocoder learns), that voice through units and
-vocoder, and the model's own speech, made of a whole translation at once and piece by piece as it is
-when somebody listens.
+vocoder, and the model's own speech, made piece by piece as it is when somebody listens.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from training import config, metrics, recogniser, units
 from training.text import grammar, sample
 
 CODES = {"eng": "en", "spa": "es", "fra": "fr", "deu": "de"}
-FORMS = ("engine", "flat", "units", "whole", "model")
+FORMS = ("engine", "flat", "units", "model")
 
 
 def wordy(sentence: sample.Sentence) -> bool:
@@ -72,8 +71,12 @@ def main() -> None:
         str(args.recognizer), device="cpu", compute_type="float32", cpu_threads=1
     )
     system = load_system(args.model, device="cpu")
-    stream = (s for s in sample.stream(515, held_out=True) if wordy(s))
-    chosen = [next(stream) for _ in range(args.sentences)]
+    chosen: dict[str, None] = {}
+    for sentence in sample.stream(515, held_out=True):
+        if len(chosen) == args.sentences:
+            break
+        if wordy(sentence):
+            chosen[sentence.text("eng")] = None
     silence = np.zeros(1600, np.float32)
     engine, speakers = system.agents.engine, system.agents.checkpoint.config.vocoder_speakers
 
@@ -87,19 +90,17 @@ def main() -> None:
         )
         return " ".join(segment.text for segment in segments)
 
-    def translated(samples: Any, lang: str, **options: Any) -> tuple[str, Any]:
-        live = system.open_stream({lang: Target(text=True, speech=True)}, vad=False, **options)
+    def translated(samples: Any, lang: str) -> tuple[str, Any]:
+        live = system.open_stream({lang: Target(text=True, speech=True)}, vad=False)
         outputs = [*live.push(samples), *live.finish()]
         speech = [o.samples for o in outputs if isinstance(o, SpeechOutput)]
         text = "".join(o.text for o in outputs if isinstance(o, TextOutput))
         return text, np.concatenate([np.zeros(0, np.float32), *speech])
 
-    def voiced(form: str, heard: Any, text: str, said: Any, lang: str) -> Any:
-        """Samples of the ``text`` that the model wrote and ``said`` when it ``heard`` English."""
+    def voiced(form: str, text: str, said: Any, lang: str) -> Any:
+        """Samples of the ``text`` that the model wrote and ``said``."""
         if form == "model":
             return said
-        if form == "whole":
-            return translated(heard, lang, min_unit_chunk_size=10_000)[1]
         voice = units.spoken(text, lang)
         if form == "engine":
             return voice
@@ -115,14 +116,14 @@ def main() -> None:
         report = json.loads(args.out.read_text())
     for lang in args.languages:
         pairs: dict[str, list[tuple[str, str]]] = {name: [] for name in args.forms}
-        for sentence in chosen:
-            heard = np.concatenate([silence, units.spoken(sentence.text("eng"), "eng"), silence])
+        for english in chosen:
+            heard = np.concatenate([silence, units.spoken(english, "eng"), silence])
             # Against what the model wrote: the translation's own mistakes are not the voice's.
             text, said = translated(heard, lang)
             if not text.strip() or not len(said):
                 continue
             for form in args.forms:
-                samples = voiced(form, heard, text, said, lang)
+                samples = voiced(form, text, said, lang)
                 pairs[form].append((text, understood(samples, lang)))
         errors = {form: round(metrics.word_error_rate(rows), 1) for form, rows in pairs.items()}
         report.setdefault(lang, {}).update(errors, sentences=len(pairs[args.forms[0]]))

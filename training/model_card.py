@@ -46,7 +46,7 @@ TAIL = """
 `training/README.md` tells it step by step; `make train-mini` repeats it from package registries
 alone. This release: {encoder_steps} steps of the encoder, {decoder_steps} of the decoder and its
 policy, {t2u_steps} of the text-to-unit network, {vocoder_steps} of the vocoder, on a share of two
-CPU cores in two afternoons. The curves were still falling: `python -m training.restore` goes on
+CPU cores within two days. The curves were still falling: `python -m training.restore` goes on
 from here.
 
 Policy: p_choose of the EMMA layers (arXiv 2312.04515), trained by supervision as described there;
@@ -120,16 +120,16 @@ def spoken(path: Path) -> list[str]:
     lines = [
         "",
         "Spoken output, word error rate of an independent recogniser (Whisper base) in per cent,",
-        f"on {number} sentences without numbers, all against the text that the model wrote: the",
-        "target voice's engine, the same voice at the flat pitch that the vocoder learns (the",
-        "target voice), that voice through units and vocoder, and the model's speech, made of a",
-        "whole translation at once and piece by piece, as it is when somebody listens.",
+        f"on {number} different sentences without numbers, all against the text that the model",
+        "wrote: the target voice's engine, the same voice at the flat pitch that the vocoder",
+        "learns (the target voice), that voice through units and vocoder, and the model's speech,",
+        "made piece by piece, as it is when somebody listens.",
         "",
-        "| | engine | flat pitch | its units | model, at once | model |",
-        "|---|---|---|---|---|---|",
+        "| | engine | flat pitch | its units | model |",
+        "|---|---|---|---|---|",
     ]
     for lang, row in rows.items():
-        cells = [str(row.get(key, "-")) for key in ("engine", "flat", "units", "whole", "model")]
+        cells = [str(row.get(key, "-")) for key in ("engine", "flat", "units", "model")]
         lines.append(f"| {NAMES[lang]} | {' | '.join(cells)} |")
     return lines
 
