@@ -47,7 +47,9 @@ TAIL = """
 alone. This release: {encoder_steps} steps of the encoder, {decoder_steps} of the decoder and its
 policy, {t2u_steps} of the text-to-unit network, {vocoder_steps} of the vocoder, on a share of two
 CPU cores within two days. The curves were still falling: `python -m training.restore` goes on
-from here.
+from here. `curves/` has them; where one jumps, the network went on with other data:
+
+![Right units, in training and in sentences that it never saw](curves/t2u2.svg)
 
 Policy: p_choose of the EMMA layers (arXiv 2312.04515), trained by supervision as described there;
 EMMA's own losses were tried from there and not used (`training/README.md` has both curves). The
