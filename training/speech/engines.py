@@ -13,6 +13,8 @@ import ctypes.util
 import random
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -170,6 +172,24 @@ class Festival:
         return np.fromfile(path, np.int16).astype(np.float32) / 32768
 
 
+M_PERTURB = -6
+
+
+@contextmanager
+def _zeroed_memory() -> Iterator[None]:
+    """New memory is full of zeros (glibc): Pico reads some that it has not written, and would
+    speak a sentence in other times after other work."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        yield
+        return
+    mallopt(M_PERTURB, 0xFF)  # filled with the complement of this
+    try:
+        yield
+    finally:
+        mallopt(M_PERTURB, 0)
+
+
 class Pico:
     """SVOX Pico; voices en-US, en-GB, es-ES, fr-FR, de-DE."""
 
@@ -180,7 +200,8 @@ class Pico:
 
     def speak(self, text: str, voice: Voice) -> Samples:
         """Synthesize ``text``."""
-        data = self._engine.speak(text, voice=voice.name, speed=voice.rate, pitch=voice.pitch)
+        with _zeroed_memory():
+            data = self._engine.speak(text, voice=voice.name, speed=voice.rate, pitch=voice.pitch)
         return np.frombuffer(data, np.int16).astype(np.float32) / 32768
 
 
