@@ -112,7 +112,7 @@ def test_four_speakers_need_little_memory(tmp_path: Path) -> None:
     command = [sys.executable, str(script), "--speakers", "4", "--repeats", "1"]
     subprocess.run([*command, "--out", str(report)], check=True, stdout=subprocess.DEVNULL)
     found = json.loads(report.read_text())
-    assert found["memory_peak_mb"] - found["memory_before_model_mb"] < 230
+    assert found["memory_peak_mb"] - found["memory_before_model_mb"] < 190
 
 
 def test_nothing_is_said_in_silence(mini: System) -> None:

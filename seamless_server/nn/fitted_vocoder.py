@@ -45,10 +45,10 @@ class _Convolution:
         return y
 
 
-def _silence(x: Tensor, end: int | None) -> Tensor:
+def _silence(x: Tensor, lengths: Tensor | None) -> Tensor:
     """Zeros behind the item's end, in place: what a convolution would find there alone."""
-    if end is not None:
-        x[..., end:].zero_()
+    if lengths is not None:
+        x[..., max(0, int(lengths[0])) :].zero_()
     return x
 
 
@@ -59,10 +59,10 @@ class _Block:
         pairs = zip(block.convs1, block.convs2, strict=True)
         self._pairs = [(_convolution(a), _convolution(b)) for a, b in pairs]
 
-    def __call__(self, x: Tensor, end: int | None) -> Tensor:
+    def __call__(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         for first, second in self._pairs:
-            y = first.activated(_silence(F.leaky_relu(x, SLOPE), end))
-            x = second.added(_silence(y, end), x)
+            y = first.activated(_silence(F.leaky_relu(x, SLOPE), lengths))
+            x = second.added(_silence(y, lengths), x)
         return x
 
 
@@ -76,33 +76,36 @@ class FittedVocoder(Vocoder):
 
     _packed: tuple[_Convolution, list[_Block], _Convolution] | None = None
 
-    def generate(self, x: Tensor, lengths: Tensor | None, skip: int = 0) -> Tensor:
-        """As in :class:`Vocoder`."""
-        if len(x) > 1:
-            return super().generate(x, lengths, skip)
+    def _layers(self) -> tuple[_Convolution, list[_Block], _Convolution]:
         if self._packed is None:
             blocks = [_Block(b) for b in self.resblocks if isinstance(b, ResBlock)]
             self._packed = _convolution(self.conv_pre), blocks, _convolution(self.conv_post)
-        before, blocks, after = self._packed
-        end = None if lengths is None else int(lengths[0])
-        x = before(_silence(x.transpose(1, 2).unsqueeze(2), end))
-        width, rate = len(self.config.resblock_kernel_sizes), 1
-        for stage, (up, crop) in enumerate(zip(self.ups, self.crops(skip), strict=True)):
-            assert isinstance(up, nn.ConvTranspose1d)
-            x = _upsampled(_silence(F.leaky_relu(x, SLOPE), end), up)
-            factor = self.config.upsample_rates[stage]
-            rate, end = rate * factor, None if end is None else end * factor
-            mine = blocks[stage * width : (stage + 1) * width]
-            total = mine[0](x, end)
-            for block in mine[1:]:
-                total = total + block(x, end)
-            x = total / width
-            if crop:
-                x = x[..., crop * rate :]
-                end = None if end is None else max(0, end - crop * rate)
-        x = torch.tanh(after(_silence(F.leaky_relu(x, LAST_SLOPE), end)))
-        rest = min(skip, self.margins[-1]) * rate
-        return _silence(x, end).flatten(1)[:, rest:]
+        return self._packed
+
+    def _first(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        if len(x) > 1:
+            return super()._first(x, lengths)
+        return self._layers()[0](_silence(x.unsqueeze(2), lengths)), lengths
+
+    def _stage(self, stage: int, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        if len(x) > 1:
+            return super()._stage(stage, x, lengths)
+        up = self.ups[stage]
+        assert isinstance(up, nn.ConvTranspose1d)
+        x = _upsampled(_silence(F.leaky_relu(x, SLOPE), lengths), up)
+        lengths = None if lengths is None else lengths * self.config.upsample_rates[stage]
+        width = len(self.config.resblock_kernel_sizes)
+        first, *others = self._layers()[1][stage * width : (stage + 1) * width]
+        total = first(x, lengths)
+        for block in others:
+            total += block(x, lengths)
+        return total.div_(width), lengths
+
+    def _last(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        if len(x) > 1:
+            return super()._last(x, lengths)
+        x = torch.tanh(self._layers()[2](_silence(F.leaky_relu(x, LAST_SLOPE), lengths)))
+        return _silence(x, lengths).flatten(1)
 
 
 def _upsampled(x: Tensor, up: nn.ConvTranspose1d) -> Tensor:

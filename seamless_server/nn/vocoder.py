@@ -16,6 +16,10 @@ from seamless_server.nn.layers import DurationPredictor, durations_from_log, len
 
 SLOPE = 0.1
 LAST_SLOPE = 0.01
+EARLY = 2
+"""Stages that compute all units together."""
+PIECE = 48
+"""Units at a time in the later stages, on processors."""
 
 
 class ResBlock(nn.Module):
@@ -150,31 +154,63 @@ class Vocoder(nn.Module):
         return wave, durations
 
     def generate(self, x: Tensor, lengths: Tensor | None, skip: int = 0) -> Tensor:
-        """Frames (B, U, C) -> samples (B, (U - skip) * samples_per_unit)."""
-        x = x.transpose(1, 2)
-        mask = None
-        if lengths is not None:
-            mask = length_mask(lengths, x.size(2))[:, None]
-            x = x * mask
-        x = self.conv_pre(x)
-        width, rate = len(self.config.resblock_kernel_sizes), 1
-        for stage, (up, crop) in enumerate(zip(self.ups, self.crops(skip), strict=True)):
-            x = F.leaky_relu(x, SLOPE, inplace=True)
-            x = up(x if mask is None else x * mask)
+        """Frames (B, U, C) -> samples (B, (U - skip) * samples_per_unit).
+
+        The late stages have many samples of few channels: on processors they go over some units at
+        a time, with the neighbours that these need, and so in memory that long speech does not
+        add to.
+        """
+        x, lengths = self._first(x.transpose(1, 2), lengths)
+        early, rate = min(EARLY, len(self.ups)), 1
+        for stage, crop in enumerate(self.crops(skip)[:early]):
+            x, lengths = self._stage(stage, x, lengths)
             rate *= self.config.upsample_rates[stage]
-            if lengths is not None:
-                lengths = lengths * self.config.upsample_rates[stage]
-                mask = length_mask(lengths, x.size(2))[:, None]
-            blocks = self.resblocks[stage * width : (stage + 1) * width]
-            total = blocks[0](x, mask)
-            for block in blocks[1:]:
-                total += block(x, mask)
-            x = total.div_(width)
-            if crop:
-                x = x[..., crop * rate :]
-                if lengths is not None and mask is not None:
-                    lengths, mask = lengths - crop * rate, mask[..., crop * rate :]
+            x = x[..., crop * rate :]
+            lengths = None if lengths is None else lengths - crop * rate
+        margin, total = self.margins[early], x.size(-1) // rate
+        size = PIECE if x.device.type == "cpu" and total > PIECE else max(1, total)
+        made = [x.new_empty(len(x), 0)]
+        for start in range(min(skip, margin), total, size):
+            low = max(0, start - margin)
+            part = x[..., low * rate : (start + size + margin) * rate]
+            left = None if lengths is None else lengths - low * rate
+            if total > size:
+                # All pieces are of one size, so that few kernels are made.
+                missing = (size + 2 * margin) * rate - part.size(-1)
+                if left is None and missing:
+                    left = torch.tensor([part.size(-1)] * len(x))
+                part = F.pad(part, (0, missing))
+            for stage in range(early, len(self.ups)):
+                part, left = self._stage(stage, part, left)
+            wave, samples = self._last(part, left), self.config.samples_per_unit
+            end = min(start + size, total)
+            made.append(wave[:, (start - low) * samples : (end - low) * samples])
+        return torch.cat(made, 1)
+
+    def _first(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Frames (B, C, U) -> channels of the first stage, and the items' lengths in them."""
+        if lengths is not None:
+            x = x * length_mask(lengths, x.size(2))[:, None]
+        return self.conv_pre(x), lengths
+
+    def _stage(self, stage: int, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Upsampling and residual blocks; (B, C, T) -> (B, C / 2, T * rate)."""
+        x = F.leaky_relu(x, SLOPE)
+        if lengths is not None:
+            x = x * length_mask(lengths, x.size(2))[:, None]
+            lengths = lengths * self.config.upsample_rates[stage]
+        x = self.ups[stage](x)
+        mask = None if lengths is None else length_mask(lengths, x.size(2))[:, None]
+        width = len(self.config.resblock_kernel_sizes)
+        first, *others = self.resblocks[stage * width : (stage + 1) * width]
+        total = first(x, mask)
+        for block in others:
+            total += block(x, mask)
+        return total.div_(width), lengths
+
+    def _last(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """(B, C, T) -> samples (B, T), zero behind an item's end."""
+        mask = None if lengths is None else length_mask(lengths, x.size(2))[:, None]
         x = F.leaky_relu(x, LAST_SLOPE)
         x = torch.tanh(self.conv_post(x if mask is None else x * mask))
-        rest = min(skip, self.margins[-1]) * rate
-        return (x if mask is None else x * mask).squeeze(1)[:, rest:]
+        return (x if mask is None else x * mask).squeeze(1)

@@ -126,6 +126,23 @@ def test_the_vocoder(checkpoint, count, length, skip):
         torch.testing.assert_close(got, whole, atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("size", [49, 96, 131])
+@pytest.mark.parametrize("length", [None, 40, 97])
+@pytest.mark.parametrize("skip", [0, 3, 30])
+def test_long_speech_made_in_pieces(checkpoint, monkeypatch, count, size, length, skip):
+    vocoder = checkpoint.vocoder
+    units = torch.randint(0, 90, (count, size))
+    zero = torch.zeros(count, dtype=torch.long)
+    lengths = None if length is None else torch.tensor([min(length, size), size][:count])
+    forms = vocoder, fit_vocoder(vocoder)
+    pieces = [each(units, zero, zero, lengths, skip) for each in forms]
+    monkeypatch.setattr("seamless_server.nn.vocoder.PIECE", size)
+    whole = vocoder(units, zero, zero, lengths)[:, skip * vocoder.config.samples_per_unit :]
+    for got in pieces:
+        torch.testing.assert_close(got, whole, **CLOSE)
+
+
 def test_the_copy_shares_the_parameters_and_leaves_the_original(checkpoint):
     decoder, copy = checkpoint.decoder, fit(checkpoint.decoder)
     assert type(decoder.layers[0].ffn.inner_proj) is nn.Linear
