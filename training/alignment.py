@@ -13,6 +13,8 @@ import numpy as np
 
 Array = Any
 LONGEST = 14
+TOGETHER = 1000
+"""Texts of much the same length that are counted at once: what that takes grows with them."""
 
 
 def _viterbi(scores: Array, costs: Array) -> Array:
@@ -91,9 +93,16 @@ def _flat_start(texts: list[Array], units: list[Array], num_symbols: int, num_un
         for shift, weight in ((-2, 0.4), (-1, 0.7), (0, 1.0), (1, 0.7), (2, 0.4)):
             index = np.clip(place + shift, 0, len(text) - 1)
             np.add.at(counts, (text[index], u), weight)
+    order = np.argsort(ends, kind="stable")
+    groups = [order[first : first + TOGETHER] for first in range(0, len(order), TOGETHER)]
     for _ in range(12):
         table = counts / counts.sum(1, keepdims=True)
-        counts = 0.05 + _soft_counts(symbols, padded, table, sizes, ends)
+        counts = np.full_like(table, 0.05)
+        for group in groups:
+            some, lasting = sizes[group], ends[group]
+            counts += _soft_counts(
+                symbols[group, : some.max()], padded[group, : lasting.max()], table, some, lasting
+            )
     return counts
 
 
