@@ -67,14 +67,6 @@ shipped `decision_threshold` is in `vad_s2st_main.yaml`.
 """
 
 
-def last_step(work: Path, stage: str) -> int:
-    """Steps that a stage was trained for, 0 without a log."""
-    path = work / stage / "log.jsonl"
-    if not path.exists():
-        return 0
-    return int(max(step for line in plots.read(path).values() for step, _ in line))
-
-
 def table(report: dict[str, Any]) -> list[str]:
     """Rows of the main table."""
     seen, unseen = report["seen"], report["unseen"]
@@ -186,7 +178,10 @@ def main() -> None:
     words = report["words_per_minute_when_nobody_speaks"]
     silent = ", ".join(f"{name} {value}" for name, value in words.items())
     tail = TAIL.format(
-        **{f"{x}_steps": last_step(args.work, x) for x in ("encoder", "decoder", "t2u", "vocoder")}
+        **{
+            f"{x}_steps": plots.last_step(args.work / x / "log.jsonl")
+            for x in ("encoder", "decoder", "t2u", "vocoder")
+        }
     )
     lines = [
         *table(report),

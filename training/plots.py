@@ -65,6 +65,13 @@ def read(path: Path) -> dict[str, list[tuple[float, float]]]:
     return {name: sorted(points.items()) for name, points in series.items()}
 
 
+def last_step(path: Path) -> int:
+    """The last step of a training log, 0 without one."""
+    if not path.exists():
+        return 0
+    return int(max(step for line in read(path).values() for step, _ in line))
+
+
 TRANSLATED = ("spa", "fra", "deu")
 
 CHARTS = {

@@ -3,7 +3,8 @@
     python -m training.restore --model models/SeamlessStreaming-mini --work training/work
 
 Optimizer states are not shipped: they warm up anew. ``--keep`` is the other direction: it writes
-the CTC heads, which the model folder lacks, to training/state.
+what the model folder lacks to training/state: the CTC heads, the phonemes, the centres of the
+speech units and the logs.
 """
 
 from __future__ import annotations
@@ -12,35 +13,47 @@ import argparse
 import shutil
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
 from seamless_server.checkpoints import store
 from seamless_server.nn.t2u import T2U
 from seamless_server.nn.vocoder import Vocoder
-from training import checkpoint, config
+from training import checkpoint, config, plots, units
 from training.train_decoder import Translator
 from training.train_encoder import EncoderTrainer
 from training.vocabulary import CHARACTER_FILE, PHONEME_FILE, TEXT_FILE, Vocabulary
 
 HEADS = "heads.safetensors"
+CENTRES = "centres.safetensors"
+STAGES = ("encoder", "decoder", "t2u", "vocoder")
 
 
 def keep(work: Path, state: Path) -> None:
-    """Write the CTC heads and the phonemes to ``state``."""
+    """Write the CTC heads, the phonemes, the units' centres and the logs to ``state``."""
     state.mkdir(parents=True, exist_ok=True)
     weights = checkpoint.best_weights(work / "encoder" / "state.pt")
     heads = {k: v.half().contiguous() for k, v in weights.items() if not k.startswith("encoder.")}
     save_file(heads, state / HEADS)
     shutil.copy(work / "vocabulary" / PHONEME_FILE, state / PHONEME_FILE)
+    centres = {x: np.load(units.centre_file(work / "units", x)) for x in config.LANGUAGES}
+    save_file({x: torch.from_numpy(c).half() for x, c in centres.items()}, state / CENTRES)
+    for stage in STAGES:
+        shutil.copy(work / stage / "log.jsonl", state / f"{stage}.jsonl")
 
 
 def restore(model: Path, state: Path, work: Path) -> None:
-    """Write the states of all steps to ``work``, at step 0 of a new schedule."""
+    """Write the states of all stages to ``work``, at the step where their logs end."""
     (work / "vocabulary").mkdir(parents=True, exist_ok=True)
     for name in (TEXT_FILE, CHARACTER_FILE):
         shutil.copy(model / name, work / "vocabulary" / name)
     shutil.copy(state / PHONEME_FILE, work / "vocabulary" / PHONEME_FILE)
+    steps = {}
+    for stage in STAGES:
+        (work / stage).mkdir(exist_ok=True)
+        shutil.copy(state / f"{stage}.jsonl", work / stage / "log.jsonl")
+        steps[stage] = plots.last_step(work / stage / "log.jsonl")
     vocabulary = Vocabulary(work / "vocabulary")
     networks = store.read_store(model / store.FILE)
     parts = {
@@ -50,17 +63,20 @@ def restore(model: Path, state: Path, work: Path) -> None:
     heads = {name: tensor.float() for name, tensor in load_file(state / HEADS).items()}
     encoder = EncoderTrainer(vocabulary)
     encoder.load_state_dict({**{f"encoder.{k}": v for k, v in parts["encoder"].items()}, **heads})
-    checkpoint.save(work / "encoder" / "state.pt", 0, encoder)
+    checkpoint.save(work / "encoder" / "state.pt", steps["encoder"], encoder)
     translator = Translator(vocabulary)
     translator.encoder.load_state_dict(parts["encoder"])
     translator.decoder.load_state_dict(parts["decoder"])
-    checkpoint.save(work / "decoder" / "state.pt", 0, translator)
+    checkpoint.save(work / "decoder" / "state.pt", steps["decoder"], translator)
     if "t2u" in parts:
         t2u, vocoder = T2U(config.t2u(len(vocabulary.chars))), Vocoder(config.VOCODER)
         t2u.load_state_dict(parts["t2u"])
         vocoder.load_state_dict(parts["vocoder"])
-        checkpoint.save(work / "t2u" / "state.pt", 0, t2u)
-        checkpoint.save(work / "vocoder" / "state.pt", 0, vocoder)
+        checkpoint.save(work / "t2u" / "state.pt", steps["t2u"], t2u)
+        checkpoint.save(work / "vocoder" / "state.pt", steps["vocoder"], vocoder)
+    (work / "units").mkdir(exist_ok=True)
+    for lang, centres in load_file(state / CENTRES).items():
+        np.save(units.centre_file(work / "units", lang), centres.float().numpy())
 
 
 def main() -> None:

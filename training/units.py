@@ -106,8 +106,16 @@ def spoken(text: str, lang: str) -> Array:
     return engines.trimmed(engines.speak(text, engines.Voice("pico", VOICES[lang], RATE)), 0.01)
 
 
+def centre_file(out: Path, lang: str) -> Path:
+    """Where the cluster centres (units of the language, 50) of a language are."""
+    return out / f"{lang}.centres.npy"
+
+
 def make(out: Path, sentences: int, seed: int = 31) -> None:
-    """Write, for each language, waveforms with their units and texts, and the cluster centres."""
+    """Write, for each language, waveforms with their units and texts, and the cluster centres.
+
+    Centres that are there already (training.restore) stay: a trained vocoder knows them.
+    """
     out.mkdir(parents=True, exist_ok=True)
     each = config.UNITS // len(config.LANGUAGES)
     for number, lang in enumerate(config.LANGUAGES):
@@ -122,12 +130,13 @@ def make(out: Path, sentences: int, seed: int = 31) -> None:
             features.append(x.astype(np.float32))
             waves.append(wave)
         stacked = np.concatenate(features)
-        some = stacked[np.random.default_rng(seed).permutation(len(stacked))[:100_000]]
-        centres = kmeans(some, each, seed)
-        units = assign(stacked, centres) + number * each
+        known = centre_file(out, lang)
+        if not known.exists():
+            some = stacked[np.random.default_rng(seed).permutation(len(stacked))[:100_000]]
+            np.save(known, kmeans(some, each, seed).astype(np.float32))
+        units = assign(stacked, np.load(known)) + number * each
         np.savez(
             out / f"{lang}.part.npz",
-            centres=centres.astype(np.float32),
             units=units.astype(np.int16),
             lengths=np.array([len(x) for x in features]),
             waves=(np.clip(np.concatenate(waves), -1, 1) * 32767).astype(np.int16),
@@ -144,7 +153,7 @@ def make_more(out: Path, lang: str, sentences: int, known: int, seed: int = 31) 
         return
     each = config.UNITS // len(config.LANGUAGES)
     first = config.LANGUAGES.index(lang) * each
-    centres = np.load(out / f"{lang}.npz")["centres"]
+    centres = np.load(centre_file(out, lang))
     heard = {text for text, _, _ in read(out, lang)}
     drawn = itertools.islice(sample.stream(seed), known, known + sentences)
     texts = [text for text in dict.fromkeys(s.text(lang) for s in drawn) if text not in heard]
@@ -188,7 +197,7 @@ def read(out: Path, lang: str) -> list[tuple[str, Array, Array]]:
 
 def embeddings(out: Path, dim: int) -> Array:
     """(UNITS, dim) standardised cluster centres of all languages, padded with zeros."""
-    centres = np.concatenate([np.load(out / f"{x}.npz")["centres"] for x in config.LANGUAGES])
+    centres = np.concatenate([np.load(centre_file(out, x)) for x in config.LANGUAGES])
     centres = (centres - centres.mean(0)) / centres.std(0)
     return np.pad(centres, ((0, 0), (0, dim - centres.shape[1]))).astype(np.float32)
 
@@ -201,7 +210,7 @@ def neighbours(out: Path, count: int) -> tuple[Array, Array]:
     each = config.UNITS // len(config.LANGUAGES)
     nearest, weights = [], []
     for number, lang in enumerate(config.LANGUAGES):
-        c = np.load(out / f"{lang}.npz")["centres"]
+        c = np.load(centre_file(out, lang))
         squares = (c**2).sum(1)
         distances = squares[:, None] + squares[None] - 2 * c @ c.T
         np.fill_diagonal(distances, -1.0)
