@@ -36,6 +36,8 @@ GROUPS = 300
 """Groups of units that the alignment of characters tells apart."""
 SCORED = 0.35
 """Share of the units whose loss is computed: neighbours in time say much the same."""
+DURATIONS = 0.2
+"""Weight of the durations' loss."""
 ALIKE = 6
 """Units that share the credit for a wanted one."""
 UNHEARD = 48
@@ -58,7 +60,7 @@ def prepare(folder: Path, lang: str, number: int) -> list[tuple[str, Any, Any]]:
     each = config.UNITS // len(config.LANGUAGES)
     if not path.exists():
         # Groups of units that sound alike: each is seen often enough to know its characters.
-        centres = np.load(folder / f"{lang}.npz")["centres"]
+        centres = np.load(units.centre_file(folder, lang))
         group = units.assign(centres, units.kmeans(centres, GROUPS, 7))
         durations = align(texts, [group[u - number * each] for _, u in rows], GROUPS)
         path.write_text(json.dumps([None if d is None else d.tolist() for d in durations]))
@@ -219,8 +221,10 @@ def scores(model: T2U, batch: Batch, share: float) -> tuple[Tensor, Tensor, Tens
         states, log_durations = forward(model, *batch[:5])
         logits = model.final_proj(states[real])
     lasting = batch.durations > 0
-    goal = (batch.durations[lasting] + 1.0).log()
-    loss = F.mse_loss(log_durations.float()[lasting], goal)
+    # Poisson's likelihood, since its best answer is the mean of the durations; that of squared
+    # errors of logarithms is shorter, and speech in a hurry is harder to understand.
+    goal = batch.durations[lasting] + 1.0
+    loss = DURATIONS * F.poisson_nll_loss(log_durations.float()[lasting], goal, full=True)
     return logits, batch.wanted[real] - OFFSET, loss
 
 
