@@ -128,7 +128,7 @@ def commands(work: Path, model: Path, scale: float) -> dict[str, list[list[str]]
                 "--out",
                 str(work / "t2u"),
                 "--steps",
-                steps(22000),
+                steps(30000),
                 "--sentences",
                 steps(7000),
             ]

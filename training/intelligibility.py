@@ -49,7 +49,9 @@ def main() -> None:
         default=recogniser.FOLDER,
         help="folder of a faster-whisper model",
     )
-    parser.add_argument("--units", type=Path, required=True, help="what training.units wrote")
+    parser.add_argument(
+        "--units", type=Path, required=True, help="units' centres, by training.units or .restore"
+    )
     parser.add_argument("--sentences", type=int, default=20)
     parser.add_argument("--languages", nargs="+", default=config.LANGUAGES)
     parser.add_argument(
@@ -78,11 +80,13 @@ def main() -> None:
         if wordy(sentence):
             chosen[sentence.text("eng")] = None
     silence = np.zeros(1600, np.float32)
+    # A recogniser mishears speech that begins with the file, which nobody hears like that.
+    pause = np.zeros(8000, np.float32)
     engine, speakers = system.agents.engine, system.agents.checkpoint.config.vocoder_speakers
 
     def understood(samples: Any, lang: str) -> str:
         segments, _ = whisper.transcribe(
-            np.asarray(samples, np.float32),
+            np.concatenate([pause, np.asarray(samples, np.float32), pause]),
             language=CODES[lang],
             beam_size=1,
             without_timestamps=True,
@@ -107,7 +111,7 @@ def main() -> None:
         features, flat = units.analyse(voice)
         if form == "flat":
             return flat
-        centres = np.load(args.units / f"{lang}.npz")["centres"]
+        centres = np.load(units.centre_file(args.units, lang))
         ids = units.assign(features, centres) + config.LANGUAGES.index(lang) * len(centres)
         return engine.vocode(VocodeRequest(ids.tolist(), lang, speakers[lang][0]))
 

@@ -117,7 +117,7 @@ def spoken(path: Path) -> list[str]:
         f"on {number} different sentences without numbers, all against the text that the model",
         "wrote: the target voice's engine, the same voice at the flat pitch that the vocoder",
         "learns (the target voice), that voice through units and vocoder, and the model's speech,",
-        "made piece by piece, as it is when somebody listens.",
+        "made piece by piece, as it is when somebody listens; half a second of silence around all.",
         "",
         "| | engine | flat pitch | its units | model |",
         "|---|---|---|---|---|",
