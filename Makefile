@@ -44,7 +44,7 @@ evaluate: setup ## Score the embedded model on held-out speech, or ARGS="--task 
 train-mini: ## Train the small embedded model anew (hours on two cores)
 	@EXTRAS=dev,redis,train scripts/setup.sh
 	@scripts/system_packages.sh espeak-ng libflite1 festival festvox-kdlpc16k festvox-us-slt-hts \
-	  wine wine64 gcc-mingw-w64-x86-64
+	  wine wine64 gcc-mingw-w64-x86-64 pocketsphinx-testdata
 	@$(BIN)/python -m training $(ARGS)
 
 screenshots: setup ## Take the documentation's pictures of the running page

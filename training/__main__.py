@@ -26,6 +26,8 @@ STEPS = (
     "export",
     "plots",
     "evaluate",
+    "measure",
+    "card",
 )
 
 
@@ -40,6 +42,7 @@ def commands(work: Path, model: Path, scale: float) -> dict[str, list[list[str]]
     tests = [str(work / "states_seen"), str(work / "states_unseen")]
     vocabulary = ["--vocabulary", str(work / "vocabulary")]
     encoder = ["--encoder", str(work / "encoder")]
+    known = ["--model", str(model)]
     speech = "training.make_speech"
     cache = ["training.cache_states", *encoder, *vocabulary]
     return {
@@ -135,7 +138,23 @@ def commands(work: Path, model: Path, scale: float) -> dict[str, list[list[str]]
         ],
         "export": [["training.export", "--work", str(work), "--out", str(model)]],
         "plots": [["training.plots", "--work", str(work), "--out", str(model / "curves")]],
-        "evaluate": [["training.evaluate", "--model", str(model), "--work", str(work)]],
+        "evaluate": [["training.evaluate", *known, "--work", str(work)]],
+        "measure": [
+            ["training.recogniser"],
+            [
+                "training.intelligibility",
+                *known,
+                "--units",
+                str(work / "units"),
+                "--sentences",
+                steps(120),
+                "--out",
+                str(model / "intelligibility.json"),
+            ],
+            ["training.real_voices", *known, "--out", str(model / "real_voices.json")],
+            ["benchmarks.embedded", *known, "--out", str(model / "footprint.json")],
+        ],
+        "card": [["training.model_card", *known, "--work", str(work)]],
     }
 
 

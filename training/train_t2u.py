@@ -137,7 +137,23 @@ def forward(
 def decoder_features(
     decoder_folder: Path, vocabulary: Vocabulary, sentences: int, seed: int
 ) -> Features:
-    """Features of the trained text decoder for the sentences that the target voices speak."""
+    """Features of the trained text decoder for the sentences that the target voices speak.
+
+    They are kept beside the decoder, by its step: making them takes a quarter of an hour.
+    """
+    step = torch.load(decoder_folder / "state.pt", weights_only=True, mmap=True)["step"]
+    path = decoder_folder / f"features.{step}.{sentences}.pt"
+    if not path.exists():
+        part = path.with_suffix(".part")
+        torch.save(_decoder_features(decoder_folder, vocabulary, sentences, seed), part)
+        part.replace(path)
+    found: Features = torch.load(path, weights_only=True)
+    return found
+
+
+def _decoder_features(
+    decoder_folder: Path, vocabulary: Vocabulary, sentences: int, seed: int
+) -> Features:
     from training.cache_states import encode_rows, load_encoder
     from training.data import Utterance
     from training.make_speech import make_utterance
@@ -151,7 +167,9 @@ def decoder_features(
     trainer = load_encoder(decoder_folder.parent / "encoder", vocabulary)
     rng = random.Random(seed)
     found: Features = {x: {} for x in config.LANGUAGES}
-    for sentence in itertools.islice(sample.stream(seed), sentences):
+    for number, sentence in enumerate(itertools.islice(sample.stream(seed), sentences)):
+        if number % 500 == 0:
+            print(number, "of", sentences, "sentences through the decoder", flush=True)
         x, described = make_utterance(rng, engines.draw_voice(rng), [sentence])
         states = encode_rows(trainer, vocabulary, [Utterance(x, described)])[0][0]
         with torch.inference_mode():
@@ -163,7 +181,7 @@ def decoder_features(
                     *vocabulary.text.encode(sentence.text(lang)),
                 ]
                 out, _ = model.decoder(torch.tensor([ids]), memory)
-                found[lang]["▁" + sentence.text(lang).replace(" ", "▁")] = (ids, out[0].clone())
+                found[lang]["▁" + sentence.text(lang).replace(" ", "▁")] = (ids, out[0].half())
     return found
 
 

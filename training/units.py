@@ -121,6 +121,7 @@ def make(out: Path, sentences: int, seed: int = 31) -> None:
     for number, lang in enumerate(config.LANGUAGES):
         if (out / f"{lang}.npz").exists():
             continue
+        print(lang, sentences, "sentences with their sound", flush=True)
         texts = list(
             dict.fromkeys(s.text(lang) for s in itertools.islice(sample.stream(seed), sentences))
         )
@@ -158,7 +159,9 @@ def make_more(out: Path, lang: str, sentences: int, known: int, seed: int = 31) 
     drawn = itertools.islice(sample.stream(seed), known, known + sentences)
     texts = [text for text in dict.fromkeys(s.text(lang) for s in drawn) if text not in heard]
     units = []
-    for text in texts:
+    for number, text in enumerate(texts):
+        if number % 500 == 0:
+            print(lang, number, "of", len(texts), "more sentences", flush=True)
         _, _, f0, envelope = _spectrum(spoken(text, lang))
         units.append(assign(_features(f0, envelope).astype(np.float32), centres) + first)
     np.savez(
@@ -168,7 +171,6 @@ def make_more(out: Path, lang: str, sentences: int, known: int, seed: int = 31) 
         texts=np.array(json.dumps(texts, ensure_ascii=False)),
     )
     path.with_suffix(".part.npz").rename(path)
-    print(lang, len(texts), "more sentences", flush=True)
 
 
 def read_units(out: Path, lang: str) -> list[tuple[str, Array]]:
