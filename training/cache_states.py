@@ -59,7 +59,7 @@ def encode_rows(
     model: EncoderTrainer, vocabulary: Vocabulary, rows: list[Utterance]
 ) -> list[tuple[np.ndarray, list[int]]]:  # type: ignore[type-arg]
     """States (S, D) and ends of the words in frames; utterances that do not align get no words."""
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+    with torch.inference_mode(), config.autocast():
         batch = collate([u.features.astype(np.float32) for u in rows], rows)
         x, real, valid = model.encoder.stack(batch.features, batch.lengths)
         states = model.encoder.conform(x, valid)

@@ -1,6 +1,8 @@
-"""Sizes of the embedded model."""
+"""Sizes of the embedded model, and the precision that it is trained in."""
 
 from __future__ import annotations
+
+import torch
 
 from seamless_server.nn.config import (
     SpeechEncoderConfig,
@@ -69,3 +71,10 @@ VOCODER = VocoderConfig(
     speaker_embed_dim=16,
     duration_hidden_dim=64,
 )
+
+
+def autocast() -> torch.autocast:
+    """Networks compute in bf16 inside of it, where the processor can: emulated it is far slower."""
+    can = torch.cpu.get_capabilities()
+    fast = any(can.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16"))
+    return torch.autocast("cpu", torch.bfloat16, enabled=fast)

@@ -318,7 +318,7 @@ def main() -> None:
         fraction = min(1.0, step / args.steps)
         for group in optimizer.param_groups:
             group["lr"] = args.rate * min(1, (step + 1) / 300) * max(0.03, 1 - fraction)
-        with torch.autocast("cpu", torch.bfloat16):
+        with config.autocast():
             states, lengths = source_states(model, features)
             if args.emma:
                 loss, parts = expected(model, rows, states, lengths, args.emma_weights)

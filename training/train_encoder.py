@@ -41,7 +41,7 @@ class EncoderTrainer(nn.Module):
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Logits of pieces and phonemes (B, S, V) and their lengths."""
-        with torch.autocast("cpu", torch.bfloat16):
+        with config.autocast():
             x, real, valid = self.encoder.stack(batch.features, batch.lengths)
             x = self.encoder.conform(x, valid)
             pieces = self.pieces(x)

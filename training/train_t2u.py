@@ -235,7 +235,7 @@ def batch_of(
 def scores(model: T2U, batch: Batch, share: float) -> tuple[Tensor, Tensor, Tensor]:
     """Logits (N, all units) and index (N) of a share of the units, and the durations' loss."""
     real = (batch.wanted >= 0) & (torch.rand(batch.wanted.shape) < share)
-    with torch.autocast("cpu", torch.bfloat16):
+    with config.autocast():
         states, log_durations = forward(model, *batch[:5])
         logits = model.final_proj(states[real])
     lasting = batch.durations > 0

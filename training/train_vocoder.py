@@ -87,7 +87,7 @@ def main() -> None:
             waves.append(wave[start * units.HOP : (start + SEGMENT) * units.HOP])
         langs = torch.tensor([row[0] for row in rows])
         wanted = torch.from_numpy(np.stack(waves))
-        with torch.autocast("cpu", torch.bfloat16):
+        with config.autocast():
             made = vocoder(torch.from_numpy(np.stack(ids)), langs, langs)
         made = made.float()
         spectral, direct = spectral_loss(made, wanted), F.l1_loss(made, wanted)
