@@ -46,8 +46,8 @@ TAIL = """
 `training/README.md` tells it step by step; `make train-mini` repeats it from package registries
 alone. This release: {encoder_steps} steps of the encoder, {decoder_steps} of the decoder and its
 policy, {t2u_steps} of the text-to-unit network, {vocoder_steps} of the vocoder, on a share of two
-CPU cores within three days. The curves were still falling: `python -m training.restore` goes on
-from here. `curves/` has them; where one jumps, the network went on with other data or another loss:
+CPU cores within two days. The curves were still falling: `python -m training.restore` goes on
+from here. `curves/` has them; where one jumps, the network went on with other data:
 
 ![Right units, in training and in sentences that it never saw](curves/t2u2.svg)
 
