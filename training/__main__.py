@@ -1,7 +1,8 @@
 """The whole recipe: ``python -m training`` runs every step, ``python -m training STEP ...`` some.
 
-Every step goes on where it was stopped and is skipped when it has finished. All files lie under
-``--work`` (training/work); the model is written to ``--model``.
+Every step that makes data or trains goes on where it was stopped and is skipped when it has
+finished; the others, from ``export`` on, are short and done anew. All files lie under ``--work``
+(training/work); the model is written to ``--model``.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ STEPS = (
     "measure",
     "card",
 )
+THRESHOLDS = (0.3, 0.5, 0.7, 0.85, 0.95, 0.98)
+"""Where the read/write policy's dial is measured."""
 
 
 def commands(work: Path, model: Path, scale: float) -> dict[str, list[list[str]]]:
@@ -138,8 +141,21 @@ def commands(work: Path, model: Path, scale: float) -> dict[str, list[list[str]]
         ],
         "export": [["training.export", "--work", str(work), "--out", str(model)]],
         "plots": [["training.plots", "--work", str(work), "--out", str(model / "curves")]],
-        "evaluate": [["training.evaluate", *known, "--work", str(work)]],
+        "evaluate": [
+            [
+                "training.evaluate",
+                *known,
+                "--sentences",
+                steps(80),
+                "--thresholds",
+                *(str(threshold) for threshold in THRESHOLDS),
+                "--out",
+                str(model / "evaluation.json"),
+            ]
+        ],
         "measure": [
+            ["training.real_voices", *known, "--out", str(model / "real_voices.json")],
+            ["benchmarks.embedded", *known, "--out", str(model / "footprint.json")],
             ["training.recogniser"],
             [
                 "training.intelligibility",
@@ -147,12 +163,11 @@ def commands(work: Path, model: Path, scale: float) -> dict[str, list[list[str]]
                 "--units",
                 str(work / "units"),
                 "--sentences",
-                steps(120),
+                # Whisper needs minutes for a sentence of a model that only babbles.
+                str(max(2, round(120 * scale))),
                 "--out",
                 str(model / "intelligibility.json"),
             ],
-            ["training.real_voices", *known, "--out", str(model / "real_voices.json")],
-            ["benchmarks.embedded", *known, "--out", str(model / "footprint.json")],
         ],
         "card": [["training.model_card", *known, "--work", str(work)]],
     }

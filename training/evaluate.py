@@ -121,7 +121,6 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--work", type=Path, help="not used; every step takes it")
     parser.add_argument("--sentences", type=int, default=100)
     parser.add_argument("--thresholds", type=float, nargs="*", default=[])
     parser.add_argument("--out", type=Path)

@@ -21,6 +21,7 @@ from training import checkpoint, config
 from training.vocabulary import CHARACTER_FILE, TEXT_FILE, Vocabulary
 
 NAME = "SeamlessStreaming-mini"
+SHIPPED = Path(__file__).resolve().parent.parent / "models" / NAME
 
 
 def config_json(vocabulary: Vocabulary, speech: bool) -> dict[str, Any]:
@@ -161,7 +162,7 @@ def states(work: Path) -> dict[str, dict[str, Tensor]]:
 
 
 def export(work: Path, out: Path) -> None:
-    """Write weights in half precision, configuration and tokenizers."""
+    """Write weights in half precision, configuration and tokenizers; the system files stay."""
     out.mkdir(parents=True, exist_ok=True)
     vocabulary = Vocabulary(work / "vocabulary")
     tensors = states(work)
@@ -171,6 +172,9 @@ def export(work: Path, out: Path) -> None:
     shutil.copy(work / "vocabulary" / TEXT_FILE, out / TEXT_FILE)
     if "t2u" in tensors:
         shutil.copy(work / "vocabulary" / CHARACTER_FILE, out / CHARACTER_FILE)
+    for file in SHIPPED.glob("*.yaml"):
+        if not (out / file.name).exists():
+            shutil.copy(file, out / file.name)
 
 
 def main() -> None:

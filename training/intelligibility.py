@@ -120,7 +120,9 @@ def main() -> None:
         report = json.loads(args.out.read_text())
     for lang in args.languages:
         pairs: dict[str, list[tuple[str, str]]] = {name: [] for name in args.forms}
-        for english in chosen:
+        for number, english in enumerate(chosen):
+            if number % 20 == 0:
+                print(lang, number, "of", len(chosen), "sentences", flush=True)
             heard = np.concatenate([silence, units.spoken(english, "eng"), silence])
             # Against what the model wrote: the translation's own mistakes are not the voice's.
             text, said = translated(heard, lang)
@@ -129,7 +131,10 @@ def main() -> None:
             for form in args.forms:
                 samples = voiced(form, text, said, lang)
                 pairs[form].append((text, understood(samples, lang)))
-        errors = {form: round(metrics.word_error_rate(rows), 1) for form, rows in pairs.items()}
+        # A model that says nothing at all has no rows.
+        errors = {
+            form: round(metrics.word_error_rate(rows), 1) for form, rows in pairs.items() if rows
+        }
         report.setdefault(lang, {}).update(errors, sentences=len(pairs[args.forms[0]]))
         print(lang, report[lang], flush=True)
         if args.verbose:

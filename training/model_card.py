@@ -105,11 +105,7 @@ def dial(report: dict[str, Any]) -> list[str]:
 def spoken(path: Path) -> list[str]:
     """Intelligibility of the spoken output, when it was measured."""
     if not path.exists():
-        return [
-            "",
-            "The spoken output is at an early stage of its training: in a first trial a recogniser",
-            "understood only some of its words. Its error rate has not been measured yet.",
-        ]
+        return ["", "How well the spoken output is understood has not been measured."]
     rows = json.loads(path.read_text())
     number = min(row["sentences"] for row in rows.values())
     lines = [
