@@ -1,7 +1,7 @@
 """The whole recipe: ``python -m training`` runs every step, ``python -m training STEP ...`` some.
 
 Every step that makes data or trains goes on where it was stopped and is skipped when it has
-finished; the others, from ``export`` on, are short and done anew. All files lie under ``--work``
+finished; the others, from ``export`` on, are done anew. All files lie under ``--work``
 (training/work); the model is written to ``--model``.
 """
 
@@ -37,10 +37,9 @@ THRESHOLDS = (0.3, 0.5, 0.7, 0.85, 0.95, 0.98)
 def commands(work: Path, model: Path, scale: float) -> dict[str, list[list[str]]]:
     """What each step runs, as arguments of ``python -m``; ``scale`` multiplies the effort."""
 
-    def steps(count: int) -> str:
-        return str(max(20, round(count * scale)))
+    def steps(count: int, least: int = 20) -> str:
+        return str(max(least, round(count * scale)))
 
-    shards = str(max(1, round(400 * scale)))
     seen, unseen = work / "test_seen", work / "test_unseen"
     tests = [str(work / "states_seen"), str(work / "states_unseen")]
     vocabulary = ["--vocabulary", str(work / "vocabulary")]
@@ -51,7 +50,7 @@ def commands(work: Path, model: Path, scale: float) -> dict[str, list[list[str]]
     return {
         "vocabulary": [["training.vocabulary", "--out", str(work / "vocabulary")]],
         "speech": [
-            [speech, "--out", str(work / "train"), "--shards", shards],
+            [speech, "--out", str(work / "train"), "--shards", steps(400, least=1)],
             [speech, "--out", str(seen), "--shards", "2", "--first", "900000", "--held-out"],
             [
                 speech,
@@ -164,7 +163,7 @@ def commands(work: Path, model: Path, scale: float) -> dict[str, list[list[str]]
                 str(work / "units"),
                 "--sentences",
                 # Whisper needs minutes for a sentence of a model that only babbles.
-                str(max(2, round(120 * scale))),
+                steps(120, least=2),
                 "--out",
                 str(model / "intelligibility.json"),
             ],

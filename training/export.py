@@ -16,12 +16,10 @@ import torch
 from torch import Tensor
 
 from seamless_server.checkpoints import store
+from seamless_server.checkpoints.cards import EMBEDDED, SYSTEM_DIRS
 from seamless_server.nn.vocoder import Vocoder
 from training import checkpoint, config
 from training.vocabulary import CHARACTER_FILE, TEXT_FILE, Vocabulary
-
-NAME = "SeamlessStreaming-mini"
-SHIPPED = Path(__file__).resolve().parent.parent / "models" / NAME
 
 
 def config_json(vocabulary: Vocabulary, speech: bool) -> dict[str, Any]:
@@ -59,7 +57,7 @@ def config_json(vocabulary: Vocabulary, speech: bool) -> dict[str, Any]:
         "adaptor_layer_norm": True,
     }
     data: dict[str, Any] = {
-        "name": NAME,
+        "name": EMBEDDED,
         "description": "Demonstration model of a travel and meeting phrasebook.",
         "unity": unity,
         "monotonic_decoder": {
@@ -172,7 +170,7 @@ def export(work: Path, out: Path) -> None:
     shutil.copy(work / "vocabulary" / TEXT_FILE, out / TEXT_FILE)
     if "t2u" in tensors:
         shutil.copy(work / "vocabulary" / CHARACTER_FILE, out / CHARACTER_FILE)
-    for file in SHIPPED.glob("*.yaml"):
+    for file in (SYSTEM_DIRS / EMBEDDED).glob("*.yaml"):
         if not (out / file.name).exists():
             shutil.copy(file, out / file.name)
 

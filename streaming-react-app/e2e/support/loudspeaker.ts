@@ -52,16 +52,17 @@ export function heardSamples(page: Page): Promise<number> {
   return page.evaluate(() => window.tapped.heard);
 }
 
-/** Pieces of what was heard that sounded, each so many samples in a row, as 16-bit numbers. */
-export function heardPieces(page: Page, length: number): Promise<number[][]> {
-  return page.evaluate((wanted) => {
-    const all = window.tapped.samples.flatMap((block) => [...block]);
-    const pieces: number[][] = [];
-    for (let at = 0; at + wanted <= all.length; at += 100) {
-      const piece = all.slice(at, at + wanted);
-      if (piece.some((sample) => Math.abs(sample) > 0.05))
-        pieces.push(piece.map((sample) => Math.round(sample * 32768)));
-    }
-    return pieces;
-  }, length);
+/** Pieces of what was heard that sounded, each so many samples in a row, as 16-bit PCM. */
+export async function heardPieces(page: Page, length: number): Promise<Buffer[]> {
+  const all = Int16Array.from(
+    await page.evaluate(() =>
+      window.tapped.samples.flatMap((block) => [...block].map((x) => Math.round(x * 32768))),
+    ),
+  );
+  const pieces: Buffer[] = [];
+  for (let at = 0; at + length <= all.length; at += 100) {
+    const piece = all.slice(at, at + length);
+    if (piece.some((sample) => Math.abs(sample) > 1600)) pieces.push(Buffer.from(piece.buffer));
+  }
+  return pieces;
 }
