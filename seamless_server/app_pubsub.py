@@ -16,6 +16,6 @@ if __name__ == "app_pubsub":
     sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != _here]
     sys.path.insert(0, str(_here.parent))
 
-from seamless_server.pubsub.application import create_app
+from seamless_server.doors.application import create_app
 
 app = create_app()

@@ -330,7 +330,7 @@ def _page() -> Iterator[Finding]:
             "" if version else "install Node.js 20 or newer with npm",
         )
     try:
-        from seamless_server.pubsub.web import page_folder
+        from seamless_server.doors.page import page_folder
 
         folder = page_folder(read_settings())
     except (ImportError, SeamlessError):

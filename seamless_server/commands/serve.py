@@ -96,7 +96,7 @@ def serve(
         if path is not None and not path.is_file():
             raise UsageError(f"{path} is not a file")
 
-    from seamless_server.pubsub.running import run
+    from seamless_server.doors.running import run
 
     tls: dict[str, Any] = {}
     if ssl_certfile is not None:

@@ -86,7 +86,7 @@ class _Results:
     """Prints what comes and keeps it for the files."""
 
     def __init__(self) -> None:
-        from seamless_server.sessions.captions import CaptionMaker
+        from seamless_server.service.captions import CaptionMaker
 
         self._captions: dict[tuple[str, str], CaptionMaker] = {}
         self._speech: list[bytes] = []
@@ -111,7 +111,7 @@ class _Results:
             self._say(f"recorded: {event.url}timeline.html")
 
     def _text(self, event: Text) -> None:
-        from seamless_server.sessions.captions import CaptionMaker
+        from seamless_server.service.captions import CaptionMaker
 
         text = event.text if self._open else event.text.lstrip()
         sys.stdout.write(text)
@@ -129,7 +129,7 @@ class _Results:
         typer.echo(message, err=True)
 
     def save(self, wav: Path | None, srt: Path | None, vtt: Path | None) -> None:
-        from seamless_server.sessions.captions import to_srt, to_vtt
+        from seamless_server.service.captions import to_srt, to_vtt
 
         captions = sorted(
             (caption for maker in self._captions.values() for caption in maker.finish()),

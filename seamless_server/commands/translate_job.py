@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from seamless_server.audio.files import SAMPLE_RATE, Samples, WavWriter, read_audio
 from seamless_server.errors import UsageError
 from seamless_server.languages import lookup
-from seamless_server.sessions.captions import CaptionMaker, to_srt
+from seamless_server.service.captions import CaptionMaker, to_srt
 from seamless_server.streaming import (
     OfficialStream,
     Output,

@@ -15,7 +15,7 @@ import pytest
 import socketio
 import soundfile
 
-from seamless_server.pubsub.running import BackgroundServer
+from seamless_server.doors.running import BackgroundServer
 from seamless_server.settings import Settings
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"

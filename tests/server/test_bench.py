@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from seamless_server.pubsub.running import BackgroundServer
+from seamless_server.doors.running import BackgroundServer
 
 from .conftest import RECORDINGS
 

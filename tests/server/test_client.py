@@ -14,8 +14,8 @@ import pytest
 import soundfile
 
 from seamless_server.client import ClientError, Notice, Speech, Status, StreamingClient, Text
+from seamless_server.doors.running import BackgroundServer
 from seamless_server.errors import AudioError
-from seamless_server.pubsub.running import BackgroundServer
 
 from .conftest import RECORDINGS, Connect, speech
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from seamless_server.pubsub.running import BackgroundServer
-from seamless_server.sessions.debug_store import DebugStore
-from seamless_server.sessions.timeline import write_timeline
+from seamless_server.doors.running import BackgroundServer
+from seamless_server.service.debug_store import DebugStore
+from seamless_server.service.timeline import write_timeline
 
 from .conftest import Connect, Peer, speech
 

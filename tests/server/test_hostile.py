@@ -12,7 +12,7 @@ import httpx
 import pytest
 import socketio
 
-from seamless_server.pubsub.running import BackgroundServer
+from seamless_server.doors.running import BackgroundServer
 
 from .conftest import Connect, Peer, speech
 

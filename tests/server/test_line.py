@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from seamless_server.client import ClientError, StreamingClient, Text, Waiting
-from seamless_server.pubsub.running import BackgroundServer
-from seamless_server.sessions.load import LIMIT, Load, Pace
-from seamless_server.sessions.system import engine_has_room
+from seamless_server.doors.running import BackgroundServer
+from seamless_server.service.load import LIMIT, Load, Pace
+from seamless_server.service.system import engine_has_room
 
 from .conftest import RECORDINGS, Connect, Peer, speech
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from seamless_server.pubsub.running import BackgroundServer
+from seamless_server.doors.running import BackgroundServer
 
 from .conftest import Connect, speech
 

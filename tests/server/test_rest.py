@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from seamless_server.pubsub.running import BackgroundServer
+from seamless_server.doors.running import BackgroundServer
 
 from .conftest import RECORDINGS, Connect, speech
 

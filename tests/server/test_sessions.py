@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seamless_server.pubsub.hub import Connection
-from seamless_server.pubsub.rooms import Member, Room
-from seamless_server.pubsub.running import BackgroundServer
-from seamless_server.pubsub.streams import Speaking
-from seamless_server.sessions.recording import Recording
-from seamless_server.sessions.session import Session
+from seamless_server.doors.running import BackgroundServer
+from seamless_server.doors.socketio.audience import Speaking
+from seamless_server.doors.socketio.hub import Connection
+from seamless_server.rooms.members import Member, Room
+from seamless_server.service.recording import Recording
+from seamless_server.service.session import Session
 from seamless_server.streaming import LiveStream
 
 from .conftest import Connect, Peer, silence, speech

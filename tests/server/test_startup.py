@@ -17,9 +17,9 @@ import httpx
 import pytest
 
 from seamless_server import settings as settings_module
+from seamless_server.doors.running import BackgroundServer
+from seamless_server.doors.socketio.schema import INBOUND, OUTBOUND, export
 from seamless_server.errors import ConfigError
-from seamless_server.pubsub.running import BackgroundServer
-from seamless_server.pubsub.schema import INBOUND, OUTBOUND, export
 from seamless_server.settings import Settings, read_settings, settings_table
 
 from .conftest import CHECKPOINT, RECORDINGS

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import socketio
 
-from seamless_server.pubsub.running import BackgroundServer
+from seamless_server.doors.running import BackgroundServer
 
 from .conftest import Connect, Peer, silence, speech
 

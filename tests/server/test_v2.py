@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seamless_server.pubsub.running import BackgroundServer
+from seamless_server.doors.running import BackgroundServer
 
 from .conftest import Connect, silence, speech
 

@@ -9,12 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from seamless_server.errors import SeamlessError
-from seamless_server.pubsub.configuring import Configuring
-from seamless_server.pubsub.connections import Connections
-from seamless_server.pubsub.hub import Connection, Hub, Lock
-from seamless_server.pubsub.rooms import Member
-from seamless_server.pubsub.schema import (
+from seamless_server.doors.socketio.connections import Connections
+from seamless_server.doors.socketio.hub import Connection, Hub, Lock
+from seamless_server.doors.socketio.schema import (
     INBOUND,
     DynamicConfig,
     EventError,
@@ -23,6 +20,9 @@ from seamless_server.pubsub.schema import (
     StreamConfig,
     parse,
 )
+from seamless_server.errors import SeamlessError
+from seamless_server.rooms.members import Member
+from seamless_server.service.service import Configuring
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """Every Socket.IO event, as a model: what a client may send and what it gets.
 
-``python -m seamless_server.pubsub.schema`` prints all of it as one JSON schema, from which the
-page's types are made.
+``python -m seamless_server.doors.socketio.schema`` prints all of it as one JSON schema, from
+which the page's types are made.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from urllib.parse import urlencode
 
 import socketio
 
-from seamless_server.client_events import (
+from seamless_server.client.events import (
     Cleared,
     Event,
     Notice,
@@ -35,8 +35,8 @@ from seamless_server.client_events import (
     status_of,
     text_of,
 )
+from seamless_server.client.sources import Source, open_source
 from seamless_server.errors import SeamlessError
-from seamless_server.sessions.sources import Source, open_source
 
 Output = Literal["s2s&t", "s2t", "s2s"]
 __all__ = [

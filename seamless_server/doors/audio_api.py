@@ -21,12 +21,12 @@ from starlette.datastructures import UploadFile
 from starlette.types import Message
 
 from seamless_server.audio.resample import StreamResampler
+from seamless_server.doors.rest import hub_of
+from seamless_server.doors.socketio.hub import Hub
 from seamless_server.errors import SeamlessError
-from seamless_server.pubsub.auth import bearer
-from seamless_server.pubsub.hub import Hub
-from seamless_server.pubsub.rest import hub_of
-from seamless_server.sessions.outputs import to_pcm16
-from seamless_server.sessions.system import System
+from seamless_server.rooms.rights import bearer
+from seamless_server.service.outputs import to_pcm16
+from seamless_server.service.system import System
 
 router = APIRouter()
 

@@ -18,13 +18,13 @@ import numpy as np
 
 from seamless_server.audio.resample import StreamResampler
 from seamless_server.metrics import Metrics
-from seamless_server.sessions.load import Load, Pace
-from seamless_server.sessions.outputs import SpeechEvent, TextEvent
-from seamless_server.sessions.packing import OutputPacker
-from seamless_server.sessions.positions import Positions
-from seamless_server.sessions.queue import AudioQueue, Pcm
-from seamless_server.sessions.recording import Recording
-from seamless_server.sessions.system import (
+from seamless_server.service.load import Load, Pace
+from seamless_server.service.outputs import SpeechEvent, TextEvent
+from seamless_server.service.packing import OutputPacker
+from seamless_server.service.positions import Positions
+from seamless_server.service.queue import AudioQueue, Pcm
+from seamless_server.service.recording import Recording
+from seamless_server.service.system import (
     Samples,
     SpeechOut,
     Stream,

@@ -13,10 +13,10 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from pydantic import BaseModel, ConfigDict
 
 from seamless_server import __version__
+from seamless_server.doors.socketio.hub import Hub, capability
+from seamless_server.doors.socketio.schema import Capability
 from seamless_server.languages import all_languages
-from seamless_server.pubsub.hub import Hub, capability
-from seamless_server.pubsub.schema import Capability
-from seamless_server.sessions.system import model_folder
+from seamless_server.service.system import model_folder
 
 router = APIRouter()
 

@@ -20,7 +20,7 @@ import orjson
 from redis import asyncio as aioredis
 from redis.exceptions import RedisError
 
-from seamless_server.pubsub.state import RoomChanged, transcript_key
+from seamless_server.rooms.store import RoomChanged, transcript_key
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seamless_server.metrics import EngineStats
-from seamless_server.sessions.load import LIMIT
+from seamless_server.service.load import LIMIT
 
 Samples = npt.NDArray[np.float32]
 """Mono audio, float32 in [-1, 1], shape (n,)."""

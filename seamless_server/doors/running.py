@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 import uvicorn
 
+from seamless_server.doors.application import create_app
 from seamless_server.errors import UsageError
-from seamless_server.pubsub.application import create_app
 from seamless_server.settings import Settings
 
 

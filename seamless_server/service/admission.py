@@ -9,11 +9,11 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from seamless_server.doors.socketio.hub import Connection, Hub, RunningStream
+from seamless_server.doors.socketio.schema import PlaceInLine, StreamConfig
 from seamless_server.errors import SeamlessError
-from seamless_server.pubsub.hub import Connection, Hub, RunningStream
-from seamless_server.pubsub.rooms import Member
-from seamless_server.pubsub.schema import PlaceInLine, StreamConfig
-from seamless_server.sessions.system import engine_has_room
+from seamless_server.rooms.members import Member
+from seamless_server.service.system import engine_has_room
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from seamless_server.pubsub.schema import ListenerConfig, MemberState, Role, RoomState, RoomStatus
+from seamless_server.doors.socketio.schema import (
+    ListenerConfig,
+    MemberState,
+    Role,
+    RoomState,
+    RoomStatus,
+)
 
 Kind = Literal["text", "speech"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from seamless_server.sessions.outputs import (
+from seamless_server.service.outputs import (
     SpeechEvent,
     SpeechGatherer,
     TextEvent,
@@ -17,8 +17,8 @@ from seamless_server.sessions.outputs import (
     to_json_floats,
     to_pcm16,
 )
-from seamless_server.sessions.positions import Positions
-from seamless_server.sessions.system import SpeechOut, TextOut
+from seamless_server.service.positions import Positions
+from seamless_server.service.system import SpeechOut, TextOut
 
 
 class OutputPacker:

@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 
 from seamless_server.languages import all_languages
-from seamless_server.sessions.system import Samples
+from seamless_server.service.system import Samples
 
 _UNSPACED_SCRIPTS = frozenset({"Hans", "Hant", "Jpan", "Thai", "Laoo", "Khmr", "Mymr"})
 _UNSPACED = frozenset(

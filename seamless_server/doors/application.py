@@ -15,17 +15,17 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 
 from seamless_server import __version__
+from seamless_server.doors import audio_api, rest
+from seamless_server.doors.page import add_page
+from seamless_server.doors.socketio.delivery import make_server
+from seamless_server.doors.socketio.events import Events
+from seamless_server.doors.socketio.hub import Hub
 from seamless_server.errors import SeamlessError
 from seamless_server.metrics import Metrics
-from seamless_server.pubsub import rest, translate_api
-from seamless_server.pubsub.delivery import make_server
-from seamless_server.pubsub.events import Events
-from seamless_server.pubsub.hub import Hub
-from seamless_server.pubsub.state import MemoryStore, StateStore
-from seamless_server.pubsub.web import add_page
-from seamless_server.sessions.load import Load
-from seamless_server.sessions.loading import Loader, Models
-from seamless_server.sessions.system import System, engine_stats
+from seamless_server.rooms.store import MemoryStore, StateStore
+from seamless_server.service.load import Load
+from seamless_server.service.models import Loader, Models
+from seamless_server.service.system import System, engine_stats
 from seamless_server.settings import Settings, read_settings
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_headers=["*"],
         )
     app.include_router(rest.router)
-    app.include_router(translate_api.router)
+    app.include_router(audio_api.router)
     app.add_exception_handler(SeamlessError, _say)
     app.add_exception_handler(Exception, _apologize)
     app.mount("/ws", socketio.ASGIApp(sio, socketio_path="/ws/socket.io"))
@@ -149,7 +149,7 @@ def _threads(settings: Settings, workers: int) -> int:
 def _store(settings: Settings) -> StateStore:
     if settings.redis_url is None:
         return MemoryStore(settings.transcript_entries)
-    from seamless_server.pubsub.state_redis import RedisStore
+    from seamless_server.rooms.store_redis import RedisStore
 
     return RedisStore(
         settings.redis_url.get_secret_value(), settings.redis_prefix, settings.transcript_entries

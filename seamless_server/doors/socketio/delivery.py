@@ -14,8 +14,8 @@ from engineio.packet import MESSAGE
 from engineio.packet import Packet as EngineIOPacket
 from socketio.packet import EVENT
 
+from seamless_server.doors.socketio.codec import BoundedPacket, Json
 from seamless_server.metrics import Metrics
-from seamless_server.pubsub.codec import BoundedPacket, Json
 from seamless_server.settings import Settings
 
 _SLICE = 32

@@ -13,10 +13,10 @@ from urllib.parse import parse_qs
 
 from socketio.exceptions import ConnectionRefusedError
 
-from seamless_server.pubsub.auth import token_of
-from seamless_server.pubsub.hub import Connection, Hub
-from seamless_server.pubsub.limits import ClientLimits
-from seamless_server.pubsub.rooms import Member
+from seamless_server.doors.socketio.hub import Connection, Hub
+from seamless_server.rooms.members import Member
+from seamless_server.rooms.rights import token_of
+from seamless_server.service.limits import ClientLimits
 
 logger = logging.getLogger(__name__)
 

@@ -8,11 +8,9 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from seamless_server.errors import SeamlessError
-from seamless_server.pubsub.codec import Ready
-from seamless_server.pubsub.hub import Hub
-from seamless_server.pubsub.rooms import ANY, FOLLOW, V1, Kind, Member, Room, group_name
-from seamless_server.pubsub.schema import (
+from seamless_server.doors.socketio.codec import Ready
+from seamless_server.doors.socketio.hub import Hub
+from seamless_server.doors.socketio.schema import (
     RecordingSaved,
     StreamConfig,
     StreamStatus,
@@ -20,9 +18,11 @@ from seamless_server.pubsub.schema import (
     TranslationSpeech,
     TranslationText,
 )
-from seamless_server.sessions.outputs import SpeechEvent, TextEvent
-from seamless_server.sessions.session import EndReason, Session
-from seamless_server.sessions.system import System
+from seamless_server.errors import SeamlessError
+from seamless_server.rooms.members import ANY, FOLLOW, V1, Kind, Member, Room, group_name
+from seamless_server.service.outputs import SpeechEvent, TextEvent
+from seamless_server.service.session import EndReason, Session
+from seamless_server.service.system import System
 
 if TYPE_CHECKING:
     from seamless_server.streaming import Target

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from seamless_server.pubsub.schema import StreamConfig
+from seamless_server.doors.socketio.schema import StreamConfig
 
 
 class Line:

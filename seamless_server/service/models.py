@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from seamless_server.errors import SeamlessError
-from seamless_server.sessions.system import System
+from seamless_server.service.system import System
 
 logger = logging.getLogger(__name__)
 

@@ -13,25 +13,25 @@ from typing import Any, Protocol
 
 import socketio
 
-from seamless_server.metrics import Metrics
-from seamless_server.pubsub.auth import Authenticator
-from seamless_server.pubsub.delivery import Later
-from seamless_server.pubsub.limits import ClientLimits
-from seamless_server.pubsub.line import Line
-from seamless_server.pubsub.rooms import Member, Room, new_room_code
-from seamless_server.pubsub.schema import (
+from seamless_server.doors.socketio.delivery import Later
+from seamless_server.doors.socketio.schema import (
     Capability,
     ServerException,
     ServerLock,
     ServerState,
     StreamConfig,
 )
-from seamless_server.pubsub.state import StateStore
-from seamless_server.sessions.debug_store import DebugStore
-from seamless_server.sessions.load import Load
-from seamless_server.sessions.loading import Models
-from seamless_server.sessions.session import Session
-from seamless_server.sessions.system import System, model_folder
+from seamless_server.metrics import Metrics
+from seamless_server.rooms.members import Member, Room, new_room_code
+from seamless_server.rooms.rights import Authenticator
+from seamless_server.rooms.store import StateStore
+from seamless_server.service.debug_store import DebugStore
+from seamless_server.service.limits import ClientLimits
+from seamless_server.service.line import Line
+from seamless_server.service.load import Load
+from seamless_server.service.models import Models
+from seamless_server.service.session import Session
+from seamless_server.service.system import System, model_folder
 from seamless_server.settings import Settings
 
 logger = logging.getLogger(__name__)

@@ -19,11 +19,11 @@ import numpy as np
 import orjson
 import soundfile
 
-from seamless_server.sessions.debug_store import DebugStore
-from seamless_server.sessions.outputs import to_pcm16
-from seamless_server.sessions.queue import Pcm
-from seamless_server.sessions.system import Samples, SpeechOut, TextOut
-from seamless_server.sessions.timeline import write_timeline
+from seamless_server.service.debug_store import DebugStore
+from seamless_server.service.outputs import to_pcm16
+from seamless_server.service.queue import Pcm
+from seamless_server.service.system import Samples, SpeechOut, TextOut
+from seamless_server.service.timeline import write_timeline
 
 logger = logging.getLogger(__name__)
 

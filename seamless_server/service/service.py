@@ -6,15 +6,15 @@ import asyncio
 import logging
 from typing import Any
 
+from seamless_server.doors.socketio.audience import Speaking
+from seamless_server.doors.socketio.hub import Connection, Hub, RunningStream
+from seamless_server.doors.socketio.schema import EventError, StreamConfig
 from seamless_server.errors import SeamlessError
-from seamless_server.pubsub.admission import Admission
-from seamless_server.pubsub.hub import Connection, Hub, RunningStream
-from seamless_server.pubsub.rooms import Member
-from seamless_server.pubsub.schema import EventError, StreamConfig
-from seamless_server.pubsub.streams import Speaking
-from seamless_server.sessions.recording import Recording, disk_reason
-from seamless_server.sessions.session import Session, SessionLimits
-from seamless_server.sessions.system import Stream, System
+from seamless_server.rooms.members import Member
+from seamless_server.service.admission import Admission
+from seamless_server.service.recording import Recording, disk_reason
+from seamless_server.service.session import Session, SessionLimits
+from seamless_server.service.system import Stream, System
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""The Socket.IO door: live audio, rooms and listeners (docs/protocol.md)."""

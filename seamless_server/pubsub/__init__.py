@@ -1,1 +1,0 @@
-"""Socket.IO events, rooms, members and the REST interface beside them."""

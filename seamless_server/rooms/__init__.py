@@ -1,0 +1,1 @@
+"""Who is where: rooms, members, rights and transcripts, without any wire format."""

@@ -1,0 +1,1 @@
+"""Streams for whoever asks: admission, limits, sessions, recordings; no sockets."""
