@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from simuleval.data.segments import Segment, SpeechSegment
 
-from seamless_server.errors import UsageError
+from seamless_server.audio.checks import checked
 
 Samples = npt.NDArray[np.float32]
 
@@ -30,17 +30,9 @@ def as_samples(segment: Segment) -> Samples:
     """Content of a speech segment as an array.
 
     Raises:
-        UsageError: it is not a flat sequence of finite numbers.
+        UsageError: it is no audio, see :func:`~seamless_server.audio.checks.checked`.
     """
-    try:
-        samples = np.asarray(segment.content, dtype=np.float32)
-    except (TypeError, ValueError):
-        raise UsageError("audio must be a flat list or array of numbers") from None
-    if samples.ndim != 1:
-        raise UsageError(f"audio must be mono: one dimension, not {samples.ndim}")
-    if not np.isfinite(samples).all():
-        raise UsageError("audio must not contain NaN or infinite samples")
-    return samples
+    return checked(segment.content)
 
 
 def with_lists(segment: Segment) -> Segment:

@@ -189,7 +189,18 @@ def test_empty_pushes_change_nothing(system: System) -> None:
 
 
 @pytest.mark.parametrize(
-    "samples", [np.zeros((5, 2)), np.full(500, np.nan), np.full(500, np.inf), ["a"], None]
+    "samples",
+    [
+        np.zeros((5, 2)),
+        np.full(500, np.nan),
+        np.full(500, np.inf),
+        np.full(500, 1e300),
+        np.float32([0.1] * 400 + [1e19]),
+        np.float32([0.1] * 400 + [-1e10]),
+        [10**400],
+        ["a"],
+        None,
+    ],
 )
 def test_audio_that_is_none_is_refused(system: System, samples: Any) -> None:
     stream = system.open_stream({"spa": TEXT})
