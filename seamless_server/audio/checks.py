@@ -36,7 +36,5 @@ def checked(samples: object) -> Samples:
     if not (np.isfinite(low) and np.isfinite(high)):
         raise UsageError("audio must not contain NaN or infinite samples")
     if max(-low, high) > LOUDEST:
-        raise UsageError(
-            f"audio must be in [-1, 1]: a sample of {max(-low, high):.3g} is no sound"
-        )
+        raise UsageError(f"audio must be in [-1, 1]: a sample of {max(-low, high):.3g} is no sound")
     return audio
