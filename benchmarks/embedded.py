@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from seamless_server.nn import vocoder
+from seamless_server.nn import hifigan
 from seamless_server.streaming import Target, load_system
 
 MODEL = Path(__file__).parent.parent / "models" / "SeamlessStreaming-mini"
@@ -42,13 +42,13 @@ def main() -> None:
     parser.add_argument(
         "--piece",
         type=int,
-        default=vocoder.PIECE,
+        default=hifigan.PIECE,
         metavar="UNITS",
         help="units that the vocoder makes audible at a time; 9999: all at once, the plain way",
     )
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
-    vocoder.PIECE = args.piece
+    hifigan.PIECE = args.piece
     before = memory_mb("VmRSS")
     system = load_system(args.model, device="cpu")
     clip, _ = soundfile.read(sorted((MODEL / "samples").glob("*.flac"))[-1], dtype="float32")

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seamless_server.nn.vocoder import LAST_SLOPE, SLOPE, ResBlock, Vocoder
+from seamless_server.nn.hifigan import LAST_SLOPE, SLOPE, ResBlock
+from seamless_server.nn.vocoder import Vocoder
 
 
 class _Convolution:

@@ -137,7 +137,7 @@ def test_long_speech_made_in_pieces(checkpoint, monkeypatch, count, size, length
     lengths = None if length is None else torch.tensor([min(length, size), size][:count])
     forms = vocoder, fit_vocoder(vocoder)
     pieces = [each(units, zero, zero, lengths, skip) for each in forms]
-    monkeypatch.setattr("seamless_server.nn.vocoder.PIECE", size)
+    monkeypatch.setattr("seamless_server.nn.hifigan.PIECE", size)
     whole = vocoder(units, zero, zero, lengths)[:, skip * vocoder.config.samples_per_unit :]
     for got in pieces:
         torch.testing.assert_close(got, whole, **CLOSE)
