@@ -20,40 +20,32 @@ import torch
 from torch import Tensor
 
 from seamless_server.checkpoints import published, store
-from seamless_server.checkpoints.loader import States, read_states
+from seamless_server.checkpoints.keys import States, official_name
+from seamless_server.checkpoints.loader import read_tensors
 from seamless_server.checkpoints.random_model import SIZES, random_checkpoint
+
+FILES = {
+    "encoder": published.UNITY,
+    "t2u": published.UNITY,
+    "decoder": published.DECODER,
+    "vocoder": published.VOCODER,
+}
 
 
 def published_layout(states: States) -> dict[str, dict[str, Tensor]]:
     """The same tensors as the published files hold them: other names, weight norm unfolded."""
-    unity: dict[str, Tensor] = {}
-    for key, tensor in states["encoder"].items():
-        if key.startswith(("post_extract_layer_norm.", "model_dim_proj.")):
-            name = f"speech_encoder_frontend.{key}"
-        elif key.startswith("layers."):
-            name = f"speech_encoder.inner.{key.replace('.rel_k_embed', '.sdpa.rel_k_embed')}"
-        else:
-            name = f"speech_encoder.{key}"
-        unity[name] = tensor
-    for key, tensor in states["t2u"].items():
-        key = re.sub(r"^(encoder|decoder)_", r"\1.", key)
-        key = re.sub(r"^(embed_char|pos_emb)", r"decoder_frontend.\1", key)
-        key = re.sub(r"^duration", "decoder_frontend.variance_adaptor.duration", key)
-        unity[f"t2u_model.{key}"] = tensor
-    decoder = {
-        f"text_decoder_frontend.{k}" if k.startswith("embed.") else f"text_decoder.{k}": v
-        for k, v in states["decoder"].items()
-    }
-    vocoder: dict[str, Tensor] = {}
-    for key, tensor in states["vocoder"].items():
-        name = f"code_generator.{key}"
-        if re.search(r"(conv_pre|conv_post|ups\.\d+|convs[12]\.\d+)\.weight$", key):
-            dims = tuple(range(1, tensor.dim()))
-            vocoder[f"{name}_g"] = torch.linalg.vector_norm(tensor, dim=dims, keepdim=True)
-            vocoder[f"{name}_v"] = tensor
-        else:
-            vocoder[name] = tensor
-    return {published.UNITY: unity, published.DECODER: decoder, published.VOCODER: vocoder}
+    files: dict[str, dict[str, Tensor]] = {name: {} for name in FILES.values()}
+    for part, state in states.items():
+        tensors = files[FILES[part]]
+        for key, tensor in state.items():
+            name = official_name(part, key, "fairseq2")
+            if re.search(r"(conv_pre|conv_post|ups\.\d+|convs[12]\.\d+)\.weight$", name):
+                dims = tuple(range(1, tensor.dim()))
+                tensors[f"{name}_g"] = torch.linalg.vector_norm(tensor, dim=dims, keepdim=True)
+                tensors[f"{name}_v"] = tensor
+            else:
+                tensors[name] = tensor
+    return files
 
 
 def seconds(read: Callable[[], States], repeat: int) -> float:
@@ -87,11 +79,17 @@ def main() -> None:
         for file, tensors in published_layout(states).items():
             torch.save({"model": tensors}, official / file)
         store.write_store(converted / store.FILE, states)
+
+        def read(folder: Path) -> States:
+            found = read_tensors(folder, config=checkpoint.config)
+            assert not found.problems, found.problems[0]
+            return found.states
+
         times = {
-            "published": seconds(lambda: read_states(official, checkpoint.config), args.repeat),
-            "converted": seconds(lambda: read_states(converted, checkpoint.config), args.repeat),
+            "published": seconds(lambda: read(official), args.repeat),
+            "converted": seconds(lambda: read(converted), args.repeat),
         }
-        first, second = (read_states(x, checkpoint.config) for x in (official, converted))
+        first, second = (read(x) for x in (official, converted))
         assert {p: set(s) for p, s in first.items()} == {p: set(s) for p, s in second.items()}
     ratio = times["published"] / times["converted"]
     print(json.dumps({"size": args.size, "seconds": times, "ratio": ratio}, indent=2))

@@ -139,7 +139,7 @@ def load_system(
     Raises:
         SeamlessError: there is no such model or device, or the files are bad.
     """
-    folder = find_model(model if model is not None else default_model()).resolve()
+    folder = find_model(model if model is not None else default_model(), speech).resolve()
     where = choose_device(device)
     precision = choose_dtype(dtype, where)
     form = str(dtype) if dtype in INT8 else str(precision)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seamless_server.checkpoints import published, store
+from seamless_server.checkpoints.config_file import read_config
 from seamless_server.errors import CheckpointError
 
 PUBLISHED = "SeamlessStreaming"
@@ -51,12 +52,16 @@ class ModelCard:
         return not self.missing
 
 
-def missing_files(folder: Path) -> list[str]:
-    """Files that a folder lacks to be a model; with our safetensors file the .pt files may go."""
-    weights = (published.UNITY, published.DECODER, published.VOCODER)
-    tokenizers = (published.TOKENIZER, published.CHARACTERS)
+def missing_files(folder: Path, speech: bool = True) -> list[str]:
+    """Files that a folder lacks to be a model; with our safetensors file the .pt files may go.
+
+    Args:
+        speech: False asks for those that text output needs.
+    """
+    weights = [published.UNITY, published.DECODER, *([published.VOCODER] if speech else [])]
+    tokenizers = [published.TOKENIZER, *([published.CHARACTERS] if speech else [])]
     if (folder / store.FILE).is_file():
-        return [x for x in tokenizers if not (folder / x).is_file()]
+        weights = []
     return [x for x in (*weights, *tokenizers) if not (folder / x).is_file()]
 
 
@@ -104,34 +109,38 @@ def find_card(name: str) -> ModelCard | None:
     return next((card for card in cards() if card.name == wanted), None)
 
 
-def find_model(name: str | os.PathLike[str]) -> Path:
+def find_model(name: str | os.PathLike[str], speech: bool = True) -> Path:
     """Folder of a model given by name or path.
+
+    Args:
+        speech: False is content with the files that text output needs.
 
     Raises:
         CheckpointError: there is no such model, or its files are not there; says what to do.
     """
     card = find_card(os.fspath(name))
-    if card is not None:
-        if card.present:
-            return card.folder
-        if card.embedded:
-            raise CheckpointError(card.folder, f"lacks {', '.join(card.missing)}")
-        raise CheckpointError(
-            card.folder,
-            f"lacks {', '.join(card.missing)}; run `seamless-server models download {card.name}`",
-        )
-    folder = Path(name).expanduser()
-    if not folder.is_dir():
+    folder = card.folder if card is not None else Path(name).expanduser()
+    if card is None and not folder.is_dir():
         names = ", ".join(card.name for card in cards())
         raise CheckpointError(
             name, f"is neither a folder with a model nor the name of one ({names})"
         )
-    missing = missing_files(folder)
-    if (folder / published.UNITY).is_file() and published.VOCODER in missing:
-        missing.remove(published.VOCODER)  # text output can do without
-    if missing:
-        raise CheckpointError(folder, f"is no model: it lacks {', '.join(missing)}")
-    return folder
+    missing = missing_files(folder, speech and _speaks(folder))
+    if not missing:
+        return folder
+    lacks = f"lacks {', '.join(missing)}"
+    if card is None:
+        text = "" if missing_files(folder, speech=False) else " (it has what text output needs)"
+        raise CheckpointError(folder, f"is no model: it {lacks}{text}")
+    if not card.embedded:
+        lacks += f"; run `seamless-server models download {card.name}`"
+    raise CheckpointError(folder, lacks)
+
+
+def _speaks(folder: Path) -> bool:
+    """Whether a model has speech output at all; the published one, without a config, has."""
+    path = folder / "config.json"
+    return not path.is_file() or read_config(path).t2u is not None
 
 
 def default_model() -> str:

@@ -1,4 +1,4 @@
-"""From the published files to one safetensors file, which loads several times faster."""
+"""From the published files to one safetensors file, in any precision."""
 
 from __future__ import annotations
 
@@ -8,13 +8,8 @@ from pathlib import Path
 import torch
 
 from seamless_server.checkpoints import published, store
-from seamless_server.checkpoints.loader import (
-    build_networks,
-    compare,
-    read_folder_config,
-    read_states,
-    read_tokenizers,
-)
+from seamless_server.checkpoints.download import check_space
+from seamless_server.checkpoints.loader import verify_folder
 from seamless_server.errors import CheckpointError
 
 COPIED = (published.TOKENIZER, published.CHARACTERS, "config.json")
@@ -30,23 +25,25 @@ def convert_folder(
         dtype: precision of the file, that of the published files when None.
 
     Raises:
-        SeamlessError: the files are missing, damaged, or do not fit their configuration.
+        SeamlessError: the files are missing, damaged, or do not fit their configuration; the disk
+            is full, or the folder may not be written.
     """
     target = output or folder
-    if target.resolve() == folder.resolve() and (folder / store.FILE).is_file():
+    same = target.resolve() == folder.resolve()
+    if same and (folder / store.FILE).is_file():
         raise CheckpointError(folder / store.FILE, "is already there")
-    config, is_published = read_folder_config(folder)
-    states = read_states(folder, config)
-    if is_published:
-        config = published.fit_tables(config, states.get("t2u", {}))
-    problems = compare(build_networks(config), states)
-    if problems:
-        raise CheckpointError(folder, f"does not fit its configuration: {problems[0]}")
-    read_tokenizers(folder, config)
-    target.mkdir(parents=True, exist_ok=True)
-    store.write_store(target / store.FILE, states, dtype)
-    if target.resolve() != folder.resolve():
-        for name in COPIED:
+    found = verify_folder(folder)
+    if found.problems:
+        raise CheckpointError(folder, f"does not fit its configuration: {found.problems[0]}")
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        check_space(target, store.stored_bytes(found.states, dtype), "name another by --output")
+        store.write_store(target / store.FILE, found.states, dtype)
+        for name in () if same else COPIED:
             if (folder / name).is_file():
                 shutil.copyfile(folder / name, target / name)
+    except OSError as error:
+        raise CheckpointError(
+            target, f"cannot be written ({error.strerror}): name another folder by --output"
+        ) from None
     return target / store.FILE

@@ -12,6 +12,21 @@ from seamless_server.errors import CheckpointError
 
 HASH_BLOCK = 1 << 22
 SPARE = 1 << 28
+_ELSEWHERE = "name another place by SEAMLESS_CHECKPOINT_DIR"
+
+
+def check_space(folder: Path, needed: int, remedy: str) -> None:
+    """See that a folder's disk has room for so many bytes.
+
+    Raises:
+        CheckpointError: it has not.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed + SPARE:
+        raise CheckpointError(
+            folder,
+            f"has {free / 1e9:.1f} GB free, but {needed / 1e9:.1f} GB are needed; {remedy}",
+        )
 
 
 def download_published(folder: Path, say: Callable[[str], None], token: str | None = None) -> None:
@@ -23,16 +38,13 @@ def download_published(folder: Path, say: Callable[[str], None], token: str | No
     Raises:
         CheckpointError: no network, no such file on the hub, too little disk, or a wrong checksum.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CheckpointError(folder, f"cannot be made ({error.strerror}); {_ELSEWHERE}") from None
     todo = [file for file in FILES if not (folder / file.name).is_file()]
-    needed = int(sum(file.megabytes for file in todo) * 1e6)
-    free = shutil.disk_usage(folder).free
-    if todo and free < needed + SPARE:
-        raise CheckpointError(
-            folder,
-            f"has {free / 1e9:.1f} GB free, but {needed / 1e9:.1f} GB are needed; name a larger "
-            "place by SEAMLESS_CHECKPOINT_DIR",
-        )
+    if todo:
+        check_space(folder, int(sum(file.megabytes for file in todo) * 1e6), _ELSEWHERE)
     for file in FILES:
         if file in todo:
             repo = _fetch(file, folder, token)

@@ -6,38 +6,35 @@ needs no second copy of the model; each tensor goes straight to the device and p
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from seamless_server.checkpoints import published, store
 from seamless_server.checkpoints.config_file import read_config
 from seamless_server.checkpoints.keys import (
-    char_order,
-    convert_decoder,
-    convert_vocoder,
-    split_unity,
+    LAYOUTS,
+    FileTensors,
+    States,
+    official_name,
+    order_characters,
+    order_vocabulary,
+    take_tensors,
 )
 from seamless_server.checkpoints.tokenizers import CharTokenizer, TextTokenizer, UnitTokenizer
 from seamless_server.checkpoints.torch_file import read_torch_file
 from seamless_server.errors import CheckpointError
 from seamless_server.nn import T2U, ModelConfig, SpeechEncoder, TextDecoder, Vocoder
 
-Progress = Callable[[str], None]
-States = dict[str, dict[str, Tensor]]
-"""Tensors by network: ``encoder``, ``decoder``, ``t2u``, ``vocoder``."""
+logger = logging.getLogger(__name__)
 
-SOURCE_FILE = {
-    "encoder": published.UNITY,
-    "t2u": published.UNITY,
-    "decoder": published.DECODER,
-    "vocoder": published.VOCODER,
-}
+Progress = Callable[[str], None]
 
 
 @dataclass
@@ -96,24 +93,80 @@ def read_tokenizers(folder: Path, config: ModelConfig) -> Tokenizers:
     return Tokenizers(text, chars, UnitTokenizer(config.num_units, config.unit_langs))
 
 
-def read_states(folder: Path, config: ModelConfig) -> States:
-    """Tensors of a folder under this package's names; safetensors win over the published files."""
-    if (folder / store.FILE).is_file():
-        return store.read_store(folder / store.FILE)
-    order = None
-    if (folder / published.CHARACTERS).is_file():
-        order = char_order(CharTokenizer(folder / published.CHARACTERS).tokens)
-    encoder, t2u = split_unity(read_torch_file(folder / published.UNITY), order)
-    states: States = {
-        "encoder": encoder,
-        "decoder": convert_decoder(
-            read_torch_file(folder / published.DECODER), config.decoder.vocab_size
-        ),
-    }
-    if config.t2u is not None:
-        states["t2u"] = t2u
-        states["vocoder"] = convert_vocoder(read_torch_file(folder / published.VOCODER))
-    return states
+@dataclass
+class FolderTensors:
+    """The tensors of a folder, the configuration and networks that they belong to, and what does
+    not fit."""
+
+    config: ModelConfig
+    networks: dict[str, nn.Module]
+    """Without memory."""
+    states: States
+    problems: list[str]
+    """Every missing, extra or mis-shaped tensor, one sentence each."""
+    notices: list[str]
+    """What the files hold beside these networks, one sentence each."""
+
+
+def read_tensors(
+    folder: Path, speech: bool = True, config: ModelConfig | None = None
+) -> FolderTensors:
+    """Map the tensors of a folder under this package's names and compare them with its networks.
+
+    Our own file wins over the published ones.
+
+    Args:
+        speech: False leaves the speech output's networks and files out.
+        config: what the networks are, instead of what the folder says.
+
+    Raises:
+        CheckpointError: a file is missing or unreadable.
+        ConfigError: ``config.json`` is wrong.
+    """
+    is_published = False
+    if config is None:
+        config, is_published = read_folder_config(folder)
+    if not speech:
+        config = without_speech(config)
+    networks = build_networks(config)
+    own = folder / store.FILE
+    found = _read_store(own, networks) if own.is_file() else _read_files(folder, config, networks)
+    if is_published:
+        fitted = published.fit_tables(config, found.states.get("t2u", {}))
+        if fitted != config:
+            config, networks = fitted, build_networks(fitted)
+    problems = compare(networks, found.states, named=not own.is_file()) + found.problems
+    return FolderTensors(config, networks, found.states, problems, found.notices)
+
+
+def _read_store(path: Path, networks: Mapping[str, nn.Module]) -> FileTensors:
+    states = store.read_store(path)
+    found = FileTensors({part: states.get(part, {}) for part in networks})
+    for part, network in networks.items():
+        wanted = set(network.state_dict())
+        found.problems += [
+            f"{part}.{key}: extra, {list(tensor.shape)}"
+            for key, tensor in found.states[part].items()
+            if key not in wanted
+        ]
+    return found
+
+
+def _read_files(
+    folder: Path, config: ModelConfig, networks: Mapping[str, nn.Module]
+) -> FileTensors:
+    wanted = {part: list(network.state_dict()) for part, network in networks.items()}
+    found = FileTensors()
+    unity = read_torch_file(folder / published.UNITY)
+    if take_tensors(found, "unity", unity, wanted) == "fairseq" and "t2u" in wanted:
+        order_characters(found.states["t2u"], CharTokenizer(folder / published.CHARACTERS).tokens)
+    decoder = read_torch_file(folder / published.DECODER)
+    layout = take_tensors(found, "decoder", decoder, wanted)
+    order_vocabulary(found.states["decoder"], config.decoder.vocab_size, layout)
+    if "vocoder" in wanted:
+        vocoder = read_torch_file(folder / published.VOCODER)
+        take_tensors(found, "vocoder", vocoder, wanted)
+    return found
 
 
 class _Uninitialised(TorchFunctionMode):
@@ -142,35 +195,35 @@ def build_networks(config: ModelConfig) -> dict[str, nn.Module]:
     return networks
 
 
-def compare(networks: Mapping[str, nn.Module], states: States) -> list[str]:
-    """Every missing, extra or mis-shaped tensor, one sentence each."""
+def compare(networks: Mapping[str, nn.Module], states: States, *, named: bool) -> list[str]:
+    """Every missing or mis-shaped tensor, one sentence each.
+
+    Args:
+        named: also say what the published files call a tensor that is missing.
+    """
     problems = []
     for part, network in networks.items():
-        wanted = {k: tuple(v.shape) for k, v in network.state_dict().items()}
-        found = {k: tuple(v.shape) for k, v in states.get(part, {}).items()}
-        problems += [f"{part}.{k}: missing, {list(wanted[k])}" for k in wanted if k not in found]
-        problems += [f"{part}.{k}: extra, {list(found[k])}" for k in found if k not in wanted]
-        problems += [
-            f"{part}.{k}: shape {list(found[k])} instead of {list(wanted[k])}"
-            for k in wanted
-            if k in found and found[k] != wanted[k]
-        ]
+        found = states.get(part, {})
+        for key, tensor in network.state_dict().items():
+            shape = list(tensor.shape)
+            if key not in found:
+                names = " or ".join(official_name(part, key, layout) for layout in LAYOUTS)
+                where = f"; the file calls it {names}" if named else ""
+                problems.append(f"{part}.{key}: missing, {shape}{where}")
+            elif list(found[key].shape) != shape:
+                problems.append(f"{part}.{key}: shape {list(found[key].shape)} instead of {shape}")
     return problems
 
 
-def verify_folder(folder: Path) -> list[str]:
-    """Check a folder without loading it: names every tensor that does not fit.
+def verify_folder(folder: Path, speech: bool = True) -> FolderTensors:
+    """Check a folder without loading it: its tensors with all that does not fit.
 
     Raises:
         SeamlessError: a file is missing or unreadable, or the configuration is wrong.
     """
-    config, is_published = read_folder_config(folder)
-    states = read_states(folder, config)
-    if is_published:
-        config = published.fit_tables(config, states.get("t2u", {}))
-    problems = compare(build_networks(config), states)
-    read_tokenizers(folder, config)
-    return problems
+    found = read_tensors(folder, speech)
+    read_tokenizers(folder, found.config)
+    return found
 
 
 def load_checkpoint(
@@ -192,20 +245,17 @@ def load_checkpoint(
     """
     if not folder.is_dir():
         raise CheckpointError(folder, "is not a folder with a model")
-    config, is_published = read_folder_config(folder)
-    if not speech:
-        config = without_speech(config)
-    tokenizers = read_tokenizers(folder, config)
     if progress is not None:
         progress("reading tensors")
-    states = read_states(folder, config)
-    if is_published:
-        config = published.fit_tables(config, states.get("t2u", {}))
-    networks = build_networks(config)
-    problems = compare(networks, {k: v for k, v in states.items() if k in networks})
-    if problems:
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise CheckpointError(folder, f"does not fit its configuration: {problems[0]}{more}")
+    found = read_tensors(folder, speech)
+    config, networks, states = found.config, found.networks, found.states
+    tokenizers = read_tokenizers(folder, config)
+    if found.problems:
+        rest = len(found.problems) - 1
+        more = f" (and {rest} more: `seamless-server models verify`)" if rest else ""
+        raise CheckpointError(folder, f"does not fit its configuration: {found.problems[0]}{more}")
+    for notice in found.notices:
+        logger.info("%s: %s", folder, notice)
     for part, network in networks.items():
         if progress is not None:
             progress(f"loading {part}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -37,7 +38,11 @@ def write_store(
 ) -> None:
     """Write the tensors of all networks, in ``dtype`` or as they are.
 
-    The file appears under its name only when it is complete.
+    The file appears under its name only when it is complete, with the rights that the user's umask
+    gives.
+
+    Raises:
+        OSError: it cannot be written.
     """
     flat = {
         f"{part}.{key}": (tensor if dtype is None else tensor.to(dtype)).contiguous()
@@ -45,5 +50,24 @@ def write_store(
         for key, tensor in state.items()
     }
     partial = path.with_name(path.name + ".partial")
-    save_file(flat, partial, metadata={"format": "pt"})
-    partial.replace(path)
+    # Made by us first: safetensors would say in its own words that it may not, and gives a file
+    # that it makes to its owner alone.
+    partial.touch()
+    mode = partial.stat().st_mode
+    try:
+        save_file(flat, partial, metadata={"format": "pt"})
+        partial.chmod(mode)
+        partial.replace(path)
+    except SafetensorError as error:
+        raise OSError(errno.EIO, str(error)) from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def stored_bytes(states: Mapping[str, Mapping[str, Tensor]], dtype: torch.dtype | None) -> int:
+    """Size of the tensors in a file."""
+    return sum(
+        tensor.numel() * (tensor.element_size() if dtype is None else dtype.itemsize)
+        for state in states.values()
+        for tensor in state.values()
+    )

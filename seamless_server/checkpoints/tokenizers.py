@@ -7,12 +7,15 @@ three data tags.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 import sentencepiece
 
 from seamless_server.errors import CheckpointError, LanguageError
+
+logger = logging.getLogger(__name__)
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 DATA_TAGS = ("<MINED_DATA>", "<MMT_BT_DATA>", "<SMT_BT_DATA>")
@@ -33,7 +36,9 @@ def _load(path: Path) -> sentencepiece.SentencePieceProcessor:
 class _Pieces:
     """A SentencePiece vocabulary with <pad> at 0 and symbols behind it."""
 
-    def __init__(self, path: Path | None, extra: Sequence[str] = ()) -> None:
+    unk = UNK
+
+    def __init__(self, path: Path | None, extra: Sequence[str] = (), *, own_ids: bool) -> None:
         if path is None:
             # Names without a SentencePiece model: enough for ids, not for text.
             self._pieces, self._shift = 0, 0
@@ -41,13 +46,18 @@ class _Pieces:
             return
         self._processor = _load(path)
         tokens = [self._processor.IdToPiece(i) for i in range(self._processor.GetPieceSize())]
-        # A model without <pad> gets it in front, which moves every id by one.
-        self._shift = 0 if tokens[:1] == ["<pad>"] else 1
+        padded = tokens[:1] == ["<pad>"]
+        self._shift = 0 if padded or own_ids else 1
         tokens = ["<pad>"][: self._shift] + tokens
         self._pieces = len(tokens)
-        if tokens[:4] != ["<pad>", "<unk>", "<s>", "</s>"]:
+        if tokens[:4] != ["<pad>", "<unk>", "<s>", "</s>"] and (padded or not own_ids):
             raise CheckpointError(path, "is a SentencePiece model of another kind")
         self._set_tokens([*tokens, *extra])
+        if not padded and own_ids:
+            self.unk = self._processor.unk_id()
+            logger.warning(
+                "%s has no <pad>: ids are SentencePiece's own, as in the official code", path
+            )
 
     def _set_tokens(self, tokens: Sequence[str]) -> None:
         self.tokens = tuple(tokens)
@@ -58,7 +68,7 @@ class _Pieces:
 
     def token_to_index(self, token: str) -> int:
         """Id of a token, the id of <unk> when it is not in the vocabulary."""
-        return self._index.get(token, UNK)
+        return self._index.get(token, self.unk)
 
     def index_to_token(self, index: int) -> str:
         """Token of an id.
@@ -91,7 +101,9 @@ class TextTokenizer(_Pieces):
         default_lang: str = "eng",
         pieces: Sequence[str] = (),
     ) -> None:
-        super().__init__(path, [*pieces, *(f"__{x}__" for x in langs), *DATA_TAGS])
+        # A model without <pad> gets it in front, which moves every id by one.
+        extra = [*pieces, *(f"__{x}__" for x in langs), *DATA_TAGS]
+        super().__init__(path, extra, own_ids=False)
         self.langs = tuple(langs)
         self.default_lang = default_lang
 
@@ -115,7 +127,10 @@ class TextTokenizer(_Pieces):
 
 
 class CharTokenizer(_Pieces):
-    """Characters of the text-to-unit network."""
+    """Characters of the text-to-unit network; their ids are those of the SentencePiece model."""
+
+    def __init__(self, path: Path | None, characters: Sequence[str] = ()) -> None:
+        super().__init__(path, characters, own_ids=True)
 
     def encode_characters(self, text: str) -> list[int]:
         """One id a character, <unk> where the vocabulary lacks it."""

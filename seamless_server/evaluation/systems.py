@@ -87,7 +87,7 @@ def _with_model(
     from seamless_server.checkpoints.published import TOKENIZER
 
     wanted = model or default_model()
-    folder = find_model(wanted).resolve()
+    folder = find_model(wanted, task == "s2st").resolve()
     card = find_card(wanted)
     config, _ = read_folder_config(folder)
     systems = folder if card is None or card.systems is None else card.systems

@@ -105,7 +105,7 @@ def test_superfluous_tensors_are_in_the_files_and_are_dropped(fairseq_folder: Pa
     )
     more = {name: torch.ones(2) for name in superfluous}
     edit(fairseq_folder / files.UNITY, lambda state: state.update(more))
-    assert verify_folder(fairseq_folder) == []
+    assert verify_folder(fairseq_folder).problems == []
 
 
 @pytest.mark.parametrize("layout", ["fairseq", "fairseq2"])
@@ -154,7 +154,7 @@ def test_our_own_file_gives_the_same_tensors(checkpoint: Checkpoint, folder: Pat
     for name in WEIGHTS:
         (folder / name).unlink()
     assert find_model(folder) == folder
-    assert verify_folder(folder) == []
+    assert verify_folder(folder).problems == []
     assert_equal(load_checkpoint(folder), checkpoint)
     assert not list(folder.glob("*.partial"))
 
@@ -289,7 +289,7 @@ def test_every_tensor_that_does_not_fit_is_named(folder: Path) -> None:
 
     edit(folder / files.DECODER, spoil)
     edit(folder / files.VOCODER, lambda state: state.pop("code_generator.conv_post.bias"))
-    problems = "\n".join(verify_folder(folder))
+    problems = "\n".join(verify_folder(folder).problems)
     assert "decoder.layer_norm.bias: shape [65] instead of [64]" in problems
     assert "decoder.layers.1.ffn.output_proj.weight: missing" in problems
     assert "decoder.layers.2.ffn.output_proj.weight: extra" in problems
@@ -297,7 +297,7 @@ def test_every_tensor_that_does_not_fit_is_named(folder: Path) -> None:
     assert len(problems.splitlines()) == 4
     with pytest.raises(CheckpointError) as error:
         load_checkpoint(folder)
-    sentence(error, str(folder), "(and 3 more)")
+    sentence(error, str(folder), "(and 3 more: `seamless-server models verify`)")
 
 
 def test_a_name_that_is_no_model_is_refused(tmp_path: Path) -> None:
