@@ -7,10 +7,12 @@ that names the field.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, ValidationError
 
 from seamless_server.errors import CheckpointError, ConfigError
 from seamless_server.nn.config import (
@@ -20,104 +22,368 @@ from seamless_server.nn.config import (
     TextDecoderConfig,
     VocoderConfig,
 )
+from seamless_server.validation import Record, config_error
 
 LARGEST = 10_000_000
 """No size of a network is above this; a larger number is a mistake, or meant to eat the memory."""
 
-NOTES = ("build_config", "versions", "conversion_proof", "model_arch", "description", "licence")
-"""Fields that say how a model was made; they do not change it."""
+
+def _no_name_twice(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) != len(names):
+        raise ValueError("names something twice")
+    return names
 
 
-class _Section:
-    """One JSON object, read field by field; what remains unread is an error."""
+Size = Annotated[int, Field(ge=1, le=LARGEST)]
+SizeOrNone = Annotated[int, Field(ge=0, le=LARGEST)]
+Kernel = Annotated[int, Field(ge=1, le=10_000)]
+Layers = Annotated[int, Field(ge=1, le=1_000)]
+Names = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], ...],
+    AfterValidator(_no_name_twice),
+]
+Sizes = tuple[SizeOrNone, ...]
+Nothing = Annotated[tuple[Any, ...], Field(max_length=0)]
+Unused = Any
+"""Fields that concern the training of a model, or how it was made; they do not change it."""
 
-    def __init__(self, data: object, name: str) -> None:
-        if not isinstance(data, dict):
-            raise ConfigError(name or "config.json", "must be an object")
-        self.data: dict[str, Any] = dict(data)
-        self.name = name
 
-    def path(self, field: str) -> str:
-        return f"{self.name}.{field}" if self.name else field
+class _ShawPositions(Record):
+    max_left_rel_pos: SizeOrNone
+    max_right_rel_pos: SizeOrNone
+    use_rel_pos_values: Literal[False] = False
 
-    def take(self, field: str, *default: Any) -> Any:
-        if field in self.data:
-            return self.data.pop(field)
-        if default:
-            return default[0]
-        raise ConfigError(self.path(field), "is missing")
 
-    def integer(self, field: str, *default: int, low: int = 1, high: int = LARGEST) -> int:
-        value = self.take(field, *default)
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise ConfigError(self.path(field), f"must be a whole number, not {value!r}")
-        if not low <= value <= high:
-            raise ConfigError(self.path(field), f"must be from {low} to {high}, not {value}")
-        return value
+class _W2VBert(Record):
+    model_dim: Size | None = None
+    num_fbank_channels: Literal[80] = 80
+    fbank_stride: Annotated[int, Field(ge=1, le=64)]
+    feature_dim: Size | None = None
+    num_encoder_layers: Layers
+    num_encoder_attn_heads: Size
+    ffn_inner_dim: Size
+    depthwise_conv_kernel_size: Kernel
+    shaw_rel_pos_sdpa_config: _ShawPositions
+    attention_chunk_size: SizeOrNone = 0
+    attention_left_chunks: Annotated[int, Field(ge=-1, le=LARGEST)] = -1
 
-    def number(self, field: str, *default: float) -> float:
-        value = self.take(field, *default)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ConfigError(self.path(field), f"must be a number, not {value!r}")
-        return float(value)
+    use_fbank: Literal[True] = True
+    layer_norm_features: Literal[False] = False
+    feature_extractor_layer_descs: Nothing = ()
+    feature_extractor_bias: Literal[False] = False
+    feature_extractor_layer_norm_convs: Literal[False] = False
+    sample_fbank_every_k: Literal[1] = 1
+    pos_encoder_type: Literal["shaw_relative"] = "shaw_relative"
+    pos_encoder_depth: Literal[0] = 0
+    pos_conv_kernel_size: Literal[0] = 0
+    num_pos_conv_groups: Literal[0] = 0
+    use_conformer: Literal[True] = True
+    norm_order: Literal["POST"] = "POST"
 
-    def text(self, field: str, *default: str) -> str:
-        value = self.take(field, *default)
-        if not isinstance(value, str):
-            raise ConfigError(self.path(field), f"must be a string, not {value!r}")
-        return value
+    max_seq_len: Unused = None
+    first_pass_dropout_p: Unused = None
+    feature_grad_scale: Unused = None
+    dropout_p: Unused = None
+    attn_dropout_p: Unused = None
+    layer_drop_p: Unused = None
 
-    def names(self, field: str, *default: list[str]) -> tuple[str, ...]:
-        value = self.take(field, *default)
-        if not isinstance(value, list) or not all(isinstance(x, str) and x for x in value):
-            raise ConfigError(self.path(field), "must be a list of names")
-        if len(set(value)) != len(value):
-            raise ConfigError(self.path(field), "names something twice")
-        return tuple(value)
 
-    def integers(self, field: str) -> tuple[int, ...]:
-        return self._whole_numbers(self.take(field), self.path(field))
+class _Vocabulary(Record):
+    size: Size
+    unk_idx: Literal[1] = 1
+    bos_idx: Literal[2] = 2
+    eos_idx: Literal[3] = 3
+    pad_idx: Literal[0] = 0
 
-    @staticmethod
-    def _whole_numbers(value: object, path: str) -> tuple[int, ...]:
-        if not isinstance(value, list) or not all(
-            isinstance(x, int) and not isinstance(x, bool) and 0 <= x <= LARGEST for x in value
-        ):
-            raise ConfigError(path, "must be a list of whole numbers")
-        return tuple(value)
 
-    def integer_lists(self, field: str) -> tuple[tuple[int, ...], ...]:
-        value = self.take(field)
-        if not isinstance(value, list):
-            raise ConfigError(self.path(field), "must be a list of lists")
-        return tuple(
-            self._whole_numbers(row, f"{self.path(field)}[{i}]") for i, row in enumerate(value)
-        )
+class _UnitVocabulary(Record):
+    size: Size
+    unk_idx: Literal[3] = 3
+    bos_idx: Literal[0] = 0
+    eos_idx: Literal[2] = 2
+    pad_idx: Literal[1] = 1
 
-    def section(self, field: str) -> _Section:
-        return _Section(self.take(field), self.path(field))
 
-    def fixed(self, values: Mapping[str, object]) -> None:
-        """Options of the official code that have one value in this architecture."""
-        for field, wanted in values.items():
-            value = self.take(field, wanted)
-            if value != wanted:
-                raise ConfigError(self.path(field), f"only {wanted!r} is supported, not {value!r}")
+class _DurationPredictor(Record):
+    var_pred_hidden_dim: Size
+    var_pred_kernel_size: Kernel
+    use_film: Literal[False] = False
+    film_cond_dim: Literal[0] = 0
+    var_pred_dropout: Unused = None
 
-    def ignore(self, *fields: str) -> None:
-        for field in fields:
-            self.data.pop(field, None)
 
-    def done(self) -> None:
-        for field in self.data:
-            raise ConfigError(self.path(field), "is not a known field")
+class _T2UFrontend(Record):
+    duration_predictor_config: _DurationPredictor
+    subword_to_unit_upsampling_type: Literal["hard"] = "hard"
+    pitch_predictor_config: None = None
+    energy_predictor_config: None = None
 
-    def build(self, make: Callable[..., Any], **values: Any) -> Any:
-        self.done()
-        try:
-            return make(**values)
-        except ValueError as error:
-            raise ConfigError(self.name, str(error)) from None
+
+class _T2UDecoder(Record):
+    char_vocabulary_size: Size
+    conv1d_kernel_size: Kernel
+    conv1d_inner_dim: Size
+    use_film: Literal[False] = False
+    film_cond_dim: Literal[0] = 0
+    model_name_or_card: Unused = None
+    char_max_seq_len: Unused = None
+    conv1d_dropout_p: Unused = None
+
+
+class _T2U(Record):
+    model_dim: Size | None = None
+    unit_max_seq_len: Size = 4096
+    target_vocab_info: _UnitVocabulary
+    num_encoder_layers: Layers
+    num_decoder_layers: Layers
+    num_encoder_attn_heads: Size
+    num_decoder_attn_heads: Size
+    ffn_inner_dim: Size
+    nar_decoder_frontend_config: _T2UFrontend
+    nar_decoder_config: _T2UDecoder
+
+    use_gelu: Literal[False] = False
+    char_pad_idx: Literal[1] = 1
+    use_prosody_proj: Literal[False] = False
+    prosody_encoder_dim: Literal[0] = 0
+
+    dropout_p: Unused = None
+
+    def config(self, model_dim: int) -> T2UConfig:
+        duration = self.nar_decoder_frontend_config.duration_predictor_config
+        decoder = self.nar_decoder_config
+        with _names_section("unity.t2u_config"):
+            return T2UConfig(
+                model_dim=self.model_dim or model_dim,
+                unit_vocab_size=self.target_vocab_info.size,
+                char_vocab_size=decoder.char_vocabulary_size,
+                num_encoder_layers=self.num_encoder_layers,
+                num_decoder_layers=self.num_decoder_layers,
+                num_encoder_heads=self.num_encoder_attn_heads,
+                num_decoder_heads=self.num_decoder_attn_heads,
+                ffn_dim=self.ffn_inner_dim,
+                conv_kernel_size=decoder.conv1d_kernel_size,
+                conv_inner_dim=decoder.conv1d_inner_dim,
+                duration_hidden_dim=duration.var_pred_hidden_dim,
+                duration_kernel_size=duration.var_pred_kernel_size,
+                max_seq_len=self.unit_max_seq_len,
+            )
+
+
+class _Unity(Record):
+    model_dim: Size
+    w2v2_encoder_config: _W2VBert
+    num_adaptor_layers: Layers
+    adaptor_kernel_size: Kernel
+    adaptor_stride: Annotated[int, Field(ge=1, le=1_000)]
+    t2u_config: _T2U | None = None
+
+    prosody_encoder_config: None = None
+    use_text_encoder: Literal[False] = False
+    use_text_decoder: Literal[False] = False
+    use_conformer_adaptor: Literal[False] = False
+    use_gelu: Literal[False] = False
+    adaptor_layer_norm: Literal[True] = True
+
+    mt_model_config: Unused = None
+    adaptor_dropout_p: Unused = None
+
+    def encoder(self) -> SpeechEncoderConfig:
+        w2v = self.w2v2_encoder_config
+        shaw = w2v.shaw_rel_pos_sdpa_config
+        if w2v.model_dim not in (None, self.model_dim):
+            raise ConfigError(
+                "unity.w2v2_encoder_config.model_dim",
+                f"must be unity.model_dim, {self.model_dim}, not {w2v.model_dim}",
+            )
+        stacked = w2v.num_fbank_channels * w2v.fbank_stride
+        if w2v.feature_dim not in (None, stacked):
+            raise ConfigError(
+                "unity.w2v2_encoder_config.feature_dim",
+                f"must be num_fbank_channels * fbank_stride = {stacked}",
+            )
+        with _names_section("unity"):
+            return SpeechEncoderConfig(
+                model_dim=self.model_dim,
+                num_fbank_channels=w2v.num_fbank_channels,
+                fbank_stride=w2v.fbank_stride,
+                num_layers=w2v.num_encoder_layers,
+                num_heads=w2v.num_encoder_attn_heads,
+                ffn_dim=w2v.ffn_inner_dim,
+                depthwise_kernel_size=w2v.depthwise_conv_kernel_size,
+                max_left_rel_pos=shaw.max_left_rel_pos,
+                max_right_rel_pos=shaw.max_right_rel_pos,
+                num_adaptor_layers=self.num_adaptor_layers,
+                adaptor_kernel_size=self.adaptor_kernel_size,
+                adaptor_stride=self.adaptor_stride,
+                attention_chunk_size=w2v.attention_chunk_size,
+                attention_left_chunks=w2v.attention_left_chunks,
+            )
+
+
+class _MonotonicDecoder(Record):
+    model_dim: Size
+    max_seq_len: Size = 4096
+    vocab_info: _Vocabulary
+    num_decoder_layers: Layers
+    num_decoder_attn_heads: Size
+    ffn_inner_dim: Size
+    energy_bias_value: float = -0.5
+    monotonic_temperature: float = 0.2
+    num_monotonic_energy_layers: Layers = 4
+    pre_decision_ratio: Annotated[int, Field(ge=1, le=1_000)] = 2
+
+    dropout_p: Unused = None
+
+    def config(self) -> TextDecoderConfig:
+        with _names_section("monotonic_decoder"):
+            return TextDecoderConfig(
+                model_dim=self.model_dim,
+                vocab_size=self.vocab_info.size,
+                num_layers=self.num_decoder_layers,
+                num_heads=self.num_decoder_attn_heads,
+                ffn_dim=self.ffn_inner_dim,
+                max_seq_len=self.max_seq_len,
+                energy_bias_value=self.energy_bias_value,
+                monotonic_temperature=self.monotonic_temperature,
+                num_monotonic_energy_layers=self.num_monotonic_energy_layers,
+                pre_decision_ratio=self.pre_decision_ratio,
+            )
+
+
+class _UnitDuration(Record):
+    encoder_embed_dim: Size | None = None
+    var_pred_hidden_dim: Size
+    var_pred_kernel_size: Kernel
+    var_pred_dropout: Unused = None
+
+
+class _Voices(Record):
+    multilingual: dict[str, SizeOrNone]
+    multispkr: dict[str, Sizes]
+
+
+class _Vocoder(Record):
+    upsample_rates: Sizes
+    upsample_kernel_sizes: Sizes
+    upsample_initial_channel: Size
+    resblock_kernel_sizes: Sizes
+    resblock_dilation_sizes: tuple[Sizes, ...]
+    num_embeddings: Size
+    embedding_dim: Size
+    num_langs: Size
+    lang_embedding_dim: Size
+    num_spkrs: Size
+    spkr_embedding_dim: Size
+    dur_predictor_params: _UnitDuration
+    lang_spkr_idx_map: _Voices
+    model_in_dim: SizeOrNone = 0
+
+    def config(self) -> VocoderConfig:
+        duration = self.dur_predictor_params
+        if duration.encoder_embed_dim not in (None, self.embedding_dim):
+            raise ConfigError(
+                "vocoder.dur_predictor_params.encoder_embed_dim",
+                f"must be vocoder.embedding_dim, {self.embedding_dim}",
+            )
+        self._check_voices()
+        with _names_section("vocoder"):
+            config = VocoderConfig(
+                upsample_rates=self.upsample_rates,
+                upsample_kernel_sizes=self.upsample_kernel_sizes,
+                upsample_initial_channel=self.upsample_initial_channel,
+                resblock_kernel_sizes=self.resblock_kernel_sizes,
+                resblock_dilation_sizes=self.resblock_dilation_sizes,
+                num_units=self.num_embeddings,
+                unit_embed_dim=self.embedding_dim,
+                num_langs=self.num_langs,
+                lang_embed_dim=self.lang_embedding_dim,
+                num_speakers=self.num_spkrs,
+                speaker_embed_dim=self.spkr_embedding_dim,
+                duration_hidden_dim=duration.var_pred_hidden_dim,
+                duration_kernel_size=duration.var_pred_kernel_size,
+            )
+        if self.model_in_dim not in (0, config.in_dim):
+            raise ConfigError(
+                "vocoder.model_in_dim", f"must be the sum of the embeddings, {config.in_dim}"
+            )
+        return config
+
+    def _check_voices(self) -> None:
+        table = "vocoder.lang_spkr_idx_map"
+        for lang, row in self.lang_spkr_idx_map.multilingual.items():
+            if row >= self.num_langs:
+                raise ConfigError(f"{table}.multilingual.{lang}", f"{row} is beyond num_langs")
+            speakers = self.lang_spkr_idx_map.multispkr.get(lang)
+            if not speakers:
+                raise ConfigError(f"{table}.multispkr.{lang}", "names no speaker")
+            if max(speakers) >= self.num_spkrs:
+                raise ConfigError(
+                    f"{table}.multispkr.{lang}", f"row {max(speakers)} is beyond num_spkrs"
+                )
+
+
+class _File(Record):
+    name: str = "unnamed"
+    unity: _Unity
+    monotonic_decoder: _MonotonicDecoder
+    text_langs: Names
+    text_default_lang: str | None = None
+    unit_langs: Names = ()
+    source_langs: Names = ()
+    num_units: Size = 10_000
+    sample_rate: Literal[16_000] = 16_000
+    vocoder: _Vocoder | None = None
+
+    build_config: Unused = None
+    versions: Unused = None
+    conversion_proof: Unused = None
+    model_arch: Unused = None
+    description: Unused = None
+    licence: Unused = None
+    lang_spkr_idx_map: Unused = None
+    text_vocab_info: Unused = None
+    char_vocab_info: Unused = None
+
+    def config(self) -> ModelConfig:
+        if not self.text_langs:
+            raise ConfigError("text_langs", "names no language")
+        default_lang = self.text_default_lang or self.text_langs[0]
+        if default_lang not in self.text_langs:
+            raise ConfigError("text_default_lang", f"{default_lang!r} is not in text_langs")
+        t2u, vocoder = self.unity.t2u_config, self.vocoder
+        with _names_section("config.json"):
+            config = ModelConfig(
+                name=self.name,
+                encoder=self.unity.encoder(),
+                decoder=self.monotonic_decoder.config(),
+                t2u=None if t2u is None else t2u.config(self.unity.model_dim),
+                vocoder=None if vocoder is None else vocoder.config(),
+                text_langs=self.text_langs,
+                default_lang=default_lang,
+                unit_langs=self.unit_langs,
+                num_units=self.num_units,
+                vocoder_langs={} if vocoder is None else vocoder.lang_spkr_idx_map.multilingual,
+                vocoder_speakers={} if vocoder is None else vocoder.lang_spkr_idx_map.multispkr,
+                source_langs=self.source_langs,
+                sample_rate=self.sample_rate,
+            )
+        if config.vocoder is not None and config.vocoder.num_units < config.num_units:
+            raise ConfigError("vocoder.num_embeddings", "is smaller than num_units")
+        if config.t2u is not None and config.t2u.unit_vocab_size < config.num_units + 4:
+            raise ConfigError(
+                "unity.t2u_config.target_vocab_info.size", "is smaller than num_units + 4"
+            )
+        return config
+
+
+@contextmanager
+def _names_section(section: str) -> Iterator[None]:
+    """What a network's own check says is an error in the part of the file that describes it."""
+    try:
+        yield
+    except ValueError as error:
+        raise ConfigError(section, str(error)) from None
 
 
 def read_config(path: Path) -> ModelConfig:
@@ -128,236 +394,14 @@ def read_config(path: Path) -> ModelConfig:
         ConfigError: a field is missing, unknown, of a wrong type, or impossible.
     """
     try:
-        data = json.loads(path.read_text("utf-8"))
+        text = path.read_bytes()
     except OSError as error:
         raise CheckpointError(path, error.strerror or "cannot be read") from None
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(path, f"is not valid JSON ({error})") from None
-    return parse_config(data)
-
-
-def parse_config(data: object) -> ModelConfig:
-    """As :func:`read_config`, for JSON that was already parsed."""
-    root = _Section(data, "")
-    root.ignore(*NOTES)
-    name = root.text("name", "unnamed")
-    unity = root.section("unity")
-    t2u_data = unity.take("t2u_config", None)
-    encoder = _encoder(unity)
-    decoder = _decoder(root.section("monotonic_decoder"))
-    text_langs = root.names("text_langs")
-    unit_langs = root.names("unit_langs", [])
-    t2u = None if t2u_data is None else _t2u(_Section(t2u_data, "unity.t2u_config"), encoder)
-    vocoder: VocoderConfig | None = None
-    langs: dict[str, int] = {}
-    speakers: dict[str, tuple[int, ...]] = {}
-    vocoder_data = root.take("vocoder", None)
-    if vocoder_data is not None:
-        vocoder, langs, speakers = _vocoder(_Section(vocoder_data, "vocoder"))
-    root.ignore("lang_spkr_idx_map", "text_vocab_info", "char_vocab_info")
-    config: ModelConfig = root.build(
-        ModelConfig,
-        name=name,
-        encoder=encoder,
-        decoder=decoder,
-        t2u=t2u,
-        vocoder=vocoder,
-        text_langs=text_langs,
-        default_lang=root.text("text_default_lang", text_langs[0] if text_langs else "eng"),
-        unit_langs=unit_langs,
-        num_units=root.integer("num_units", 10_000),
-        vocoder_langs=langs,
-        vocoder_speakers=speakers,
-        source_langs=root.names("source_langs", []),
-        sample_rate=root.integer("sample_rate", 16_000, low=16_000, high=16_000),
-    )
-    if not text_langs:
-        raise ConfigError("text_langs", "names no language")
-    if config.default_lang not in text_langs:
-        raise ConfigError("text_default_lang", f"{config.default_lang!r} is not in text_langs")
-    if config.vocoder is not None and config.vocoder.num_units < config.num_units:
-        raise ConfigError("vocoder.num_embeddings", "is smaller than num_units")
-    if config.t2u is not None and config.t2u.unit_vocab_size < config.num_units + 4:
-        raise ConfigError(
-            "unity.t2u_config.target_vocab_info.size", "is smaller than num_units + 4"
-        )
-    return config
-
-
-def _encoder(unity: _Section) -> SpeechEncoderConfig:
-    model_dim = unity.integer("model_dim")
-    w2v = unity.section("w2v2_encoder_config")
-    w2v.fixed(
-        {
-            "use_fbank": True,
-            "layer_norm_features": False,
-            "feature_extractor_layer_descs": [],
-            "feature_extractor_bias": False,
-            "feature_extractor_layer_norm_convs": False,
-            "sample_fbank_every_k": 1,
-            "pos_encoder_type": "shaw_relative",
-            "pos_encoder_depth": 0,
-            "pos_conv_kernel_size": 0,
-            "num_pos_conv_groups": 0,
-            "use_conformer": True,
-            "norm_order": "POST",
-            "model_dim": model_dim,
-        }
-    )
-    w2v.ignore(
-        "max_seq_len",
-        "first_pass_dropout_p",
-        "feature_grad_scale",
-        "dropout_p",
-        "attn_dropout_p",
-        "layer_drop_p",
-    )
-    shaw = w2v.section("shaw_rel_pos_sdpa_config")
-    shaw.fixed({"use_rel_pos_values": False})
-    values = {
-        "model_dim": model_dim,
-        "num_fbank_channels": w2v.integer("num_fbank_channels", 80, low=80, high=80),
-        "fbank_stride": w2v.integer("fbank_stride", high=64),
-        "num_layers": w2v.integer("num_encoder_layers", high=1000),
-        "num_heads": w2v.integer("num_encoder_attn_heads"),
-        "ffn_dim": w2v.integer("ffn_inner_dim"),
-        "depthwise_kernel_size": w2v.integer("depthwise_conv_kernel_size", high=10_000),
-        "max_left_rel_pos": shaw.integer("max_left_rel_pos", low=0),
-        "max_right_rel_pos": shaw.integer("max_right_rel_pos", low=0),
-        "num_adaptor_layers": unity.integer("num_adaptor_layers", high=1000),
-        "adaptor_kernel_size": unity.integer("adaptor_kernel_size", high=10_000),
-        "adaptor_stride": unity.integer("adaptor_stride", high=1000),
-        "attention_chunk_size": w2v.integer("attention_chunk_size", 0, low=0),
-        "attention_left_chunks": w2v.integer("attention_left_chunks", -1, low=-1),
-    }
-    shaw.done()
-    stacked = values["num_fbank_channels"] * values["fbank_stride"]
-    if w2v.integer("feature_dim", stacked) != stacked:
-        raise ConfigError(
-            w2v.path("feature_dim"), f"must be num_fbank_channels * fbank_stride = {stacked}"
-        )
-    w2v.done()
-    unity.fixed(
-        {
-            "prosody_encoder_config": None,
-            "use_text_encoder": False,
-            "use_text_decoder": False,
-            "use_conformer_adaptor": False,
-            "use_gelu": False,
-            "adaptor_layer_norm": True,
-        }
-    )
-    unity.ignore("mt_model_config", "adaptor_dropout_p")
-    config: SpeechEncoderConfig = unity.build(SpeechEncoderConfig, **values)
-    return config
-
-
-def _decoder(section: _Section) -> TextDecoderConfig:
-    vocabulary = section.section("vocab_info")
-    vocabulary.fixed({"unk_idx": 1, "bos_idx": 2, "eos_idx": 3, "pad_idx": 0})
-    size = vocabulary.integer("size")
-    vocabulary.done()
-    section.ignore("dropout_p")
-    config: TextDecoderConfig = section.build(
-        TextDecoderConfig,
-        vocab_size=size,
-        model_dim=section.integer("model_dim"),
-        max_seq_len=section.integer("max_seq_len", 4096),
-        num_layers=section.integer("num_decoder_layers", high=1000),
-        num_heads=section.integer("num_decoder_attn_heads"),
-        ffn_dim=section.integer("ffn_inner_dim"),
-        energy_bias_value=section.number("energy_bias_value", -0.5),
-        monotonic_temperature=section.number("monotonic_temperature", 0.2),
-        num_monotonic_energy_layers=section.integer("num_monotonic_energy_layers", 4, high=1000),
-        pre_decision_ratio=section.integer("pre_decision_ratio", 2, high=1000),
-    )
-    return config
-
-
-def _t2u(section: _Section, encoder: SpeechEncoderConfig) -> T2UConfig:
-    vocabulary = section.section("target_vocab_info")
-    vocabulary.fixed({"unk_idx": 3, "bos_idx": 0, "eos_idx": 2, "pad_idx": 1})
-    size = vocabulary.integer("size")
-    vocabulary.done()
-    front = section.section("nar_decoder_frontend_config")
-    front.fixed(
-        {
-            "subword_to_unit_upsampling_type": "hard",
-            "pitch_predictor_config": None,
-            "energy_predictor_config": None,
-        }
-    )
-    duration = front.section("duration_predictor_config")
-    duration.fixed({"use_film": False, "film_cond_dim": 0})
-    duration.ignore("var_pred_dropout")
-    decoder = section.section("nar_decoder_config")
-    decoder.fixed({"use_film": False, "film_cond_dim": 0})
-    decoder.ignore("model_name_or_card", "char_max_seq_len", "conv1d_dropout_p")
-    section.fixed(
-        {"use_gelu": False, "char_pad_idx": 1, "use_prosody_proj": False, "prosody_encoder_dim": 0}
-    )
-    section.ignore("dropout_p")
-    values = {
-        "unit_vocab_size": size,
-        "model_dim": section.integer("model_dim", encoder.model_dim),
-        "char_vocab_size": decoder.integer("char_vocabulary_size"),
-        "num_encoder_layers": section.integer("num_encoder_layers", high=1000),
-        "num_decoder_layers": section.integer("num_decoder_layers", high=1000),
-        "num_encoder_heads": section.integer("num_encoder_attn_heads"),
-        "num_decoder_heads": section.integer("num_decoder_attn_heads"),
-        "ffn_dim": section.integer("ffn_inner_dim"),
-        "conv_kernel_size": decoder.integer("conv1d_kernel_size", high=10_000),
-        "conv_inner_dim": decoder.integer("conv1d_inner_dim"),
-        "duration_hidden_dim": duration.integer("var_pred_hidden_dim"),
-        "duration_kernel_size": duration.integer("var_pred_kernel_size", high=10_000),
-        "max_seq_len": section.integer("unit_max_seq_len", 4096),
-    }
-    duration.done()
-    front.done()
-    decoder.done()
-    config: T2UConfig = section.build(T2UConfig, **values)
-    return config
-
-
-def _vocoder(section: _Section) -> tuple[VocoderConfig, dict[str, int], dict[str, tuple[int, ...]]]:
-    duration = section.section("dur_predictor_params")
-    duration.ignore("var_pred_dropout")
-    table = section.section("lang_spkr_idx_map")
-    langs = _Section(table.take("multilingual"), table.path("multilingual"))
-    speakers = _Section(table.take("multispkr"), table.path("multispkr"))
-    table.done()
-    num_langs = section.integer("num_langs")
-    num_speakers = section.integer("num_spkrs")
-    lang_rows = {x: langs.integer(x, low=0, high=num_langs - 1) for x in list(langs.data)}
-    speaker_rows = {x: speakers.integers(x) for x in list(speakers.data)}
-    for lang in lang_rows:
-        rows = speaker_rows.get(lang)
-        if not rows:
-            raise ConfigError(speakers.path(lang), "names no speaker")
-        if max(rows) >= num_speakers:
-            raise ConfigError(speakers.path(lang), f"row {max(rows)} is beyond num_spkrs")
-    unit_dim = section.integer("embedding_dim")
-    values = {
-        "upsample_rates": section.integers("upsample_rates"),
-        "upsample_kernel_sizes": section.integers("upsample_kernel_sizes"),
-        "upsample_initial_channel": section.integer("upsample_initial_channel"),
-        "resblock_kernel_sizes": section.integers("resblock_kernel_sizes"),
-        "resblock_dilation_sizes": section.integer_lists("resblock_dilation_sizes"),
-        "num_units": section.integer("num_embeddings"),
-        "unit_embed_dim": unit_dim,
-        "num_langs": num_langs,
-        "lang_embed_dim": section.integer("lang_embedding_dim"),
-        "num_speakers": num_speakers,
-        "speaker_embed_dim": section.integer("spkr_embedding_dim"),
-        "duration_hidden_dim": duration.integer("var_pred_hidden_dim"),
-        "duration_kernel_size": duration.integer("var_pred_kernel_size", high=10_000),
-    }
-    duration.fixed({"encoder_embed_dim": unit_dim})
-    duration.done()
-    in_dim = section.integer("model_in_dim", 0, low=0)
-    config: VocoderConfig = section.build(VocoderConfig, **values)
-    if in_dim not in (0, config.in_dim):
-        raise ConfigError(
-            section.path("model_in_dim"), f"must be the sum of the embeddings, {config.in_dim}"
-        )
-    return config, lang_rows, speaker_rows
+    try:
+        file = _File.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        if first["type"] == "json_invalid":
+            raise CheckpointError(path, f"is not valid JSON ({first['ctx']['error']})") from None
+        raise config_error(error, _File, "config.json") from None
+    return file.config()

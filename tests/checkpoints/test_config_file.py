@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import copy
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 from recorded import CHECKPOINT
 
-from seamless_server.checkpoints.config_file import parse_config, read_config
+from seamless_server.checkpoints.config_file import read_config
 from seamless_server.errors import CheckpointError, ConfigError
+from seamless_server.nn.config import ModelConfig
 
 GOOD = json.loads((CHECKPOINT / "config.json").read_text("utf-8"))
 REMOVE = object()
+
+
+def read(data: object) -> ModelConfig:
+    """What a ``config.json`` with this content describes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "config.json"
+        path.write_text(json.dumps(data), "utf-8")
+        return read_config(path)
 
 
 def changed(field: str, value: Any) -> Any:
@@ -32,7 +42,7 @@ def changed(field: str, value: Any) -> Any:
 
 
 def test_the_recorded_configuration_is_read() -> None:
-    config = parse_config(GOOD)
+    config = read(GOOD)
     assert config.encoder.num_layers == 3
     assert config.decoder.vocab_size == 662
     assert config.t2u is not None
@@ -57,8 +67,22 @@ def test_the_recorded_configuration_is_read() -> None:
     ],
 )
 def test_an_unknown_field_is_named(field: str) -> None:
-    with pytest.raises(ConfigError, match="is not a known field") as error:
-        parse_config(changed(field, 1))
+    with pytest.raises(ConfigError, match=r"is not a known field$") as error:
+        read(changed(field, 1))
+    assert error.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("field", "meant"),
+    [
+        ("txt_langs", "text_langs"),
+        ("unity.w2v2_encoder_config.num_encoder_layer", "num_encoder_layers"),
+        ("vocoder.upsampling_rates", "upsample_rates"),
+    ],
+)
+def test_a_misspelt_field_is_answered_with_the_one_that_was_meant(field: str, meant: str) -> None:
+    with pytest.raises(ConfigError, match=rf"did you mean {meant}\?$") as error:
+        read(changed(field, 1))
     assert error.value.field == field
 
 
@@ -79,7 +103,7 @@ def test_an_unknown_field_is_named(field: str) -> None:
 )
 def test_a_missing_field_is_named(field: str) -> None:
     with pytest.raises(ConfigError, match="is missing") as error:
-        parse_config(changed(field, REMOVE))
+        read(changed(field, REMOVE))
     assert error.value.field == field
 
 
@@ -103,7 +127,7 @@ def test_a_missing_field_is_named(field: str) -> None:
 )
 def test_a_wrong_type_is_named(field: str, value: Any) -> None:
     with pytest.raises(ConfigError) as error:
-        parse_config(changed(field, value))
+        read(changed(field, value))
     assert field in str(error.value)
 
 
@@ -139,7 +163,7 @@ def test_a_wrong_type_is_named(field: str, value: Any) -> None:
 )
 def test_an_impossible_value_is_named(field: str, value: Any, named: str) -> None:
     with pytest.raises(ConfigError) as error:
-        parse_config(changed(field, value))
+        read(changed(field, value))
     message = str(error.value)
     assert named in message
     assert "\n" not in message
