@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,6 +18,7 @@ from seamless_server.audio.files import SAMPLE_RATE, Samples, WavWriter, read_au
 from seamless_server.errors import UsageError
 from seamless_server.languages import lookup
 from seamless_server.service.captions import CaptionMaker, to_srt
+from seamless_server.stream_options import StreamOptions
 from seamless_server.streaming import (
     OfficialStream,
     Output,
@@ -47,7 +48,7 @@ class Job:
     realtime: bool
     device: str
     dtype: str
-    options: dict[str, Any] = field(default_factory=dict)
+    options: StreamOptions
 
 
 @dataclass
@@ -64,9 +65,7 @@ def run(job: Job) -> None:
     with screen.status("loading the model") if screen.is_terminal else _nothing():
         system = load_system(job.model, job.device, job.dtype, compat=job.compat, speech=job.speech)
     lang = _language(job, system)
-    stream = system.open_stream(
-        {lang: Target(text=True, speech=job.speech)}, vad=job.vad, **job.options
-    )
+    stream = system.open_stream({lang: Target(text=True, speech=job.speech)}, job.vad, job.options)
     captions, tally = CaptionMaker(), _Tally()
     with ExitStack() as stack:
         wav = stack.enter_context(WavWriter(job.wav)) if job.wav is not None else None

@@ -16,7 +16,8 @@ from seamless_server.agents.text_decoder import MMASpeechToTextDecoderAgent
 from seamless_server.agents.unit_decoder import NARUnitYUnitDecoderAgent
 from seamless_server.agents.vad import SileroVADAgent
 from seamless_server.agents.vocoder import VocoderAgent
-from seamless_server.errors import CheckpointError, ConfigError
+from seamless_server.errors import CheckpointError
+from seamless_server.stream_options import StreamOptions, read_options
 
 AGENTS = (
     SileroVADAgent,
@@ -27,25 +28,6 @@ AGENTS = (
     NARUnitYUnitDecoderAgent,
     VocoderAgent,
 )
-
-RANGES: dict[str, tuple[float, float]] = {
-    "decision_threshold": (0.0, 1.0),
-    "max_len_a": (0, 1000),
-    "max_len_b": (0, 4000),
-    "max_consecutive_write": (1, 4000),
-    "min_starting_wait": (0, 10_000),
-    "min_starting_wait_w2vbert": (0, 100_000),
-    "min_unit_chunk_size": (0, 10_000),
-    "d_factor": (0.1, 10.0),
-    "silence_limit_ms": (1, 600_000),
-    "speech_soft_limit_ms": (1, 3_600_000),
-    "chunk_size_samples": (512, 160_000),
-    "window_size_samples": (512, 512),
-    "init_speech_prob": (0.0, 1.0),
-    "shift_size": (10, 10),
-    "window_size": (25, 25),
-    "feature_dim": (80, 80),
-}
 
 
 def option_parser() -> ArgumentParser:
@@ -78,27 +60,12 @@ def model_defaults(folders: list[Path]) -> dict[str, Any]:
     return {}
 
 
-def make_args(defaults: Mapping[str, Any], given: Mapping[str, Any], **fixed: Any) -> Namespace:
-    """Options for the agents.
+def make_args(defaults: Mapping[str, Any], given: StreamOptions, **fixed: Any) -> Namespace:
+    """Options for the agents: the given ones over the model's over the official defaults.
 
     Raises:
-        ConfigError: an option is unknown or out of its range.
+        ConfigError: one of the model's is out of its range.
     """
-    values = agent_options()
-    values.update(defaults)
-    for name, value in given.items():
-        if name not in values:
-            raise ConfigError(name, "is not an option of any agent")
-        values[name] = value
-    for name, (low, high) in RANGES.items():
-        value = values[name]
-        if name == "min_starting_wait_w2vbert" and value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ConfigError(name, f"must be a number, not {value!r}")
-        if not low <= value <= high:
-            raise ConfigError(name, f"must be from {low:g} to {high:g}, not {value:g}")
-    if values["decision_method"] not in ("min", "mean", "median"):
-        raise ConfigError("decision_method", "must be min, mean or median")
-    values.update(fixed)
-    return Namespace(**values)
+    known = {k: v for k, v in defaults.items() if k in StreamOptions.model_fields}
+    options = given.over(read_options(known))
+    return Namespace(**{**agent_options(), **defaults, **options.agents(), **fixed})

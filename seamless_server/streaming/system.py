@@ -34,6 +34,7 @@ from seamless_server.checkpoints.cards import find_card
 from seamless_server.engine import ScheduledEngine
 from seamless_server.errors import LanguageError, UsageError
 from seamless_server.languages import codes
+from seamless_server.stream_options import StreamOptions, read_options
 from seamless_server.streaming.branch import BranchAgents
 from seamless_server.streaming.live import LiveStream, StreamAgents
 from seamless_server.streaming.official import OfficialStream
@@ -82,22 +83,28 @@ class System:
         return config.source_langs or codes("source")
 
     def open_stream(
-        self, targets: Mapping[str, Target], vad: bool = True, **options: Any
+        self,
+        targets: Mapping[str, Target],
+        vad: bool = True,
+        options: StreamOptions | None = None,
+        **named: Any,
     ) -> Stream:
         """Open a stream with its own states.
 
         Args:
             targets: what is wanted in which language.
             vad: cut the audio into segments of speech; without it the whole stream is one.
-            options: agent options by their official names (``decision_threshold=0.7``).
+            options: what the stream is asked for.
+            named: further options by name (``decision_threshold=0.7``).
 
         Raises:
             LanguageError: the model does not offer a language.
             ConfigError: an option is unknown or out of its range.
         """
         self.check_targets(targets)
+        chosen = read_options(named).over(options or StreamOptions())
         lang = next(iter(targets), self.agents.checkpoint.config.default_lang)
-        args = make_args(self.defaults, options, tgt_lang=lang, compat=self.compat)
+        args = make_args(self.defaults, chosen, tgt_lang=lang, compat=self.compat)
         if compat_from_name(self.compat) is not MENDED:
             args.output_index = None
             return OfficialStream(self.agents, args, targets, vad)
