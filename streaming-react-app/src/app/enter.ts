@@ -1,8 +1,12 @@
 /** Into a room: everything that follows a click on "Speak" or "Listen". */
+import { readLanguages } from '../languages/languages';
 import { preferences } from '../state/preferences';
 import type { Role } from '../wire/messages';
 import type { Client } from './client';
 import { firstTarget } from './useOffer';
+
+/** How long joining waits to know the languages. */
+const OFFER_WITHIN_MS = 2000;
 
 export interface Entry {
   roomID: string | null;
@@ -17,12 +21,6 @@ export interface Entry {
 export const rolesOf = (role: Role): Role[] =>
   // Speakers see what they say, too.
   role === 'speaker' ? ['speaker', 'listener'] : ['listener'];
-
-/** The browser's languages as the models' codes, as far as they are the same thing. */
-function ownLanguage(): string {
-  const known: Record<string, string> = { en: 'eng', es: 'spa', fr: 'fra', de: 'deu', pt: 'por' };
-  return known[navigator.language.slice(0, 2)] ?? '';
-}
 
 /** Waits for the server to say what it offers; gives up quietly. */
 function offered(client: Client): Promise<string[]> {
@@ -43,10 +41,32 @@ function offered(client: Client): Promise<string[]> {
   });
 }
 
+/** What a listener reads: as its address says, as chosen before, else the browser's language. */
+async function chooseListenersLanguage(client: Client, lang: string | null): Promise<void> {
+  const { listener } = client;
+  const chosen = lang ?? preferences.getState().listenLanguage;
+  if (chosen !== null) {
+    listener.state.setState({ language: chosen || null, automatic: false });
+    return;
+  }
+  const choose = async () => {
+    const [own] = readLanguages(await offered(client), navigator.languages);
+    const { language, automatic } = listener.state.getState();
+    // The person may have been faster.
+    if (own === undefined || language !== null || !automatic) return;
+    await listener.configure({ language: own });
+  };
+  listener.state.setState({ language: null, automatic: true });
+  // A model that loads takes its time: joining does not wait for it.
+  await Promise.race([choose(), new Promise((resolve) => setTimeout(resolve, OFFER_WITHIN_MS))]);
+}
+
 async function chooseSpeakersTarget(client: Client, lang: string | null): Promise<void> {
-  const spoken = preferences.getState().speakLanguage ?? ownLanguage();
   const saved = lang ?? preferences.getState().targetLanguage;
-  const target = firstTarget(await offered(client), saved, spoken);
+  const all = await offered(client);
+  const spoken =
+    preferences.getState().speakLanguage ?? readLanguages(all, navigator.languages)[0] ?? '';
+  const target = firstTarget(all, saved, spoken);
   // The person may have been faster.
   if (target !== null && client.speaker.state.getState().targetLanguage === null) {
     await client.speaker.setTargetLanguage(target);
@@ -69,12 +89,14 @@ export async function enterRoom(client: Client, entry: Entry): Promise<boolean> 
   const speaks = entry.role === 'speaker';
   listener.setVolume(prefs.volume);
   listener.state.setState({
-    language: speaks ? null : (entry.lang ?? prefs.listenLanguage),
+    language: null,
+    automatic: false,
     wantText: prefs.wantText,
     wantSpeech: !speaks && prefs.wantSpeech,
   });
   if (listener.state.getState().wantSpeech) void listener.unlock();
   // Before joining, so that nothing comes in a language that nobody here asked for.
+  if (!speaks) await chooseListenersLanguage(client, entry.lang);
   await listener.apply();
   if (!(await room.join(entry.roomID, rolesOf(entry.role), entry.lockName, prefs.name)))
     return false;

@@ -11,6 +11,7 @@ import Snackbar from '@mui/material/Snackbar';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useClient } from '../app/client';
+import { useShown } from '../app/useShown';
 import { MIME, formatTranscript } from '../transcript/formats';
 import type { NameOf, TextFormat } from '../transcript/formats';
 import { copyText, fileName, saveFile } from '../transcript/save';
@@ -34,12 +35,14 @@ export default function KeepChoices({ roomID, nameOf, speaks, anchor, onClose }:
   const { listener, connection } = useClient();
   const [asking, setAsking] = useState(false);
   const [said, setSaid] = useState<string | null>(null);
-  const empty = useStore(listener.transcript, (transcript) => transcript.lines.length === 0);
+  const lines = useShown();
+  const empty = lines.length === 0;
   const keptSeconds = useStore(listener.state, (state) => state.keptSeconds);
 
+  const transcript = () => ({ ...listener.transcript.getState(), lines });
   const save = (format: TextFormat) => {
     onClose();
-    const text = formatTranscript(listener.transcript.getState(), format, nameOf);
+    const text = formatTranscript(transcript(), format, nameOf);
     saveFile(fileName(roomID, format, new Date()), MIME[format], text);
   };
   const saveSpeech = () => {
@@ -49,7 +52,7 @@ export default function KeepChoices({ roomID, nameOf, speaks, anchor, onClose }:
   };
   const copy = async () => {
     onClose();
-    const copied = await copyText(formatTranscript(listener.transcript.getState(), 'txt', nameOf));
+    const copied = await copyText(formatTranscript(transcript(), 'txt', nameOf));
     setSaid(copied ? t('keep.copied') : t('invite.copyFailed'));
   };
 

@@ -26,7 +26,8 @@ export function ListenPanel({ speaks }: { speaks: boolean }) {
   const wanted = [...(state.wantText ? ['text'] : []), ...(state.wantSpeech ? ['speech'] : [])];
 
   const choose = (code: string | null) => {
-    preferences.setState({ listenLanguage: code });
+    preferences.setState({ listenLanguage: code ?? '' });
+    listener.state.setState({ automatic: false });
     showInAddress({ lang: code });
     void listener.configure({ language: code });
   };
@@ -113,6 +114,11 @@ export function ListenPanel({ speaks }: { speaks: boolean }) {
           <Button size="small" onClick={() => listener.confirmHeadphones(false)}>
             {t('listen.headphonesOff')}
           </Button>
+        </p>
+      )}
+      {!speaks && state.automatic && language && (
+        <p className="hint" data-testid="automatic">
+          {t('listen.automatic', { language: nativeName(language) })}
         </p>
       )}
       {silent && <p className="hint">{t('listen.noSpeech', { language: nativeName(language) })}</p>}

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { direction, languageTag, localName, nativeName, searchLanguages } from './languages';
+import {
+  direction,
+  languageTag,
+  localName,
+  nativeName,
+  readLanguages,
+  searchLanguages,
+} from './languages';
 import type { Language } from './languages';
 
 const language = (code: string, name: string, script = 'Latn'): Language => ({
@@ -58,5 +65,21 @@ describe('languages', () => {
     const italian = language('ita', 'Italian');
     const metallic = language('xxx', 'Metaitalic');
     expect(searchLanguages([metallic, italian], 'ital', 'en')[0]).toEqual(italian);
+  });
+
+  it("finds what a person reads by the browser's languages", () => {
+    const offered = ['arb', 'cmn', 'cmn_Hant', 'deu', 'nob', 'por', 'swh', 'zsm'];
+    expect(readLanguages(offered, ['de-AT', 'en'])).toEqual(['deu']);
+    expect(readLanguages(offered, ['en-GB', 'pt-BR', 'de'])).toEqual(['por', 'deu']);
+    expect(readLanguages(offered, ['zh-TW'])).toEqual(['cmn_Hant']);
+    expect(readLanguages(offered, ['zh-CN', 'zh'])).toEqual(['cmn']);
+    expect(readLanguages(offered, ['ar-EG', 'sw', 'ms', 'no', 'nb'])).toEqual([
+      'arb',
+      'swh',
+      'zsm',
+      'nob',
+    ]);
+    expect(readLanguages(['cmn'], ['zh-HK'])).toEqual(['cmn']);
+    expect(readLanguages(offered, ['tlh'])).toEqual([]);
   });
 });

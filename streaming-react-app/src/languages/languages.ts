@@ -28,6 +28,30 @@ export function direction(language: Pick<Language, 'script'> | undefined): 'ltr'
   return language && RIGHT_TO_LEFT.has(language.script) ? 'rtl' : 'ltr';
 }
 
+/** Language and script of a tag, each written out: `zh-TW` is `zh` in `Hant`. */
+function written(tag: string): { language: string; script: string } | null {
+  try {
+    const { language, script } = new Intl.Locale(tag).maximize();
+    return { language, script: script ?? '' };
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Those of the offered codes that a person reads, best first, from the languages that the browser
+ * names: the same language in the same script, else in whichever there is.
+ */
+export function readLanguages(offered: readonly string[], tags: readonly string[]): string[] {
+  const known = offered.map((code) => ({ code, is: written(languageTag(code)) }));
+  const found = tags.flatMap((tag) => {
+    const wanted = written(Intl.getCanonicalLocales(tag)[0] ?? tag);
+    const same = known.filter(({ is }) => is !== null && is.language === wanted?.language);
+    return [...same.filter(({ is }) => is?.script === wanted?.script), ...same].slice(0, 1);
+  });
+  return [...new Set(found.map(({ code }) => code))];
+}
+
 function nameIn(locale: string, tag: string): string | null {
   try {
     if (Intl.DisplayNames.supportedLocalesOf([locale]).length === 0) return null;

@@ -12,6 +12,8 @@ import type { OutputType, TranslationSpeech } from '../wire/messages';
 export interface ListeningState {
   /** Language code, or null for the one that the speaker chose. */
   language: string | null;
+  /** The language was taken from the browser: nobody has chosen it yet. */
+  automatic: boolean;
   wantText: boolean;
   wantSpeech: boolean;
   volume: number;
@@ -35,6 +37,7 @@ export function outputType(text: boolean, speech: boolean): OutputType {
 export class Listener {
   readonly state = values<ListeningState>({
     language: null,
+    automatic: false,
     wantText: true,
     wantSpeech: false,
     volume: 1,
@@ -77,6 +80,8 @@ export class Listener {
     this.state.setState(change);
     if (change.language !== undefined || change.wantSpeech === false) this.player.clear();
     await this.apply();
+    // What came before, in the new language where it exists.
+    if (change.language !== undefined) await this.catchUp();
   }
 
   /** Tells the server (again) what is wanted. */
@@ -99,8 +104,7 @@ export class Listener {
     try {
       const answer = await this.connection.transcript();
       if (!Array.isArray(answer)) return;
-      const { language } = this.state.getState();
-      this.transcript.setState((transcript) => addHistory(transcript, answer, language));
+      this.transcript.setState((transcript) => addHistory(transcript, answer));
     } catch {
       // A room without history is still a room.
     }

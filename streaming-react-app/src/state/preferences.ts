@@ -13,6 +13,7 @@ export interface Preferences {
   keepAwake: boolean;
   announce: Announce;
   name: string;
+  /** Code; '' is the speaker's choice; null was never chosen. */
   listenLanguage: string | null;
   speakLanguage: string | null;
   targetLanguage: string | null;

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { TranslationText } from '../wire/messages';
+import type { RoomState, TranslationText } from '../wire/messages';
 import { formatTranscript } from './formats';
 import { SpeechKeeper } from './speechKeeper';
 import { EMPTY_TRANSCRIPT, addHistory, addText } from './transcript';
+import { shownLines, wantedLanguage } from './shown';
 import type { Transcript } from './transcript';
 import { wavFile } from './wav';
 
@@ -119,27 +120,47 @@ describe('addHistory', () => {
     finished,
   });
 
-  it('puts what was said before in front, in the wanted language where there is one', () => {
+  it('puts what was said before in front, one language a sentence', () => {
     const live = transcriptOf(said('Ahora', { segmentID: 3 }));
-    const whole = addHistory(
-      live,
-      [entry('Uno', 'spa', 1), entry('Eins', 'deu', 1), entry('Zwei', 'deu', 2)],
-      'spa',
+    const whole = addHistory(live, [
+      entry('Uno', 'spa', 1),
+      entry('Eins', 'deu', 1),
+      entry('Zwei', 'deu', 2),
+    ]);
+    const shown = shownLines(whole.lines, () => 'spa');
+    expect(shown.map((line) => [line.text, line.foreign ?? false])).toEqual([
+      ['Uno', false],
+      ['Zwei', true],
+      ['Ahora', false],
+    ]);
+  });
+
+  it('gives sentences their place in a language that is chosen later', () => {
+    const live = transcriptOf(
+      said('Uno', { segmentID: 1, eos: true }),
+      said('Dos', { segmentID: 2, eos: true }),
     );
-    expect(whole.lines.map((line) => line.text)).toEqual(['Uno', 'Zwei', 'Ahora']);
+    const whole = addHistory(live, [
+      entry('Uno', 'spa', 1),
+      entry('Eins', 'deu', 1),
+      entry('Dos', 'spa', 2),
+    ]);
+    const texts = (lang: string) => shownLines(whole.lines, () => lang).map((line) => line.text);
+    expect(texts('deu')).toEqual(['Eins', 'Dos']);
+    expect(texts('spa')).toEqual(['Uno', 'Dos']);
+    expect(new Set(whole.lines.map((line) => line.key)).size).toBe(whole.lines.length);
   });
 
   it('does not repeat what this page heard itself', () => {
     const live = transcriptOf(said('Uno', { segmentID: 1 }));
-    expect(addHistory(live, [entry('Uno', 'spa', 1)], 'spa').lines).toHaveLength(1);
+    expect(addHistory(live, [entry('Uno', 'spa', 1)]).lines).toHaveLength(1);
   });
 
   it('lets a sentence that is still being spoken go on where it was', () => {
-    const begun = addHistory(
-      transcriptOf(),
-      [entry('Uno', 'spa', 1), entry('Dos', 'spa', 2, false)],
-      'spa',
-    );
+    const begun = addHistory(transcriptOf(), [
+      entry('Uno', 'spa', 1),
+      entry('Dos', 'spa', 2, false),
+    ]);
     const whole = [
       said(' y tres', { segmentID: 2, seq: 7 }),
       said('.', { segmentID: 2, seq: 8, eos: true }),
@@ -152,10 +173,24 @@ describe('addHistory', () => {
 
   it('puts the beginning before what was heard while the history was fetched', () => {
     const live = transcriptOf(said(' y tres', { segmentID: 2 }));
-    const whole = addHistory(live, [entry('Dos y tres', 'spa', 2, false)], 'spa');
+    const whole = addHistory(live, [entry('Dos y tres', 'spa', 2, false)]);
     expect(whole.lines.map((line) => line.text)).toEqual(['Dos y tres']);
     const after = addText(whole, said(' más', { segmentID: 2 }), 0);
     expect(after.lines.map((line) => line.text)).toEqual(['Dos y tres más']);
+  });
+});
+
+describe('wantedLanguage', () => {
+  const room = {
+    room_id: 'ABCD',
+    members: { ann: { transcoder_dynamic_config: { targetLanguage: 'fra' } } },
+  } as unknown as RoomState;
+
+  it("is the listener's own, else what the speaker translates into, else what was written", () => {
+    const { lines } = transcriptOf(said('Hola'), said('Hallo', { speakerID: 'bob', lang: 'deu' }));
+    expect(wantedLanguage('ita', room, lines)('ann')).toBe('ita');
+    const wanted = wantedLanguage(null, room, lines);
+    expect([wanted('ann'), wanted('bob'), wanted('cleo')]).toEqual(['fra', 'deu', null]);
   });
 });
 

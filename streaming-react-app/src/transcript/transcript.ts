@@ -161,48 +161,50 @@ function continued(line: Line, entry: TranscriptEntry, text: string): Line {
 }
 
 /**
- * Puts what was said before this page came in front of what it heard itself. Of each sentence the
- * wanted language is taken, or whatever language there is. One that is still being spoken stays
- * open, and what this page heard of it already is not written twice.
+ * Adds what was said before, in every language that the server has it in: a view then shows one
+ * language of each sentence (`shownLines`). Sentences that this page knows in another language get
+ * their place beside it, all others come first. One that is still being spoken stays open, and what
+ * this page heard of it already is not written twice.
  */
 export function addHistory(
   transcript: Transcript,
   entries: readonly TranscriptEntry[],
-  wanted: string | null,
 ): Transcript {
-  const sentence = (entry: TranscriptEntry) => `${entry.speakerID}/${String(entry.segmentID)}`;
-  const languagesOf = new Map<string, string[]>();
-  for (const entry of entries) {
-    const known = languagesOf.get(sentence(entry)) ?? [];
-    languagesOf.set(sentence(entry), [...known, entry.lang]);
-  }
   const lines = [...transcript.lines];
-  const heard = new Set(transcript.lines.map((line) => `${line.speakerID}/${line.text}`));
+  const heard = new Set(lines.map((line) => `${line.speakerID}/${line.lang}/${line.text}`));
   const older: Line[] = [];
   entries.forEach((entry, index) => {
-    const languages = languagesOf.get(sentence(entry)) ?? [];
-    const chosen = languages.find((lang) => lang === wanted) ?? languages[0];
+    const { speakerID, segmentID, lang, finished } = entry;
     const text = entry.text.trim();
-    if (entry.lang !== chosen || text === '' || heard.has(`${entry.speakerID}/${text}`)) return;
-    const stream = transcript.streams[entry.speakerID]?.number ?? 0;
-    const key = lineKey(entry.speakerID, stream, entry.segmentID, entry.lang);
-    const begun = lines.findIndex((line) => isOf(line, key));
+    if (text === '' || heard.has(`${speakerID}/${lang}/${text}`)) return;
+    const stream = transcript.streams[speakerID]?.number ?? 0;
+    const key = lineKey(speakerID, stream, segmentID, lang);
+    const begun = lines.findIndex((line) => isOf(line, key) && text.endsWith(line.text.trim()));
     const line = lines[begun];
-    if (line && text.endsWith(line.text.trim())) {
+    if (line) {
       lines[begun] = continued(line, entry, text);
       return;
     }
-    older.push({
-      key: entry.finished ? `history/${String(index)}/${sentence(entry)}/${entry.lang}` : key,
-      speakerID: entry.speakerID,
+    const added: Line = {
+      key: finished ? `history/${String(index)}/${speakerID}/${String(segmentID)}/${lang}` : key,
+      speakerID,
       stream,
-      segmentID: entry.segmentID,
-      lang: entry.lang,
+      segmentID,
+      lang,
       pieces: [{ text, startMs: entry.startMs, endMs: entry.endMs }],
       text,
       freshFrom: 0,
-      finished: entry.finished,
-    });
+      finished,
+    };
+    const beside = lines.findLastIndex(
+      (other) => other.speakerID === speakerID && other.segmentID === segmentID,
+    );
+    if (beside >= 0) lines.splice(beside + 1, 0, added);
+    else older.push(added);
   });
-  return { ...transcript, lines: [...older, ...lines] };
+  const taken = new Set(lines.map((line) => line.key));
+  const fresh = older.map((line) =>
+    taken.has(line.key) ? { ...line, key: `${line.key}~` } : line,
+  );
+  return { ...transcript, lines: [...fresh, ...lines] };
 }

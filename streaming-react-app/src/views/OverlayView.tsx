@@ -1,6 +1,6 @@
 import { useTranslation } from 'react-i18next';
-import { useClient } from '../app/client';
 import { useNames } from '../app/useNames';
+import { useShown } from '../app/useShown';
 import type { OverlayParams } from '../app/urlParams';
 import { direction, languageTag } from '../languages/languages';
 import { serverInfo } from '../state/serverInfo';
@@ -32,8 +32,9 @@ export function runs(lines: readonly Line[]): Run[] {
 /** Captions alone on a transparent ground, for streaming programs and projectors. */
 export default function OverlayView({ overlay }: { overlay: OverlayParams }) {
   const { t } = useTranslation();
-  const { listener } = useClient();
-  const lines = useStore(listener.transcript, (transcript) => transcript.lines).slice(-DRAWN);
+  const lines = useShown()
+    .filter((line) => !line.foreign)
+    .slice(-DRAWN);
   const languages = useStore(serverInfo, (info) => info.languages);
   const { nameOf, several } = useNames();
   useTransparentPage();

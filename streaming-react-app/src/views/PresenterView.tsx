@@ -2,6 +2,7 @@ import { useTranslation } from 'react-i18next';
 import { ClientProvider, useClient } from '../app/client';
 import type { Client } from '../app/client';
 import { useNames } from '../app/useNames';
+import { useShown } from '../app/useShown';
 import { useOffer } from '../app/useOffer';
 import { Captions } from '../components/Captions';
 import { LanguagePicker } from '../components/LanguagePicker';
@@ -72,7 +73,7 @@ interface ColumnProps {
 function Column({ label, none, title, empty, offerOf, animate }: ColumnProps) {
   const { listener } = useClient();
   const offer = useOffer();
-  const lines = useStore(listener.transcript, (transcript) => transcript.lines);
+  const lines = useShown();
   const language = useStore(listener.state, (state) => state.language);
   const languages = useStore(serverInfo, (info) => info.languages);
   const { nameOf, several } = useNames();

@@ -4,6 +4,7 @@ import { useTranslation } from 'react-i18next';
 import { useClient } from '../app/client';
 import { changeRole } from '../app/enter';
 import { useNames } from '../app/useNames';
+import { useShown } from '../app/useShown';
 import type { UrlParams } from '../app/urlParams';
 import { Announcer } from '../components/Announcer';
 import { Captions } from '../components/Captions';
@@ -26,7 +27,7 @@ export default function RoomView({ params }: { params: UrlParams }) {
   const { t } = useTranslation();
   const client = useClient();
   const { roomID, roles, state } = useStore(client.room.view);
-  const lines = useStore(client.listener.transcript, (transcript) => transcript.lines);
+  const lines = useShown();
   const { wantText, language } = useStore(client.listener.state);
   const phase = useStore(client.speaker.state, (speaking) => speaking.phase);
   const target = useStore(client.speaker.state, (speaking) => speaking.targetLanguage);

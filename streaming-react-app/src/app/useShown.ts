@@ -1,0 +1,17 @@
+import { useMemo } from 'react';
+import { useStore } from '../state/store';
+import { shownLines, wantedLanguage } from '../transcript/shown';
+import type { ShownLine } from '../transcript/shown';
+import { useClient } from './client';
+
+/** What this member reads: of each sentence the language that it wants. */
+export function useShown(): ShownLine[] {
+  const { room, listener } = useClient();
+  const state = useStore(room.view, (view) => view.state);
+  const lines = useStore(listener.transcript, (transcript) => transcript.lines);
+  const language = useStore(listener.state, (listening) => listening.language);
+  return useMemo(
+    () => shownLines(lines, wantedLanguage(language, state, lines)),
+    [lines, language, state],
+  );
+}
