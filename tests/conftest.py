@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 from hypothesis import settings
-from recorded import CHECKPOINT
 
 from seamless_server.agents.loading import load_system as load_agent_system
 from seamless_server.agents.system import AgentSystem
 from seamless_server.checkpoints import Checkpoint
 from seamless_server.streaming import System, load_system
+from tests.recorded import CHECKPOINT
 
 # The networks here are too small to share between cores.
 torch.set_num_threads(1)

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from recorded import CHECKPOINT, RECORDINGS
 
 from seamless_server.checkpoints import load_checkpoint
 from seamless_server.checkpoints.cards import find_model
 from seamless_server.errors import CheckpointError
+from tests.recorded import CHECKPOINT, RECORDINGS
 
 
 def models(*args: str, **env: str) -> subprocess.CompletedProcess[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from spying import Samples
 
 from seamless_server.audio.fbank import fbank
+from tests.agents.spying import Samples
 
 JOINT = "SeamlessStreamingS2STJointAgent"
 JOINT_VAD = "SeamlessStreamingS2STJointVADAgent"

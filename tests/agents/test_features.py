@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
-from recorded import arrays, audio
 from simuleval.data.segments import EmptySegment
-from spying import build, speech
 
 from seamless_server.agents.features import OnlineFeatureExtractorAgent
 from seamless_server.agents.system import AgentSystem
 from seamless_server.audio.fbank import fbank
+from tests.agents.spying import build, speech
+from tests.recorded import arrays, audio
 
 Features = npt.NDArray[np.float32]
 RECORDED = arrays("fbank")

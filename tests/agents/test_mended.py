@@ -10,7 +10,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mending import (
+from simuleval.data.segments import EmptySegment, Segment, SpeechSegment
+
+from seamless_server.agents.samples import with_lists
+from seamless_server.agents.system import AgentSystem
+from seamless_server.audio.fbank import fbank
+from seamless_server.errors import UsageError
+from tests.agents.mending import (
     AT_THE_END,
     JOINT,
     JOINT_VAD,
@@ -23,14 +29,8 @@ from mending import (
     cut,
     features_of,
 )
-from recorded import audio
-from simuleval.data.segments import EmptySegment, Segment, SpeechSegment
-from spying import Samples, build, leaves, run, speech, text_of, wave_of
-
-from seamless_server.agents.samples import with_lists
-from seamless_server.agents.system import AgentSystem
-from seamless_server.audio.fbank import fbank
-from seamless_server.errors import UsageError
+from tests.agents.spying import Samples, build, leaves, run, speech, text_of, wave_of
+from tests.recorded import audio
 
 
 def test_audio_is_fed_exactly_once(agent_system: AgentSystem) -> None:

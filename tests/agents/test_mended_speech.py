@@ -7,16 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mending import (
-    JOINT,
-    PATIENT,
-    SPEECH,
-    TALKATIVE,
-    TEXT,
-)
-from recorded import CHECKPOINT, audio, tensors
 from simuleval.data.segments import EmptySegment, TextSegment
-from spying import build, run, text_of, wave_of
 
 from seamless_server.agents.base import DecoderOutput
 from seamless_server.agents.system import AgentSystem
@@ -24,6 +15,15 @@ from seamless_server.agents.unit_decoder import NARUnitYUnitDecoderAgent
 from seamless_server.checkpoints import UnitTokenizer, load_checkpoint
 from seamless_server.engine import InlineEngine, VocodeRequest
 from seamless_server.errors import LanguageError
+from tests.agents.mending import (
+    JOINT,
+    PATIENT,
+    SPEECH,
+    TALKATIVE,
+    TEXT,
+)
+from tests.agents.spying import build, run, text_of, wave_of
+from tests.recorded import CHECKPOINT, audio, tensors
 
 
 def test_a_segment_of_one_token_is_spoken(agent_system: AgentSystem) -> None:

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from recorded import CHECKPOINT, audio, details, trace_names
 from simuleval.data.segments import SpeechSegment, TextSegment
 from simuleval.utils.agent import build_system_from_dir
-from spying import build, defaults, leaves, run, speech, text_of, wave_of
 
 from seamless_server.agents import pipelines
 from seamless_server.agents.system import AgentSystem
 from seamless_server.errors import CheckpointError, ConfigError, UsageError
+from tests.agents.spying import build, defaults, leaves, run, speech, text_of, wave_of
+from tests.recorded import CHECKPOINT, audio, details, trace_names
 
 MAIN = {
     "agent_class": "seamless_server.agents.pipelines.SeamlessStreamingS2STJointVADAgent",

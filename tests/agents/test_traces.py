@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from recorded import arrays, audio, details, trace_names
 from simuleval.data.segments import EmptySegment, Segment, SpeechSegment, TextSegment
-from spying import WatchedEngine, build, leaves
 
 from seamless_server.agents.system import AgentSystem
 from seamless_server.errors import LanguageError
+from tests.agents.spying import WatchedEngine, build, leaves
+from tests.recorded import arrays, audio, details, trace_names
 
 Trace = dict[str, Any]
 

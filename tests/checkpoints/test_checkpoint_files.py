@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 import torch
-from recorded import CHECKPOINT, RECORDINGS
 from torch import Tensor
 
 from seamless_server.checkpoints import (
@@ -29,6 +28,7 @@ from seamless_server.checkpoints.keys import char_order
 from seamless_server.checkpoints.store import FILE as STORE
 from seamless_server.checkpoints.store import write_store
 from seamless_server.errors import CheckpointError
+from tests.recorded import CHECKPOINT, RECORDINGS
 
 FAIRSEQ = RECORDINGS / "checkpoint_fairseq"
 PARTS = ("encoder", "decoder", "t2u", "vocoder")

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recorded import CHECKPOINT
 
 from seamless_server.checkpoints.config_file import read_config
 from seamless_server.errors import CheckpointError, ConfigError
 from seamless_server.nn.config import ModelConfig
+from tests.recorded import CHECKPOINT
 
 GOOD = json.loads((CHECKPOINT / "config.json").read_text("utf-8"))
 REMOVE = object()

@@ -21,7 +21,6 @@ import numpy as np
 import pytest
 import sentencepiece
 import torch
-from recorded import CHECKPOINT, RECORDINGS
 from torch import Tensor
 
 from seamless_server.checkpoints import CharTokenizer, Checkpoint, load_checkpoint, verify_folder
@@ -30,6 +29,7 @@ from seamless_server.checkpoints.cards import find_model
 from seamless_server.checkpoints.convert import convert_folder
 from seamless_server.checkpoints.store import FILE as STORE
 from seamless_server.errors import CheckpointError
+from tests.recorded import CHECKPOINT, RECORDINGS
 
 FAIRSEQ = RECORDINGS / "checkpoint_fairseq"
 WEIGHTS = (files.UNITY, files.DECODER, files.VOCODER)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from recorded import details
 
 from seamless_server.checkpoints import CharTokenizer, Checkpoint, UnitTokenizer
 from seamless_server.checkpoints.tokenizers import EOS
 from seamless_server.errors import LanguageError
+from tests.recorded import details
 
 RECORDED = details("tokenizers")
 

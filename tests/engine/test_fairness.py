@@ -8,7 +8,6 @@ import time
 import numpy as np
 import pytest
 import torch
-from recorded import CHECKPOINT, audio
 
 from seamless_server.agents.loading import choose_dtype, load_system
 from seamless_server.agents.system import AgentSystem
@@ -21,6 +20,7 @@ from seamless_server.errors import ConfigError
 from seamless_server.metrics import Metrics
 from seamless_server.streaming import Target
 from seamless_server.streaming.system import System
+from tests.recorded import CHECKPOINT, audio
 
 # Random weights: a threshold of 0 writes until the length ends it.
 ENDLESS = PolicyOptions(

@@ -14,13 +14,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recorded import RECORDINGS, audio
 
 from seamless_server.agents.system import AgentSystem
 from seamless_server.engine import InlineEngine, ScheduledEngine, SchedulerOptions
 from seamless_server.engine.slots import Slots
 from seamless_server.streaming import Target
 from seamless_server.streaming.system import System
+from tests.recorded import RECORDINGS, audio
 
 NAMES = sorted(path.stem for path in (RECORDINGS / "audio").glob("*.flac"))
 OPTIONS = (

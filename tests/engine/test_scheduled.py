@@ -6,7 +6,6 @@ from random import Random
 import numpy as np
 import pytest
 import torch
-from recorded import audio
 
 from seamless_server.agents.system import AgentSystem
 from seamless_server.engine import InlineEngine
@@ -22,6 +21,7 @@ from seamless_server.engine.scheduled import ScheduledEngine
 from seamless_server.errors import SeamlessError
 from seamless_server.streaming import SpeechOutput, Target
 from seamless_server.streaming.system import System
+from tests.recorded import audio
 
 NAMES = ("human_pauses", "human_short", "espeak", "noise", "very_short")
 SETTINGS = (

@@ -3,11 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from toy_agents import speak
-from toy_data import SENTENCES, Evaluate
 from typer.testing import CliRunner, Result
 
 from seamless_server.cli import app
+from tests.evaluation.toy_agents import speak
+from tests.evaluation.toy_data import SENTENCES, Evaluate
 
 
 @pytest.fixture
@@ -28,7 +28,12 @@ def evaluate(data: Path, tmp_path: Path) -> Evaluate:
 
     def run(*more: object, task: str = "s2tt", agent: str = "WordAgent") -> Result:
         arguments = ["evaluate", "--task", task, "--data", data, "--output", tmp_path / "out"]
-        arguments += ["--agent-class", f"toy_agents.{agent}", "--no-strip-silence", *more]
+        arguments += [
+            "--agent-class",
+            f"tests.evaluation.toy_agents.{agent}",
+            "--no-strip-silence",
+            *more,
+        ]
         return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
     return run

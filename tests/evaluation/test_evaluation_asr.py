@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_whisper import make_whisper
-from toy_data import SENTENCES, Evaluate
 
 from seamless_server.evaluation.quality import bleu_metric
+from tests.evaluation.tiny_whisper import make_whisper
+from tests.evaluation.toy_data import SENTENCES, Evaluate
 
 HEARD = "Uno, dos tres cuatro."
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from toy_agents import speak
 from typer.testing import CliRunner
 
 from seamless_server.cli import app
@@ -19,6 +18,7 @@ from seamless_server.evaluation.manifest import (
     Selection,
     load_manifest,
 )
+from tests.evaluation.toy_agents import speak
 
 
 def prepare(*arguments: object) -> str:

@@ -8,8 +8,6 @@ import av
 import numpy as np
 import pytest
 import soundfile
-from toy_agents import speak
-from toy_data import Evaluate
 
 from seamless_server.errors import AudioError, UsageError
 from seamless_server.evaluation.audio import (
@@ -28,6 +26,8 @@ from seamless_server.evaluation.manifest import (
     load_manifest,
     read_ids,
 )
+from tests.evaluation.toy_agents import speak
+from tests.evaluation.toy_data import Evaluate
 
 HUMAN = Path(__file__).parents[1] / "recordings" / "audio" / "human_short.flac"
 

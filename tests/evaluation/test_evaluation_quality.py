@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from toy_data import SENTENCES, Evaluate
 from typer.testing import CliRunner, Result
 
 from seamless_server.cli import app
@@ -23,6 +22,7 @@ from seamless_server.evaluation.records import Record
 from seamless_server.evaluation.transcribe import whisper_code
 from seamless_server.evaluation.units import Fragment
 from seamless_server.languages import codes
+from tests.evaluation.toy_data import SENTENCES, Evaluate
 
 
 def test_bleu_of_unnormalised_text_by_13a() -> None:

@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 import soundfile
-from toy_agents import speak
-from toy_data import SENTENCES, Evaluate
 from typer.testing import CliRunner
 
 from seamless_server.cli import app
+from tests.evaluation.toy_agents import speak
+from tests.evaluation.toy_data import SENTENCES, Evaluate
 
 
 def metrics(folder: Path) -> dict[str, Any]:
@@ -86,11 +86,17 @@ def test_simuleval_runs_the_same_agent_to_the_same_result(
     (tmp_path / "source.txt").write_text("".join(f"{tmp_path / name}.wav\n" for name in names))
     (tmp_path / "target.txt").write_text("".join(SENTENCES[name] + "\n" for name in names))
     (tmp_path / "lang.txt").write_text("spa\n" * len(names))
-    command = [sys.executable, "-m", "simuleval.cli", "--agent-class", "toy_agents.WordAgent"]
+    command = [
+        sys.executable,
+        "-m",
+        "simuleval.cli",
+        "--agent-class",
+        "tests.evaluation.toy_agents.WordAgent",
+    ]
     command += ["--source", "source.txt", "--target", "target.txt", "--tgt-lang", "lang.txt"]
     command += ["--source-segment-size", "320", "--output", "theirs", "--wait", "1"]
     command += ["--dataloader", "speech-to-text", "--no-progress-bar"]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
     for ours, theirs in zip(log(tmp_path / "out"), log(tmp_path / "theirs"), strict=True):
         for key in ("prediction", "delays", "prediction_length", "source_length", "reference"):
@@ -195,8 +201,8 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(
     data.write_text("\n".join([lines[0], *lines[1:] * 40]) + "\n")
     command = [sys.executable, "-m", "seamless_server", "evaluate", "--task", "s2tt"]
     command += ["--data", str(data), "--output", str(tmp_path / "out"), "--no-strip-silence"]
-    command += ["--agent-class", "toy_agents.WordAgent", "--report-audio", "0"]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    command += ["--agent-class", "tests.evaluation.toy_agents.WordAgent", "--report-audio", "0"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     path = tmp_path / "out/instances.log"
     # A test run in the background of a shell hands down that interrupts are ignored.
     heed = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
@@ -346,7 +352,7 @@ def test_what_is_needed_to_repeat_a_run_is_kept(evaluate: Evaluate, tmp_path: Pa
     evaluate("--wait", 1, "--limit", 2)
     run = json.loads((tmp_path / "out/run.json").read_text())
     assert run["settings"]["agent_options"]["wait"] == "1"
-    assert run["settings"]["agent_class"] == "toy_agents.WordAgent"
+    assert run["settings"]["agent_class"] == "tests.evaluation.toy_agents.WordAgent"
     assert len(run["inputs"]["data_sha256"]) == 64
     assert {"simuleval", "sacrebleu", "torch", "python"} <= set(run["conditions"]["versions"])
     assert run["conditions"]["selection"]["limit"] == 2

@@ -8,11 +8,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from recorded import TOLERANCE, details, difference, tensors, watched
 from torch import Tensor, nn
 
 from seamless_server.checkpoints import Checkpoint
 from seamless_server.nn import SpeechEncoder
+from tests.recorded import TOLERANCE, details, difference, tensors, watched
 
 RECORDED = tensors("encoder")
 FEATURES = RECORDED["features"]

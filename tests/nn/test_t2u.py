@@ -6,9 +6,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from recorded import TOLERANCE, difference, tensors, watched
 
 from seamless_server.checkpoints import Checkpoint, characters_of
+from tests.recorded import TOLERANCE, difference, tensors, watched
 
 RECORDED = tensors("t2u")
 NAMES = sorted({key.split(".")[0] for key in RECORDED})

@@ -6,11 +6,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from recorded import TOLERANCE, difference, tensors, watched
 from torch import Tensor
 
 from seamless_server.checkpoints import Checkpoint
 from seamless_server.nn import DecoderCache, TextDecoder
+from tests.recorded import TOLERANCE, difference, tensors, watched
 
 RECORDED = tensors("decoder")
 CASES = [(source, prefix) for source in ("e64", "e150", "e299") for prefix in (0, 1, 5, 12)]

@@ -6,10 +6,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from recorded import TOLERANCE, details, difference, tensors, watched
 
 from seamless_server.checkpoints import Checkpoint
 from seamless_server.nn import Vocoder
+from tests.recorded import TOLERANCE, details, difference, tensors, watched
 
 RECORDED = tensors("vocoder")
 UNITS = RECORDED["units"][None]

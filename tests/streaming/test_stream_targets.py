@@ -6,21 +6,21 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from playing import (
-    BOTH,
-    PATIENT,
-    TEXT,
-    described,
-    play,
-    text,
-)
-from recorded import CHECKPOINT, audio
 
 from seamless_server.errors import ConfigError, LanguageError, UsageError
 from seamless_server.streaming import (
     System,
     Target,
     load_system,
+)
+from tests.recorded import CHECKPOINT, audio
+from tests.streaming.playing import (
+    BOTH,
+    PATIENT,
+    TEXT,
+    described,
+    play,
+    text,
 )
 
 

@@ -11,7 +11,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from playing import (
+
+from seamless_server.errors import UsageError
+from seamless_server.streaming import (
+    Output,
+    SpeechOutput,
+    System,
+    Target,
+    TextOutput,
+)
+from tests.recorded import audio
+from tests.streaming.playing import (
     AT_THE_END,
     BOTH,
     PATIENT,
@@ -21,16 +31,6 @@ from playing import (
     described,
     play,
     text,
-)
-from recorded import audio
-
-from seamless_server.errors import UsageError
-from seamless_server.streaming import (
-    Output,
-    SpeechOutput,
-    System,
-    Target,
-    TextOutput,
 )
 
 

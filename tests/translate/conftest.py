@@ -8,8 +8,9 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from recorded import CHECKPOINT
-from translating import (
+
+from tests.recorded import CHECKPOINT
+from tests.translate.translating import (
     ENVIRONMENT,
     FORKER,
     Run,

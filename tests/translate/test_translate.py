@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 import soundfile
-from recorded import arrays, audio, details
-from translating import (
+
+from seamless_server.streaming import SpeechOutput, System, Target, TextOutput
+from tests.recorded import arrays, audio, details
+from tests.translate.translating import (
     PAUSES,
     SHORT,
     TALKATIVE,
@@ -19,8 +21,6 @@ from translating import (
     outputs_of,
     translate,
 )
-
-from seamless_server.streaming import SpeechOutput, System, Target, TextOutput
 
 
 def test_everything_at_once(tmp_path: Path, system: System) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from recorded import CHECKPOINT
-from translating import (
+
+from tests.recorded import CHECKPOINT
+from tests.translate.translating import (
     ENVIRONMENT,
     PAUSES,
     SHORT,

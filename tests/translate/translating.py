@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from recorded import CHECKPOINT, RECORDINGS
+from tests.recorded import CHECKPOINT, RECORDINGS
 
 SHORT = RECORDINGS / "audio" / "human_short.flac"
 PAUSES = RECORDINGS / "audio" / "human_pauses.flac"
