@@ -9,12 +9,23 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
+import os
 import sys
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from seamless_server.errors import ConfigError
@@ -26,6 +37,26 @@ Names = Annotated[tuple[str, ...], NoDecode]
 
 def _also(field: str, *others: str) -> AliasChoices:
     return AliasChoices(f"seamless_{field}", *others, field)
+
+
+class ModelChoice(BaseModel):
+    """A model to serve, and what it offers of what it can do; everything by default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    name: Annotated[str, Field(min_length=1)]
+    modalities: tuple[Literal["s2t", "s2s"], ...] | None = None
+    target_langs: tuple[str, ...] | None = Field(default=None, alias="targetLangs")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+MODELS_FORMS = (
+    "takes names separated by commas (SeamlessStreaming,SeamlessStreaming-mini), or JSON as the "
+    'original does ([{"name": "SeamlessStreaming", "modalities": ["s2t", "s2s"], "targetLangs": '
+    '["eng", "spa"]}])'
+)
 
 
 class Settings(BaseSettings):
@@ -40,11 +71,14 @@ class Settings(BaseSettings):
     )
 
     # What is served
-    models: Names = Field(
-        default=("auto",), validation_alias=_also("models", "seamless_model", "MODELS_OVERRIDE")
+    models: Annotated[tuple[ModelChoice, ...], NoDecode] = Field(
+        default=(ModelChoice(name="auto"),),
+        validation_alias=_also("models", "seamless_model", "MODELS_OVERRIDE"),
     )
     """Models to load: names or folders, separated by commas. `auto` takes the best one present:
-    the published checkpoint, else the embedded one. Also read from `MODELS_OVERRIDE`."""
+    the published checkpoint, else the embedded one. Or the original's JSON array, which also
+    narrows what each offers: `[{"name": "SeamlessStreaming", "modalities": ["s2t", "s2s"],
+    "targetLangs": ["eng", "spa"]}]`. Also read from `MODELS_OVERRIDE`."""
     device: str = "auto"
     """Where the networks run: `auto`, `cpu`, `cuda:0`, `mps`."""
     dtype: str = "auto"
@@ -89,7 +123,8 @@ class Settings(BaseSettings):
     lock_server_completely: bool = Field(
         default=False, validation_alias=_also("lock_server_completely", "LOCK_SERVER_COMPLETELY")
     )
-    """Refuse every new stream with `server_locked`. Also read from `LOCK_SERVER_COMPLETELY`."""
+    """Refuse every new stream with `server_locked`, and show a lock to everybody as the original
+    does. Also read from `LOCK_SERVER_COMPLETELY`."""
     lock_escape_hatch: bool = False
     """Let the lock name `remove_server_lock` remove another client's lock, as the original did.
     Anybody who knows the name can use it: leave it off on a public server."""
@@ -175,7 +210,28 @@ class Settings(BaseSettings):
     log_json: bool = False
     """Log one JSON object a line."""
 
-    @field_validator("models", "cors_origins", "auth_jwt_algorithms", "auth_for", mode="before")
+    @field_validator("models", mode="before")
+    @classmethod
+    def _choices(cls, value: object) -> object:
+        if isinstance(value, str):
+            if value.lstrip()[:1] in ("[", "{"):
+                try:
+                    value = json.loads(value)
+                    return TypeAdapter(tuple[ModelChoice, ...]).validate_python(value)
+                except ValidationError as error:
+                    first = error.errors()[0]
+                    where = ".".join(str(part) for part in first["loc"]) or "the array"
+                    raise ValueError(f"{MODELS_FORMS}; {where}: {first['msg']}") from None
+                except ValueError as error:
+                    raise ValueError(f"{MODELS_FORMS}; this is no JSON: {error}") from None
+            value = [part.strip() for part in value.split(",") if part.strip()]
+            if not value or any(set(part) & set('[]{}"') for part in value):
+                raise ValueError(MODELS_FORMS)
+        if isinstance(value, list | tuple):
+            return [ModelChoice(name=x) if isinstance(x, str) else x for x in value]
+        return value
+
+    @field_validator("cors_origins", "auth_jwt_algorithms", "auth_for", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -212,10 +268,19 @@ def read_settings(**overrides: Any) -> Settings:
         return Settings(**given)
     except ValidationError as error:
         first = error.errors()[0]
-        field = str(first["loc"][0]) if first["loc"] else "settings"
-        name = field.upper() if field.upper() == field else f"SEAMLESS_{field.upper()}"
-        name = name.replace("SEAMLESS_SEAMLESS_", "SEAMLESS_")
+        name = _spelled(str(first["loc"][0]) if first["loc"] else "settings")
         raise ConfigError(name, first["msg"].removeprefix("Value error, ")) from None
+
+
+def _spelled(field: str) -> str:
+    """The variable that set a field, of the names that it has; else the first of them."""
+    name = f"SEAMLESS_{field.upper().removeprefix('SEAMLESS_')}"
+    info = Settings.model_fields.get(name.removeprefix("SEAMLESS_").lower())
+    aliases = info.validation_alias if info is not None else None
+    names = [name]
+    if isinstance(aliases, AliasChoices):
+        names += [str(choice).upper() for choice in aliases.choices]
+    return next((each for each in names if os.environ.get(each)), name)
 
 
 @cache
@@ -245,7 +310,7 @@ def settings_table() -> str:
             lines.append("|---|---|---|")
         default = field.default
         if isinstance(default, tuple):
-            default = ",".join(default)
+            default = ",".join(str(x) for x in default)
         shown = "" if default in (None, "") else f"`{default}`"
         meaning = " ".join((field.description or "").split())
         lines.append(f"| `SEAMLESS_{name.upper()}` | {shown} | {meaning} |")

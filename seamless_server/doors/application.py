@@ -74,7 +74,8 @@ def _lifespan(
         workers = _workers(settings)
         pool = ThreadPoolExecutor(workers, thread_name_prefix="stream")
         load = Load(1 if _engine(settings) == "scheduled" else workers)
-        models = Models(settings.models, _loader(settings, workers), on_warm=load.expect)
+        names = list(dict.fromkeys(choice.name for choice in settings.models))
+        models = Models(names, _loader(settings, workers), on_warm=load.expect)
         hub = Hub(settings, metrics, models, sio, _store(settings), pool, load)
         app.state.hub = hub
         Events(hub)
@@ -107,6 +108,8 @@ def _soon(loop: asyncio.AbstractEventLoop, action: Callable[[], None]) -> None:
 
 
 def _loader(settings: Settings, workers: int) -> Loader:
+    choices = {choice.name: choice for choice in settings.models}
+
     def load(name: str, progress: Callable[[str], None]) -> System:
         # Fewer kernels than the engine asks for by itself: sessions come and go for days, and the
         # memory of a server must not creep upwards meanwhile.
@@ -117,13 +120,17 @@ def _loader(settings: Settings, workers: int) -> Loader:
         from seamless_server.streaming import load_system
 
         torch.set_num_threads(_threads(settings, workers))
-        return load_system(
+        system = load_system(
             None if name == "auto" else name,
             device=settings.device,
             dtype=settings.dtype,
             progress=progress,
             engine=_engine(settings),
         )
+        choice = choices[name]
+        speaks = choice.modalities is None or "s2s" in choice.modalities
+        system.narrow(choice.target_langs, speaks)
+        return system
 
     return load
 

@@ -12,7 +12,8 @@ for output in stream.finish():
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,8 @@ from seamless_server.streaming.options import make_args, model_defaults
 from seamless_server.streaming.outputs import Target
 
 Stream = LiveStream | OfficialStream
+
+logger = logging.getLogger(__name__)
 
 
 class System:
@@ -81,6 +84,27 @@ class System:
         """Languages that it hears."""
         config = self.agents.checkpoint.config
         return config.source_langs or codes("source")
+
+    def narrow(self, langs: Collection[str] | None = None, speech: bool = True) -> None:
+        """Offer less than the model can do from now on.
+
+        Args:
+            langs: target languages to offer, all that it has when None.
+            speech: False offers text only.
+
+        Raises:
+            LanguageError: it has none of these languages.
+        """
+        if langs is not None:
+            known = tuple(lang for lang in self.text_languages if lang in langs)
+            if not known:
+                raise LanguageError(f"{self.name} writes none of the languages {', '.join(langs)}")
+            unknown = [lang for lang in langs if lang not in known]
+            if unknown:
+                logger.warning("%s does not write %s: left out", self.name, ", ".join(unknown))
+            self.text_languages = known
+        spoken = self.speech_languages if speech else ()
+        self.speech_languages = tuple(lang for lang in spoken if lang in self.text_languages)
 
     def open_stream(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -138,13 +139,42 @@ def test_settings_come_from_the_environment_and_flags_win(monkeypatch: pytest.Mo
     assert found.port == 99
     assert found.max_speakers == 3
     assert found.lock_server_completely is True
-    assert found.models == ("one", "two")
+    assert [choice.name for choice in found.models] == ["one", "two"]
     assert found.auth_for == ("speaker", "listener")
     monkeypatch.setenv("MAX_SPEAKERS", "")
     assert read_settings().max_speakers is None
     monkeypatch.setenv("SEAMLESS_MAX_SPEAKERS", "-1")
     with pytest.raises(ConfigError, match="SEAMLESS_MAX_SPEAKERS"):
         read_settings()
+
+
+def test_models_come_in_the_originals_form_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    choices = [
+        {"name": "SeamlessStreaming", "modalities": ["s2t", "s2s"], "targetLangs": ["eng", "spa"]},
+        {"name": "SeamlessStreaming-mini"},
+    ]
+    monkeypatch.setenv("MODELS_OVERRIDE", json.dumps(choices))
+    first, second = read_settings().models
+    assert (first.name, first.modalities) == ("SeamlessStreaming", ("s2t", "s2s"))
+    assert first.target_langs == ("eng", "spa")
+    assert (second.name, second.modalities, second.target_langs) == (
+        "SeamlessStreaming-mini", None, None
+    )  # fmt: skip
+    for nonsense, part in (
+        ('[{"name": "a", "modalities": ["s2x"]}]', "0.modalities.0"),
+        ('[{"model": "a"}]', "0.name"),
+        ('[{"name": "a"', "no JSON"),
+        ('{"name": "a"}', "valid tuple"),
+        ('"a", "b"', "names separated by commas"),
+        (" , ", "names separated by commas"),
+    ):
+        monkeypatch.setenv("MODELS_OVERRIDE", nonsense)
+        with pytest.raises(ConfigError) as error:
+            read_settings()
+        message = str(error.value)
+        assert message.startswith("MODELS_OVERRIDE: takes names separated by commas")
+        assert '"targetLangs"' in message
+        assert part in message
 
 
 def test_the_documented_settings_are_the_settings() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 
 import numpy as np
@@ -11,7 +12,7 @@ import socketio
 
 from seamless_server.doors.running import BackgroundServer
 
-from .conftest import Connect, Peer, silence, speech
+from .conftest import CHECKPOINT, Connect, Peer, silence, speech
 
 Start = Callable[..., BackgroundServer]
 
@@ -258,5 +259,26 @@ async def test_a_server_locked_completely_refuses_everybody(
     monkeypatch.setenv("LOCK_SERVER_COMPLETELY", "1")
     server = start_server()
     peer = await connect(server, "owner", protocol=1)
+    state = await peer.until("server_state_update")
+    # The original page offers no start while it sees this lock.
+    assert state["serverLock"] == {
+        "name": "Seamless User",
+        "clientID": "seamless_user",
+        "isActive": True,
+    }
     await peer.join(None, "speaker", lock="mine")
     assert await peer.configure() == {"status": "error", "message": "server_locked"}
+
+
+async def test_models_override_narrows_what_a_model_offers(
+    start_server: Start, connect: Connect
+) -> None:
+    choice = {"name": str(CHECKPOINT), "modalities": ["s2t"], "targetLangs": ["spa", "eng"]}
+    server = start_server(models=json.dumps([choice]))
+    peer = await connect(server, "owner", protocol=1)
+    (offered,) = (await peer.until("server_state_update"))["agentsCapabilities"]
+    assert offered["modalities"] == ["s2t"]
+    assert sorted(offered["targetLangs"]) == ["eng", "spa"]
+    await peer.join(None, "speaker", "listener")
+    assert (await peer.configure(model_type="s2t"))["status"] == "ok"
+    assert (await peer.configure(model_type="s2s"))["status"] == "error"

@@ -231,22 +231,27 @@ class Hub:
     def server_state(self) -> dict[str, Any]:
         """For `server_state_update`."""
         by_room = {room_id: room.status() for room_id, room in self.rooms.items()}
-        lock = self.lock
         state = ServerState(
             statusByRoom=by_room,
             totalActiveConnections=len(self.connections),
             totalActiveTranscoders=len(self.streams),
             agentsCapabilities=[capability(system) for system in self.models.systems()],
-            serverLock=ServerLock(
-                name=lock.name, clientID=lock.client_id, isActive=lock.client_id in self.streams
-            )
-            if lock
-            else None,
+            serverLock=self._shown_lock(),
             ready=self.models.ready,
             maxSpeakers=most if isinstance(most := self.settings.max_speakers, int) else None,
             waitingSpeakers=len(self.line),
         )
         return state.model_dump()
+
+    def _shown_lock(self) -> ServerLock | None:
+        lock = self.lock
+        if self.settings.lock_server_completely:
+            # As the original shows it: its page then offers no start.
+            return ServerLock(name="Seamless User", clientID="seamless_user", isActive=True)
+        if lock is None:
+            return None
+        active = lock.client_id in self.streams
+        return ServerLock(name=lock.name, clientID=lock.client_id, isActive=active)
 
     async def complain(
         self,
