@@ -42,7 +42,7 @@ evaluate: setup ## Score the embedded model on held-out speech, or ARGS="--task 
 	@$(BIN)/seamless-server evaluate $(or $(ARGS),$(EVALUATE_EMBEDDED))
 
 train-mini: ## Train the small embedded model anew (hours on two cores)
-	@EXTRAS=dev,redis,train scripts/setup.sh
+	@EXTRAS=dev,evaluation,redis,train scripts/setup.sh
 	@scripts/system_packages.sh espeak-ng libflite1 festival festvox-kdlpc16k festvox-us-slt-hts \
 	  wine wine64 gcc-mingw-w64-x86-64 pocketsphinx-testdata
 	@$(BIN)/python -m training $(ARGS)

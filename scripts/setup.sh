@@ -3,11 +3,11 @@
 # Every step leaves a stamp with the hash of what it was made from, so a second run does nothing.
 #
 #   PYTHON=python3.12 scripts/setup.sh      choose the interpreter (default: the first of 3.11, 3.12, 3.13, 3.10)
-#   EXTRAS=dev,redis,asr scripts/setup.sh   choose the optional parts (default: dev,redis)
+#   EXTRAS=dev,evaluation,redis,asr scripts/setup.sh   choose the optional parts (default: dev,evaluation,redis)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-EXTRAS=${EXTRAS:-dev,redis}
+EXTRAS=${EXTRAS:-dev,evaluation,redis}
 APP=streaming-react-app
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }

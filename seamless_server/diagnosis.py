@@ -215,6 +215,7 @@ def _packages() -> Iterator[Finding]:
 _OPTIONAL = {
     "redis": ("Redis client", "redis", "several server processes sharing rooms"),
     "sounddevice": ("sounddevice", "mic", "speaking into `stream mic`"),
+    "sacrebleu": ("Scores and reports", "evaluation", "`evaluate`, and the pages of `bench`"),
     "ray": ("Ray Serve", "ray", "placing replicas on many GPUs"),
     "faster-whisper": ("faster-whisper", "asr", "ASR-BLEU, scoring translated speech"),
     "omnisteval": ("OmniSTEval", "longform", "scoring long recordings"),

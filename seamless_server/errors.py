@@ -106,3 +106,20 @@ def require_simuleval() -> None:
 
     if find_spec("simuleval") is None:
         raise DependencyError("simuleval", "every streaming agent", SIMULEVAL_REMEDY)
+
+
+_EVALUATION = ("sacrebleu", "jiwer", "whisper_normalizer", "pandas", "textgrid", "tornado")
+_EVALUATION += ("requests", "tqdm", "jinja2", "matplotlib")
+
+
+def require_evaluation() -> None:
+    """Raise `DependencyError` with the right command if a library that only scores is absent.
+
+    They come with an extra of their own: a server needs none of them.
+    """
+    from importlib.util import find_spec
+
+    absent = next((name for name in _EVALUATION if find_spec(name) is None), None)
+    if absent is not None:
+        remedy = "pip install 'seamless-server[evaluation]'"
+        raise DependencyError(absent, "evaluation", remedy)

@@ -8,11 +8,10 @@ known one that its writer most likely meant.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
-from typing import get_args
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
 
 from seamless_server.errors import ConfigError
 
@@ -61,10 +60,10 @@ def _fields_at(kind: type[BaseModel], path: Sequence[int | str]) -> Iterable[str
     return kind.model_fields
 
 
-def _reason(found: ErrorDetails) -> str:
+def _reason(found: Mapping[str, Any]) -> str:
     if found["type"] == "missing":
         return "is missing"
-    message = found["msg"].removeprefix("Value error, ")
+    message: str = found["msg"].removeprefix("Value error, ")
     if not message.startswith("Input should"):
         return message
     given = repr(found["input"])

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seamless_server.errors import require_evaluation
+
 if TYPE_CHECKING:
     from seamless_server.bench.simulation import Load
     from seamless_server.checkpoints.loader import Checkpoint
@@ -30,7 +32,19 @@ Tokens = Annotated[int, typer.Option(help="Tokens written for each chunk of spee
 Speech = Annotated[bool, typer.Option(help="Speech output, or text alone.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda:0.")]
 Dtype = Annotated[str, typer.Option(help="auto, fp32, fp16, bf16, int8 or int8-weights.")]
-Output = Annotated[Path | None, typer.Option(help="Folder for the JSON file and the page.")]
+
+
+def pages_can_be_written(folder: Path | None) -> Path | None:
+    """Of an option that asks for a page: say what is missing before anything is measured."""
+    if folder is not None:
+        require_evaluation()
+    return folder
+
+
+Output = Annotated[
+    Path | None,
+    typer.Option(help="Folder for the JSON file and the page.", callback=pages_can_be_written),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -201,8 +215,6 @@ def _say(line: str) -> None:
 def _publish(kind: str, output: Path | None, result: dict[str, Any]) -> None:
     import torch
 
-    from seamless_server.bench.report import html
-
     cuda = torch.cuda.is_available()
     document = {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -219,6 +231,8 @@ def _publish(kind: str, output: Path | None, result: dict[str, Any]) -> None:
     if output is None:
         typer.echo(text)
         return
+    from seamless_server.bench.report import html
+
     output.mkdir(parents=True, exist_ok=True)
     (output / f"{kind}.json").write_text(text + "\n", encoding="utf-8")
     (output / f"{kind}.html").write_text(html(kind, document), encoding="utf-8")

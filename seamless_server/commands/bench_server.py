@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 import typer
 
-from seamless_server.commands.bench import bench
+from seamless_server.commands.bench import Output, bench
 from seamless_server.errors import AudioError, SeamlessError, UsageError
 
 
@@ -43,7 +43,7 @@ def server(
     ] = "auto",
     tgt_lang: Annotated[str | None, typer.Option(help="Language to translate into.")] = None,
     output: Annotated[str, typer.Option(help="s2s&t (both), s2t (text), s2s (speech).")] = "s2s&t",
-    save: Annotated[Path | None, typer.Option(help="Folder for the JSON and the page.")] = None,
+    save: Output = None,
 ) -> None:
     """Measure a live server with clients that speak real speech in real time.
 
