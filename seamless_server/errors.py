@@ -108,8 +108,10 @@ def require_simuleval() -> None:
         raise DependencyError("simuleval", "every streaming agent", SIMULEVAL_REMEDY)
 
 
-_EVALUATION = ("sacrebleu", "jiwer", "whisper_normalizer", "pandas", "textgrid", "tornado")
-_EVALUATION += ("requests", "tqdm", "jinja2", "matplotlib")
+_EVALUATION = (
+    "sacrebleu", "jiwer", "whisper_normalizer", "pandas", "textgrid", "tornado", "requests", "tqdm",
+    "jinja2", "matplotlib",
+)  # fmt: skip
 
 
 def require_evaluation() -> None:
