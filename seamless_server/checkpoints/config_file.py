@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationError
 
@@ -23,6 +23,8 @@ from seamless_server.nn.config import (
     VocoderConfig,
 )
 from seamless_server.validation import Record, config_error
+
+AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 LARGEST = 10_000_000
 """No size of a network is above this; a larger number is a mistake, or meant to eat the memory."""
@@ -96,7 +98,7 @@ class _Vocabulary(Record):
     pad_idx: Literal[0] = 0
 
 
-class _UnitVocabulary(Record):
+class UnitVocabulary(Record):
     size: Size
     unk_idx: Literal[3] = 3
     bos_idx: Literal[0] = 0
@@ -133,7 +135,7 @@ class _T2UDecoder(Record):
 class _T2U(Record):
     model_dim: Size | None = None
     unit_max_seq_len: Size = 4096
-    target_vocab_info: _UnitVocabulary
+    target_vocab_info: UnitVocabulary
     num_encoder_layers: Layers
     num_decoder_layers: Layers
     num_encoder_attn_heads: Size
@@ -152,7 +154,7 @@ class _T2U(Record):
     def config(self, model_dim: int) -> T2UConfig:
         duration = self.nar_decoder_frontend_config.duration_predictor_config
         decoder = self.nar_decoder_config
-        with _names_section("unity.t2u_config"):
+        with names_section("unity.t2u_config"):
             return T2UConfig(
                 model_dim=self.model_dim or model_dim,
                 unit_vocab_size=self.target_vocab_info.size,
@@ -202,7 +204,7 @@ class _Unity(Record):
                 "unity.w2v2_encoder_config.feature_dim",
                 f"must be num_fbank_channels * fbank_stride = {stacked}",
             )
-        with _names_section("unity"):
+        with names_section("unity"):
             return SpeechEncoderConfig(
                 model_dim=self.model_dim,
                 num_fbank_channels=w2v.num_fbank_channels,
@@ -236,7 +238,7 @@ class _MonotonicDecoder(Record):
     dropout_p: Unused = None
 
     def config(self) -> TextDecoderConfig:
-        with _names_section("monotonic_decoder"):
+        with names_section("monotonic_decoder"):
             return TextDecoderConfig(
                 model_dim=self.model_dim,
                 vocab_size=self.vocab_info.size,
@@ -287,7 +289,7 @@ class _Vocoder(Record):
                 f"must be vocoder.embedding_dim, {self.embedding_dim}",
             )
         self._check_voices()
-        with _names_section("vocoder"):
+        with names_section("vocoder"):
             config = VocoderConfig(
                 upsample_rates=self.upsample_rates,
                 upsample_kernel_sizes=self.upsample_kernel_sizes,
@@ -352,7 +354,7 @@ class _File(Record):
         if default_lang not in self.text_langs:
             raise ConfigError("text_default_lang", f"{default_lang!r} is not in text_langs")
         t2u, vocoder = self.unity.t2u_config, self.vocoder
-        with _names_section("config.json"):
+        with names_section("config.json"):
             config = ModelConfig(
                 name=self.name,
                 encoder=self.unity.encoder(),
@@ -378,7 +380,7 @@ class _File(Record):
 
 
 @contextmanager
-def _names_section(section: str) -> Iterator[None]:
+def names_section(section: str) -> Iterator[None]:
     """What a network's own check says is an error in the part of the file that describes it."""
     try:
         yield
@@ -393,15 +395,24 @@ def read_config(path: Path) -> ModelConfig:
         CheckpointError: the file cannot be read or is no JSON.
         ConfigError: a field is missing, unknown, of a wrong type, or impossible.
     """
+    return read_record(path, _File).config()
+
+
+def read_record(path: Path, kind: type[AnyRecord]) -> AnyRecord:
+    """A JSON file as a record.
+
+    Raises:
+        CheckpointError: the file cannot be read or is no JSON.
+        ConfigError: a field is missing, unknown or of a wrong type.
+    """
     try:
         text = path.read_bytes()
     except OSError as error:
         raise CheckpointError(path, error.strerror or "cannot be read") from None
     try:
-        file = _File.model_validate_json(text)
+        return kind.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         if first["type"] == "json_invalid":
             raise CheckpointError(path, f"is not valid JSON ({first['ctx']['error']})") from None
-        raise config_error(error, _File, "config.json") from None
-    return file.config()
+        raise config_error(error, kind, path.name) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from seamless_server.checkpoints.published import FILES, PublishedFile
@@ -29,11 +29,18 @@ def check_space(folder: Path, needed: int, remedy: str) -> None:
         )
 
 
-def download_published(folder: Path, say: Callable[[str], None], token: str | None = None) -> None:
+def download_published(
+    folder: Path,
+    say: Callable[[str], None],
+    token: str | None = None,
+    files: Sequence[PublishedFile] = FILES,
+) -> None:
     """Fetch what ``folder`` lacks; an interrupted download goes on where it stopped.
 
     Args:
         say: gets one line about each file.
+        token: the person's own token of the hub; gated files need it.
+        files: what to fetch, the published model's files by default.
 
     Raises:
         CheckpointError: no network, no such file on the hub, too little disk, or a wrong checksum.
@@ -42,18 +49,20 @@ def download_published(folder: Path, say: Callable[[str], None], token: str | No
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CheckpointError(folder, f"cannot be made ({error.strerror}); {_ELSEWHERE}") from None
-    todo = [file for file in FILES if not (folder / file.name).is_file()]
+    todo = [file for file in files if not (folder / file.name).is_file()]
     if todo:
         check_space(folder, int(sum(file.megabytes for file in todo) * 1e6), _ELSEWHERE)
-    for file in FILES:
+    for file in files:
         if file in todo:
-            repo = _fetch(file, folder, token)
+            repo = _fetch(file, folder, token, files)
             say(f"{file.name}: from {repo}, checksum right")
         else:
             say(f"{file.name}: present")
 
 
-def _fetch(file: PublishedFile, folder: Path, token: str | None) -> str:
+def _fetch(
+    file: PublishedFile, folder: Path, token: str | None, files: Sequence[PublishedFile]
+) -> str:
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
     from huggingface_hub.errors import EntryNotFoundError
 
@@ -64,7 +73,7 @@ def _fetch(file: PublishedFile, folder: Path, token: str | None) -> str:
         except EntryNotFoundError:
             continue
         except Exception as error:  # the hub's client raises what its HTTP library of the day does
-            raise CheckpointError(folder / file.name, _by_hand(folder, error)) from None
+            raise CheckpointError(folder / file.name, _by_hand(folder, error, files)) from None
         expected = (metadata.etag or "").strip('"')
         # The hub names large files by their SHA-256, small ones by a git hash.
         if len(expected) == 64 and sha256(path) != expected:
@@ -76,9 +85,9 @@ def _fetch(file: PublishedFile, folder: Path, token: str | None) -> str:
     raise CheckpointError(folder / file.name, f"is in none of {', '.join(file.repos)}")
 
 
-def _by_hand(folder: Path, error: Exception) -> str:
+def _by_hand(folder: Path, error: Exception, files: Sequence[PublishedFile]) -> str:
     reason = type(error).__name__
-    wanted = "; ".join(f"{file.name} from {' or '.join(file.repos)}" for file in FILES)
+    wanted = "; ".join(f"{file.name} from {' or '.join(file.repos)}" for file in files)
     return (
         f"cannot be downloaded ({reason}). Without a network, fetch these files on another "
         f"machine from the Hugging Face hub and put them into {folder}: {wanted}"

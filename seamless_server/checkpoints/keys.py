@@ -249,16 +249,19 @@ def order_vocabulary(decoder: dict[str, Tensor], vocab_size: int, layout: Layout
 def fold_weight_norm(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The same tensors with weight norm (arXiv 1602.07868) folded in.
 
-    The norm runs over all dimensions but the first, also for transposed convolutions.
+    The norm runs over all dimensions but the first, also for transposed convolutions. Halves that
+    do not belong together stay as they are, for the comparison with the network to report.
     """
-    out: dict[str, Tensor] = {}
+    out = dict(state)
     for key, tensor in state.items():
+        if not key.endswith(".weight_v"):
+            continue
         base = key.removesuffix("_v")
         gain = state.get(f"{base}_g")
-        if key.endswith(".weight_v") and gain is not None:
-            dims = tuple(range(1, tensor.dim()))
-            norm = torch.linalg.vector_norm(tensor.float(), dim=dims, keepdim=True)
-            out[base] = (tensor * (gain / norm)).to(tensor.dtype)
-        elif not (key.endswith(".weight_g") and f"{key.removesuffix('_g')}_v" in state):
-            out[key] = tensor
+        if gain is None or gain.shape != (*tensor.shape[:1], *[1] * (tensor.dim() - 1)):
+            continue
+        dims = tuple(range(1, tensor.dim()))
+        norm = torch.linalg.vector_norm(tensor.float(), dim=dims, keepdim=True)
+        del out[key], out[f"{base}_g"]
+        out[base] = (tensor * (gain / norm)).to(tensor.dtype)
     return out

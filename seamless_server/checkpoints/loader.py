@@ -169,7 +169,7 @@ def _read_files(
     return found
 
 
-class _Uninitialised(TorchFunctionMode):
+class Uninitialised(TorchFunctionMode):
     """Leaves new weights as they are: random numbers without memory are work for nothing.
 
     It also keeps PyTorch from importing 80 MB of Python code that draws them.
@@ -184,7 +184,7 @@ class _Uninitialised(TorchFunctionMode):
 
 def build_networks(config: ModelConfig) -> dict[str, nn.Module]:
     """The networks without memory."""
-    with torch.device("meta"), _Uninitialised():
+    with torch.device("meta"), Uninitialised():
         networks: dict[str, nn.Module] = {
             "encoder": SpeechEncoder(config.encoder),
             "decoder": TextDecoder(config.decoder),

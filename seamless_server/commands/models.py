@@ -29,6 +29,7 @@ def list_models(
 ) -> None:
     """Show the models that have a name, and whether their files are here."""
     from seamless_server.checkpoints.cards import cards
+    from seamless_server.checkpoints.pretssel import ACCESS, LICENCE, VOICES
 
     rows = [
         {
@@ -42,6 +43,18 @@ def list_models(
         }
         for card in cards()
     ]
+    rows += [
+        {
+            "name": voice.name,
+            "description": f"Expressive voice of {voice.sample_rate} Hz for SeamlessStreaming",
+            "licence": LICENCE,
+            "embedded": False,
+            "present": voice.present,
+            "missing": [] if voice.present else [voice.file],
+            "folder": str(voice.folder),
+        }
+        for voice in VOICES
+    ]
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
@@ -54,6 +67,15 @@ def list_models(
         typer.echo(f"  {card.folder}")
         if not card.present and not card.embedded:
             typer.echo(f"  to get it: seamless-server models download {card.name}")
+    for voice in VOICES:
+        state = "present" if voice.present else f"lacks {voice.file}"
+        typer.echo(f"{voice.name} (expressive voice, {voice.sample_rate // 1000} kHz; {state})")
+        typer.echo("  Speaks a translation of SeamlessStreaming in the speaker's own voice")
+        typer.echo(f"  licence of the weights: {LICENCE}")
+        typer.echo(f"  {voice.folder}")
+        if not voice.present:
+            typer.echo(f"  to get it: {ACCESS}:")
+            typer.echo(f"  seamless-server models download {voice.name} --token ...")
 
 
 @models.command()
@@ -66,10 +88,22 @@ def download(
         str | None, typer.Option(envvar="HF_TOKEN", help="Token of the Hugging Face hub.")
     ] = None,
 ) -> None:
-    """Download a published model (8.1 GB); an interrupted download goes on where it stopped."""
+    """Download a published model (8.1 GB); an interrupted download goes on where it stopped.
+
+    Expressive voices (vocoder_pretssel, vocoder_pretssel_16khz) are gated: they need your token.
+    """
     from seamless_server.checkpoints.cards import find_card
     from seamless_server.checkpoints.download import download_published
+    from seamless_server.checkpoints.pretssel import ACCESS, LICENCE, voices_named
 
+    voices = voices_named(name)
+    if voices:
+        if not token:
+            raise UsageError(f"{name} is gated: {ACCESS} (--token, or HF_TOKEN)")
+        typer.echo(f"Licence of the weights: {LICENCE}. By using them you accept it.")
+        files = [voice.download for voice in voices]
+        download_published(output or voices[0].folder, typer.echo, token, files)
+        return
     card = find_card(name)
     if card is None:
         raise UsageError(f"{name!r} is no model with a name; see `seamless-server models list`")
@@ -107,7 +141,7 @@ def convert(
 
 @models.command()
 def verify(
-    folder: Annotated[str, typer.Argument(help="Folder or name of a model.")],
+    folder: Annotated[str, typer.Argument(help="Folder or name of a model, or of a voice.")],
     text_only: Annotated[
         bool, typer.Option("--text-only", help="Only what text output needs.")
     ] = False,
@@ -115,14 +149,23 @@ def verify(
     """Name every tensor that is missing, extra or of a wrong shape, without loading the model."""
     from seamless_server.checkpoints.cards import find_model
     from seamless_server.checkpoints.loader import verify_folder
+    from seamless_server.checkpoints.pretssel import find_voice, is_voice, verify_voice
 
+    if is_voice(folder):
+        voice = find_voice(folder)
+        _tell(voice, verify_voice(voice))
+        return
     path = find_model(folder, speech=not text_only)
     found = verify_folder(path, speech=not text_only)
     for notice in found.notices:
         typer.echo(f"note: {notice}")
-    for problem in found.problems:
+    _tell(path, found.problems)
+
+
+def _tell(path: Path, problems: list[str]) -> None:
+    for problem in problems:
         typer.echo(problem)
-    if found.problems:
-        typer.echo(f"{path}: {len(found.problems)} tensors do not fit", err=True)
+    if problems:
+        typer.echo(f"{path}: {len(problems)} tensors do not fit", err=True)
         raise typer.Exit(2)
     typer.echo(f"{path}: all tensors fit")

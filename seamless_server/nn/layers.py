@@ -85,6 +85,25 @@ class Attention(nn.Module):
         return self.attend(*self.project(x), mask)
 
 
+class ConvBlock(nn.Module):
+    """Convolution, ReLU, convolution, both of "same" length."""
+
+    def __init__(self, dim: int, inner_dim: int, kernel_size: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv1d(dim, inner_dim, kernel_size, padding="same")
+        self.conv2 = nn.Conv1d(inner_dim, dim, kernel_size, padding="same")
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """(B, U, D), mask (B, U, 1) of real frames -> (B, U, D)."""
+        if mask is not None:
+            x = x * mask
+        x = F.relu(self.conv1(x.transpose(1, 2))).transpose(1, 2)
+        if mask is not None:
+            x = x * mask
+        y: Tensor = self.conv2(x.transpose(1, 2)).transpose(1, 2)
+        return y
+
+
 class DurationPredictor(nn.Module):
     """Log durations of a sequence: two convolutions with layer norm (FastSpeech 2)."""
 
@@ -99,13 +118,17 @@ class DurationPredictor(nn.Module):
         self.ln2 = nn.LayerNorm(hidden_dim)
         self.proj = nn.Linear(hidden_dim, 1)
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """(B, N, D), mask (B, N) -> log(duration + 1), (B, N)."""
+    def hidden(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """(B, N, D), mask (B, N) -> states in front of the projection, (B, N, H)."""
         for conv, norm in ((self.conv1, self.ln1), (self.conv2, self.ln2)):
             if mask is not None:
                 x = x * mask[..., None]
             x = norm(conv(x.transpose(1, 2)).transpose(1, 2))
-        y: Tensor = self.proj(x).squeeze(-1)
+        return x
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """(B, N, D), mask (B, N) -> log(duration + 1), (B, N)."""
+        y: Tensor = self.proj(self.hidden(x, mask)).squeeze(-1)
         return y
 
 

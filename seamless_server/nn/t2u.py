@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from seamless_server.nn.config import T2UConfig
 from seamless_server.nn.layers import (
     Attention,
+    ConvBlock,
     DurationPredictor,
     FeedForward,
     durations_from_log,
@@ -51,25 +51,6 @@ class T2UEncoderLayer(nn.Module):
         """(B, N, D) -> (B, N, D)."""
         x = x + self.self_attn(self.self_attn_layer_norm(x), mask)
         y: Tensor = x + self.ffn(self.ffn_layer_norm(x))
-        return y
-
-
-class ConvBlock(nn.Module):
-    """Convolution, ReLU, convolution, both of "same" length."""
-
-    def __init__(self, dim: int, inner_dim: int, kernel_size: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv1d(dim, inner_dim, kernel_size, padding="same")
-        self.conv2 = nn.Conv1d(inner_dim, dim, kernel_size, padding="same")
-
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """(B, U, D), mask (B, U, 1) of real frames -> (B, U, D)."""
-        if mask is not None:
-            x = x * mask
-        x = F.relu(self.conv1(x.transpose(1, 2))).transpose(1, 2)
-        if mask is not None:
-            x = x * mask
-        y: Tensor = self.conv2(x.transpose(1, 2)).transpose(1, 2)
         return y
 
 
