@@ -2,7 +2,7 @@
 # PYTHON=python3.12 chooses the interpreter, ARGS="..." passes arguments on.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test lint format evaluate train-mini screenshots doctor lock docker-check clean
+.PHONY: help setup serve test test-fast lint format evaluate train-mini screenshots doctor lock docker-check clean
 
 BIN := .venv/bin
 APP := streaming-react-app
@@ -21,17 +21,20 @@ setup: ## Prepare .venv and the web page (a second run takes seconds)
 serve: setup ## Start the server with the best model present: make serve ARGS="--port 8000"
 	@$(BIN)/seamless-server serve $(ARGS)
 
-test: setup ## Run all tests: Python, web page, web page in Chromium
+test: lint ## Run all that CI runs: lint, then all tests (Python, web page, Chromium)
 	@scripts/system_packages.sh chromium redis-server
 	@$(BIN)/python -m training.recogniser || true
 	@$(BIN)/python scripts/run_tests.py $(ARGS)
 
-lint: setup ## Check style, types and the Dockerfile
+test-fast: setup ## Run the quick tests of Python and web page, for daily work (below two minutes)
+	@$(BIN)/python scripts/run_tests.py --fast $(ARGS)
+
+lint: setup ## Check style, types, generated types and the Dockerfile
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/hadolint Dockerfile
-	@if [ -f $(APP)/package.json ]; then cd $(APP) && npm run --silent lint; fi
+	@if [ -d $(APP)/node_modules ]; then cd $(APP) && npm run --silent lint; fi
 
 format: setup ## Put all code into the common format
 	@$(BIN)/ruff check --fix-only --quiet .

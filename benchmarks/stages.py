@@ -15,8 +15,10 @@ import json
 import platform
 import sys
 import time
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -43,7 +45,13 @@ def speech(seconds: float) -> np.ndarray:
     return np.resize(samples, int(seconds * 16_000))
 
 
-def run(system: System, samples: np.ndarray, chunk_ms: int, options: dict, clock) -> dict:
+def run(
+    system: System,
+    samples: np.ndarray,
+    chunk_ms: int,
+    options: dict[str, Any],
+    clock: Callable[[], float],
+) -> dict[str, Any]:
     """One pass over the audio; seconds and calls by stage, and the seconds of speech made."""
     stream = system.open_stream({"spa": Target(text=True, speech=True)}, vad=False, **options)
     stream.meter.clock = clock
@@ -65,7 +73,7 @@ def run(system: System, samples: np.ndarray, chunk_ms: int, options: dict, clock
     }
 
 
-def best(runs: list[dict]) -> dict:
+def best(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """The fastest of several passes, stage by stage."""
     result = min(runs, key=lambda x: x["seconds"])
     for name in STAGES:
@@ -73,7 +81,7 @@ def best(runs: list[dict]) -> dict:
     return result
 
 
-def compare(size: str, args: argparse.Namespace) -> dict:
+def compare(size: str, args: argparse.Namespace) -> dict[str, Any]:
     """Both modes at one size, in turn, after a warm-up."""
     device = choose_device(args.device)
     dtype = choose_dtype(args.dtype, device)
@@ -97,7 +105,7 @@ def compare(size: str, args: argparse.Namespace) -> dict:
     clock = time.thread_time if device.type == "cpu" and args.threads == 1 else time.perf_counter
     for system in systems.values():
         run(system, samples[: 5120 * 3], args.chunk_ms, options, clock)
-    passes: dict[str, list[dict]] = {name: [] for name in systems}
+    passes: dict[str, list[dict[str, Any]]] = {name: [] for name in systems}
     for _ in range(args.repeat):
         for name, system in systems.items():
             passes[name].append(run(system, samples, args.chunk_ms, options, clock))
@@ -122,7 +130,7 @@ def compare(size: str, args: argparse.Namespace) -> dict:
     }
 
 
-def report(result: dict) -> None:
+def report(result: dict[str, Any]) -> None:
     """A table for people, on standard error."""
     naive, ours = result["modes"]["naive"], result["modes"]["inline"]
     print(f"\n{result['size']}: {result['parameters'] / 1e6:.1f} M parameters", file=sys.stderr)

@@ -2,15 +2,15 @@
 
     make lock
 
-uv does the resolving, from a throw-away environment. What is in the file already is kept where it
-still fits; remove a line first to have it updated. PyTorch is pinned by hand below.
+uv does the resolving. What is in the file already is kept where it still fits; remove a line first
+to have it updated. PyTorch is pinned by hand below.
 """
 
 from __future__ import annotations
 
 import subprocess
+import sys
 import tempfile
-import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,18 +26,13 @@ HEADER = """\
 def main() -> None:
     """Write the file."""
     with tempfile.TemporaryDirectory() as folder:
-        environment = Path(folder) / "uv"
-        venv.create(environment, with_pip=True)
-        python = environment / "bin" / "python"
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "uv"], check=True)
         pins = Path(folder) / "pins.txt"
         pins.write_text(PINNED_BY_HAND)
         out = Path(folder) / "out.txt"
         out.write_text(LOCK.read_text() if LOCK.is_file() else "")
         arguments = ["--universal", "--all-extras", "--python-version", "3.10", "--quiet"]
         arguments += ["--no-header", "--no-annotate", "-c", str(pins), "-o", str(out)]
-        uv = str(environment / "bin" / "uv")
-        command = [uv, "pip", "compile", "pyproject.toml", *arguments]
+        command = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", *arguments]
         subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         LOCK.write_text(HEADER + out.read_text())
     print(f"wrote {LOCK.name}: {len(LOCK.read_text().splitlines())} lines")

@@ -1,13 +1,15 @@
 """Run every test of the repository and add up: Python, web page, web page in a real browser.
 
-    .venv/bin/python scripts/run_tests.py [python|page|browser ...]
+    .venv/bin/python scripts/run_tests.py [--fast] [python|page|browser ...]
 
-Each part's own output is shown as it comes. The exit code is 1 if any test failed, any part broke
-off, or any part ran no test. The last line is ``N passed, N failed``.
+``--fast`` leaves out what takes long: tests marked slow, and the browser. Each part's own output is
+shown as it comes. The exit code is 1 if any test failed, any part broke off, or any part ran no
+test. The last line is ``N passed, N failed``.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "streaming-react-app"
+PARTS = ("python", "page", "browser")
 
 
 @dataclass
@@ -64,12 +67,13 @@ def run(name: str, command: list[str], cwd: Path, report: Path, **environment: s
     return Outcome(name, passed, failed, skipped, exit_code, time.monotonic() - start)
 
 
-def parts(wanted: list[str], folder: Path) -> list[Outcome]:
+def parts(wanted: list[str], folder: Path, fast: bool) -> list[Outcome]:
     """Run the wanted parts in order."""
     outcomes = []
     if "python" in wanted:
         report = folder / "python.xml"
         pytest = [sys.executable, "-m", "pytest", f"--junitxml={report}", "--durations=10"]
+        pytest += ["-q", "-m", "not slow"] if fast else []
         outcomes.append(run("Python", pytest, ROOT, report))
     if "page" in wanted:
         report = folder / "page.xml"
@@ -91,11 +95,17 @@ def parts(wanted: list[str], folder: Path) -> list[Outcome]:
 
 def main() -> int:
     """Run, add up, say it."""
-    wanted = sys.argv[1:] or ["python", "page", "browser"]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--fast", action="store_true", help="only what is quick")
+    parser.add_argument(
+        "parts", nargs="*", metavar="part", choices=[*PARTS, []], help=", ".join(PARTS)
+    )
+    given = parser.parse_args()
+    wanted = given.parts or [x for x in PARTS if not (given.fast and x == "browser")]
     if not (PAGE / "package.json").is_file():
         wanted = [part for part in wanted if part == "python"]
     with tempfile.TemporaryDirectory() as folder:
-        outcomes = parts(wanted, Path(folder))
+        outcomes = parts(wanted, Path(folder), given.fast)
     print()
     for one in outcomes:
         print(

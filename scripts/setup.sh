@@ -35,6 +35,15 @@ find_python() {
   die "no Python 3.10 to 3.13 found (tried: ${PYTHON:-python3.11 python3.12 python3.13 python3.10 python3 python}); install one, or name it: PYTHON=/path/to/python make setup"
 }
 
+# What pip was told on this machine (its environment variables and files) holds for uv too.
+use_settings_of_pip() {
+  local setting
+  setting=${PIP_INDEX_URL:-$(.venv/bin/python -m pip config get global.index-url 2>/dev/null || true)}
+  [ -z "$setting" ] || export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$setting}"
+  setting=${PIP_FIND_LINKS:-$(.venv/bin/python -m pip config get global.find-links 2>/dev/null || true)}
+  [ -z "$setting" ] || export UV_FIND_LINKS="${UV_FIND_LINKS:-$setting}"
+}
+
 setup_python() {
   local stamp=.venv/.setup-stamp want python
   want="$(hash_of pyproject.toml constraints.txt requirements-simuleval.txt scripts/setup.sh) $EXTRAS"
@@ -48,11 +57,12 @@ setup_python() {
     "$python" -c 'import ensurepip' 2>/dev/null || scripts/system_packages.sh python3-venv
     "$python" -m venv .venv
   fi
-  say "Installing Python packages (the first time this takes minutes: PyTorch is large)"
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check \
-    -c constraints.txt -e ".[$EXTRAS]"
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check \
-    --no-deps -r requirements-simuleval.txt
+  say "Installing Python packages (the first time this takes a minute or more: PyTorch is large)"
+  # uv installs the same locked versions as pip in a third of the time.
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
+  use_settings_of_pip
+  .venv/bin/uv pip install --quiet --python .venv/bin/python -c constraints.txt -e ".[$EXTRAS]"
+  .venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps -r requirements-simuleval.txt
   .venv/bin/python -m seamless_server --version >/dev/null
   printf '%s' "$want" >"$stamp"
 }

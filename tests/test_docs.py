@@ -11,6 +11,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
     ROOT / "README.md",
     ROOT / "CHANGELOG.md",
+    ROOT / "CODE_OF_CONDUCT.md",
+    ROOT / "CONTRIBUTING.md",
     ROOT / "LICENSE-WEIGHTS.md",
     *sorted((ROOT / "docs").rglob("*.md")),
 ]

@@ -1,6 +1,7 @@
 """What is shipped: the wheel, the locked versions, the image's recipe and its replay."""
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -9,9 +10,11 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+import yaml
 from dockerfile_parse import DockerfileParser
 from huggingface_hub import SpaceCard
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from seamless_server.errors import SIMULEVAL_REMEDY, SIMULEVAL_VERSION
@@ -242,3 +245,26 @@ def test_the_replay_stops_at_a_step_that_fails(tmp_path, text, reason):
     assert done.returncode == 1
     assert reason in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_continuous_integration_runs_make_test_on_every_python_that_is_claimed() -> None:
+    claimed = [
+        classifier.rpartition(" ")[2]
+        for classifier in PROJECT["classifiers"]
+        if re.search(r"Python :: 3\.\d+$", classifier)
+    ]
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text())
+    job = workflow["jobs"]["test"]
+    assert job["strategy"]["matrix"]["python"] == claimed
+    assert ".ci/run" in [step.get("run") for step in job["steps"]]
+    *_, command = (ROOT / ".ci" / "run").read_text().splitlines()
+    assert command == "exec make test"
+    allowed = SpecifierSet(PROJECT["requires-python"])
+    minors = [f"3.{minor}" for minor in range(30)]
+    assert [version for version in minors if f"{version}.9" in allowed] == claimed
+
+
+def test_the_checks_before_a_commit_are_well_formed() -> None:
+    command = [sys.executable, "-m", "pre_commit", "validate-config", ".pre-commit-config.yaml"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
