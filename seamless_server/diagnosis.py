@@ -28,7 +28,7 @@ GIGABYTE = 1e9
 DOWNLOAD_GB = 8.1
 """Size of the published checkpoint's files together."""
 DISK_GB = 17
-"""The download, plus the converted copy that loads faster."""
+"""The download, plus a converted copy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,13 +218,15 @@ _OPTIONAL = {
     "sacrebleu": ("Scores and reports", "evaluation", "`evaluate`, and the pages of `bench`"),
     "ray": ("Ray Serve", "ray", "placing replicas on many GPUs"),
     "faster-whisper": ("faster-whisper", "asr", "ASR-BLEU, scoring translated speech"),
+    "openai-whisper": ("openai-whisper", "openai-whisper", "ASR-BLEU as the official tool does it"),
     "omnisteval": ("OmniSTEval", "longform", "scoring long recordings"),
 }
 
 
 def _extras() -> Iterator[Finding]:
     for distribution, (name, extra, purpose) in _OPTIONAL.items():
-        present = importlib.util.find_spec(distribution.replace("-", "_")) is not None
+        module = {"openai-whisper": "whisper"}.get(distribution, distribution.replace("-", "_"))
+        present = importlib.util.find_spec(module) is not None
         yield Finding(
             distribution,
             "Optional",

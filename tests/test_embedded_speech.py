@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from seamless_server.evaluation.quality import transcription_scores
-from seamless_server.evaluation.transcribe import Transcriber
+from seamless_server.evaluation.transcribe import FasterWhisper, Transcriber
 from tests.test_embedded_model import CLIPS
 from training.recogniser import FOLDER
 
@@ -26,7 +26,7 @@ def recogniser() -> Transcriber:
     if not FOLDER.is_dir():
         pytest.skip("needs a recogniser: python -m training.recogniser")
     # In int8 it hears the same sound differently on another processor.
-    return Transcriber(str(FOLDER), "cpu", "float32")
+    return FasterWhisper(str(FOLDER), "cpu", "float32")
 
 
 @pytest.fixture(scope="module")

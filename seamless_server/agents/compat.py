@@ -6,6 +6,7 @@ off. ``docs/fidelity.md`` describes each in the user's terms.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from seamless_server.errors import ConfigError
@@ -36,6 +37,19 @@ class Compat:
     seams: bool = False
     """Every piece of speech is synthesized without its neighbours."""
 
+
+OFFICIAL_OPTIONS: Mapping[str, bool | int | float] = {
+    "min_starting_wait_w2vbert": 192,
+    "decision_threshold": 0.5,
+    "no_early_stop": True,
+    "max_len_a": 0,
+    "max_len_b": 100,
+    "min_unit_chunk_size": 50,
+    "block_ngrams": False,
+    "denormalize": False,
+}
+"""Options of the official evaluation: the defaults wherever its behaviour is asked for, with VAD
+and without, whatever the model's own files say."""
 
 MENDED = Compat()
 OFFICIAL = Compat(*([True] * 10))

@@ -60,6 +60,13 @@ class UnitName(str, Enum):
     char = "char"
 
 
+class AsrEngine(str, Enum):
+    """Programs that run Whisper models."""
+
+    faster = "faster-whisper"
+    openai = "openai-whisper"
+
+
 @evaluate_app.command(
     "run",
     epilog=EPILOG,
@@ -119,6 +126,9 @@ def run(
     asr_model: Annotated[
         str, typer.Option(help="Whisper model for ASR-BLEU: name, folder, or none.")
     ] = "large-v2",
+    asr_engine: Annotated[
+        AsrEngine, typer.Option(help="Which program runs the Whisper model.")
+    ] = AsrEngine.faster,
     agent_class: Annotated[
         str | None, typer.Option(help="Another SimulEval agent: package.module.Class.")
     ] = None,
@@ -177,6 +187,7 @@ def run(
         checkpoint=system.checkpoint,
         workers=workers,
         asr_model=asr_model if task is Task.s2st and asr_model != "none" else None,
+        asr_engine=asr_engine.value,
         overwrite=overwrite,
     )
     report = ReportOptions(report_sentences, report_audio, audio_root or data.parent)

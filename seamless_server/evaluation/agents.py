@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from seamless_server.agents.compat import OFFICIAL_OPTIONS
 from seamless_server.errors import UsageError, require_simuleval
 
 AGENT_CLASSES: Mapping[str, str] = {
@@ -19,12 +20,9 @@ AGENT_CLASSES: Mapping[str, str] = {
 """The agent of each task."""
 
 PUBLISHED_OPTIONS: Mapping[str, str | bool] = {
-    "min_starting_wait_w2vbert": "192",
-    "decision_threshold": "0.5",
-    "no_early_stop": True,
-    "max_len_a": "0",
-    "max_len_b": "100",
-    "min_unit_chunk_size": "50",
+    name: value if isinstance(value, bool) else str(value)
+    for name, value in OFFICIAL_OPTIONS.items()
+    if value is not False
 }
 """Agent options of the published evaluation, where an agent has them."""
 

@@ -19,6 +19,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from seamless_server.checkpoints.cards import PUBLISHED
 from seamless_server.evaluation import runner
 from seamless_server.evaluation.compare import read_side, run_folders
 from seamless_server.evaluation.experiment import Evaluator, Experiment, Run, RunResult, plan
@@ -104,6 +105,7 @@ def evaluate(experiment: Experiment, report: ReportOptions) -> list[RunResult]:
     runs = plan(experiment)
     evaluator = Evaluator(experiment)
     evaluator.prepare()
+    console.print(behaviour(experiment), soft_wrap=True, markup=False)
     display = Display(console)
     results = []
     try:
@@ -135,6 +137,17 @@ def evaluate(experiment: Experiment, report: ReportOptions) -> list[RunResult]:
     path = write_reports(experiment.output, report) if len(results) > 1 else None
     print(f"Report: {path or experiment.output / REPORT_NAME}")
     return results
+
+
+def behaviour(experiment: Experiment) -> str:
+    """Which behaviour of the agents is evaluated, and what published figures were made with."""
+    compat = experiment.spec.options.get("compat")
+    if compat == "official":
+        return "Behaviour: official, with its quirks and its default options (--compat official)"
+    told = "Behaviour: the agents' own, defects of the official ones mended (docs/fidelity.md)"
+    if experiment.system == PUBLISHED:
+        told += "; to repeat published figures, which were made with these, add --compat official"
+    return told
 
 
 def _write_experiment(experiment: Experiment, results: list[RunResult]) -> None:

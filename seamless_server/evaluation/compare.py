@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from seamless_server.errors import UsageError
 from seamless_server.evaluation import quality
+from seamless_server.evaluation.outputs import read_texts
 from seamless_server.evaluation.provenance import RunFolderError, read_metrics, read_run
 from seamless_server.evaluation.records import LOG_NAME, Record, read_log
 
@@ -114,16 +115,8 @@ def read_side(folder: Path) -> Side:
         for record in read_log(folder / LOG_NAME)
         if record.index in figures  # the log may hold more than the last selection
     }
-    return Side(folder, info, metrics, records, _texts(folder), figures)
-
-
-def _texts(folder: Path) -> dict[int, str]:
-    with (folder / "results.tsv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    if not rows or "pred_tgt_text" not in rows[0]:
-        return {}
-    column = rows[0].index("pred_tgt_text")
-    return {int(row[0]): row[column] for row in rows[1:]}
+    texts = read_texts(folder, metrics["task"])
+    return Side(folder, info, metrics, records, texts, figures)
 
 
 def _figures(folder: Path) -> dict[int, dict[str, float]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from seamless_server.checkpoints.download import sha256
 from seamless_server.errors import UsageError
-from seamless_server.evaluation import agents, outputs
+from seamless_server.evaluation import agents, outputs, quality
 from seamless_server.evaluation.agents import AgentSpec
 from seamless_server.evaluation.audio import Preparation
 from seamless_server.evaluation.listening import Listener
@@ -24,11 +24,18 @@ from seamless_server.evaluation.provenance import (
     open_run,
     write_json,
 )
-from seamless_server.evaluation.records import LOG_NAME, read_log, write_log
+from seamless_server.evaluation.records import LOG_NAME, Record, read_log, write_log
 from seamless_server.evaluation.runner import Outcome, Progress, run_sentences
 from seamless_server.evaluation.scoring import Scored, score
 from seamless_server.evaluation.sentences import SentenceRunner
-from seamless_server.evaluation.transcribe import Transcriber, require_asr, whisper_code
+from seamless_server.evaluation.transcribe import (
+    FASTER,
+    Transcriber,
+    make_transcriber,
+    require_asr,
+    signature,
+    whisper_code,
+)
 from seamless_server.evaluation.units import PieceEncoder, Unit
 
 
@@ -54,6 +61,11 @@ class Experiment:
     workers: int = 1
     asr_model: str | None = None
     """Whisper model that hears translated speech; `None` leaves ASR-BLEU out."""
+    asr_engine: str = FASTER
+    """Which program runs it."""
+    normalize_text: bool = False
+    """Score text translations in the official file after Whisper's normaliser."""
+    columns: outputs.Columns = field(default_factory=outputs.Columns)
     overwrite: bool = False
 
 
@@ -129,7 +141,7 @@ def plan(experiment: Experiment) -> list[Run]:
     )
     langs = list(dict.fromkeys(sentence.tgt_lang for sentence in sentences))
     if experiment.asr_model is not None:
-        require_asr()
+        require_asr(experiment.asr_engine)
         for lang in langs:
             whisper_code(lang)
     runs = []
@@ -209,13 +221,39 @@ class Evaluator:
         metrics = {**scored.metrics, "options": dict(run.options), "system": experiment.system}
         scored = Scored(metrics, scored.sentences, scored.texts)
         write_json(run.folder / outputs.METRICS_NAME, metrics)
-        outputs.write_results(
-            run.folder / outputs.RESULTS_NAME, outcome.records, task, scored.texts
-        )
+        self._write_official(run, outcome.records, scored.texts)
         outputs.write_config(run.folder / outputs.CONFIG_NAME, task)
         outputs.write_scores(run.folder / outputs.SCORES_NAME, metrics)
         _write_sentences(run.folder / "metrics.tsv", outcome, scored)
         return RunResult(run, outcome, scored, info)
+
+    def _write_official(self, run: Run, records: Sequence[Record], texts: Sequence[str]) -> None:
+        """The files that scripts around the official evaluation look for."""
+        experiment = self._experiment
+        task = experiment.selection.task
+        outputs.write_results(run.folder / outputs.RESULTS_NAME, records, task, experiment.columns)
+        transcriber = self._transcriber() if task == "s2st" else None
+        if not records or (task == "s2st" and transcriber is None):
+            return
+        asr: dict[str, object] = {}
+        if transcriber is not None:
+            outputs.write_transcripts(run.folder / outputs.TRANSCRIPTS_NAME, records, texts)
+            asr = {
+                "whisper_asr_beam_size": 1,
+                "whisper_asr_temperature": 0.0,
+                "whisper_asr_language": run.lang,
+                "whisper_asr_model": transcriber.name,
+                "whisper_asr": signature(transcriber),
+            }
+        name, content = quality.official_file(
+            task,
+            texts,
+            [record.reference for record in records],
+            run.lang,
+            normalized=experiment.normalize_text,
+            asr=asr,
+        )
+        (run.folder / name).write_text(content + "\n", encoding="utf-8")
 
     def _runner_factory(self, spec: AgentSpec, run: Run) -> Callable[[], SentenceRunner]:
         experiment = self._experiment
@@ -264,7 +302,9 @@ class Evaluator:
     @lru_cache(maxsize=1)  # noqa: B019
     def _transcriber(self) -> Transcriber | None:
         name = self._experiment.asr_model
-        return None if name is None else Transcriber(name, device=self._experiment.spec.device)
+        if name is None:
+            return None
+        return make_transcriber(self._experiment.asr_engine, name, self._experiment.spec.device)
 
     def _listener(self, run: Run, on_heard: Callable[[Progress], None] | None) -> Listener | None:
         transcriber = self._transcriber()
@@ -309,6 +349,7 @@ class Evaluator:
                     "ids": len(selection.ids) or None,
                 },
                 "asr_model": experiment.asr_model,
+                "asr_engine": experiment.asr_engine if experiment.asr_model else None,
                 "engine": "scheduled" if experiment.workers > 1 else "inline",
             },
         )

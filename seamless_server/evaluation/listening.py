@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from seamless_server.checkpoints.download import sha256
+from seamless_server.evaluation import transcribe
 from seamless_server.evaluation.provenance import RunFolderError
 from seamless_server.evaluation.records import Record, repair_log
 from seamless_server.evaluation.runner import Progress
@@ -45,7 +46,7 @@ class Listener:
     @property
     def signature(self) -> str:
         """What made the transcripts."""
-        return self._transcriber.signature
+        return transcribe.signature(self._transcriber)
 
     def __call__(self, records: Sequence[Record]) -> list[str]:
         """Transcripts of the records' speech, ``""`` where there is none.

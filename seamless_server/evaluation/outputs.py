@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from seamless_server.evaluation.records import Record
 
 RESULTS_NAME = "results.tsv"
+TRANSCRIPTS_NAME = "whisper_audio_transcriptions.tsv"
 SCORES_NAME = "scores.tsv"
 CONFIG_NAME = "config.yaml"
 METRICS_NAME = "metrics.json"
@@ -21,26 +23,57 @@ def _cell(text: str) -> str:
     return " ".join(text.split())
 
 
-def write_results(path: Path, records: Sequence[Record], task: str, texts: Sequence[str]) -> None:
+@dataclass(frozen=True)
+class Columns:
+    """Names of the columns of ``results.tsv``."""
+
+    reference: str = "ref_tgt_text"
+    text: str = "pred_tgt_text"
+    audio: str = "pred_tgt_audio"
+
+
+def write_results(
+    path: Path, records: Sequence[Record], task: str, columns: Columns | None = None
+) -> None:
     """The table of references and predictions, with the columns of the official evaluation.
 
     Args:
         path: where to.
         records: one a line.
         task: decides the name of the column of predictions.
-        texts: transcripts of translated speech, for ``s2st``.
+        columns: their names, by default the official ones.
     """
-    columns = ["", "ref_tgt_text", "pred_tgt_audio" if task == "s2st" else "pred_tgt_text"]
-    if task == "s2st":
-        columns.append("pred_tgt_text")
+    names = columns or Columns()
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(
             file, delimiter="\t", quoting=csv.QUOTE_NONE, quotechar=None, lineterminator="\n"
         )
-        writer.writerow(columns)
+        writer.writerow(["", names.reference, names.audio if task == "s2st" else names.text])
+        for record in records:
+            writer.writerow([str(record.index), _cell(record.reference), _cell(record.prediction)])
+
+
+def write_transcripts(path: Path, records: Sequence[Record], texts: Sequence[str]) -> None:
+    """What the recogniser heard in translated speech, as the official evaluation leaves it."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter="\t", escapechar="\\", lineterminator="\n")
+        writer.writerow(["audio", "transcript", "reference"])
         for record, text in zip(records, texts, strict=True):
-            row = [str(record.index), _cell(record.reference), _cell(record.prediction)]
-            writer.writerow([*row, _cell(text)] if task == "s2st" else row)
+            writer.writerow([record.prediction, _cell(text), _cell(record.reference)])
+
+
+def read_texts(folder: Path, task: str) -> dict[int, str]:
+    """What was compared with the references in a finished run, by the sentences' indices."""
+    with (folder / RESULTS_NAME).open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))[1:]
+    if task != "s2st":
+        return {int(row[0]): row[2] for row in rows}
+    path = folder / TRANSCRIPTS_NAME
+    if not path.is_file():
+        return {}
+    with path.open(encoding="utf-8", newline="") as file:
+        heard = list(csv.reader(file, delimiter="\t", escapechar="\\"))[1:]
+    return {int(row[0]): text[1] for row, text in zip(rows, heard, strict=False)}
 
 
 def write_config(path: Path, task: str) -> None:

@@ -20,7 +20,8 @@ RUN_NAME = "run.json"
 
 _PACKAGES = (
     "torch", "numpy", "simuleval", "sacrebleu", "jiwer", "whisper-normalizer", "sentencepiece",
-    "silero-vad", "soundfile", "soxr", "kaldi-native-fbank", "faster-whisper", "av",
+    "silero-vad", "soundfile", "soxr", "kaldi-native-fbank", "faster-whisper", "openai-whisper",
+    "av",
 )  # fmt: skip
 
 _CHECKPOINT_SUFFIXES = {".pt", ".safetensors", ".model", ".json"}

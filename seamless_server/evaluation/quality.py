@@ -7,7 +7,8 @@ transcribed speech, after Whisper's text normalisation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib import metadata
@@ -103,6 +104,46 @@ def speech_scores(
     ).score
     signature = f"{metric.get_signature()}|norm:whisper|asr:{asr}"
     return [Score("ASR-BLEU", float(value), signature)]
+
+
+def official_file(
+    task: str,
+    texts: Sequence[str],
+    references: Sequence[str],
+    lang: str,
+    *,
+    normalized: bool = False,
+    asr: Mapping[str, object] | None = None,
+) -> tuple[str, str]:
+    """Name and content of the file in which the official evaluation leaves its score.
+
+    Args:
+        texts: predictions, or transcripts of translated speech.
+        normalized: text translations are scored after Whisper's normaliser, in lower case.
+        asr: what made the transcripts, for the signature.
+    """
+    if task == "asr":
+        swapped = [error_counts(r, t, lang) for t, r in zip(texts, references, strict=True)]
+        rate = _percent(swapped) / 100
+        # Under this name whatever the unit; the other figure of `transcription_scores` is right.
+        score = {
+            "name": "WER",
+            "score": rate,
+            "signature": f"{error_rate_name(lang).lower()} is {rate}",
+        }
+        return "asr_error_rate.json", json.dumps(score, indent=1, ensure_ascii=False)
+    normalized = normalized or task == "s2st"
+    if normalized:
+        normalise = normalizer(lang)
+        texts, references = [normalise(x) for x in texts], [normalise(x) for x in references]
+    metric = bleu_metric(lang, lowercase=normalized)
+    score = metric.corpus_score(list(texts), [list(references)])
+    signature = metric.get_signature()
+    signature.info |= {"whisper_normalize": normalized, **(asr or {})}
+    content: str = score.format(signature=signature.format(), is_json=True)
+    if task == "s2st":
+        return "s2st_asr_bleu_normalized.json", content
+    return "s2tt_bleu_normalized.json" if normalized else "s2tt_bleu.json", content
 
 
 def error_rate_name(lang: str) -> str:

@@ -43,7 +43,8 @@ def resolve_system(
     """Find the agent of a task, and the files of a model.
 
     Options that are not given have the values of the model's own ``eval_<task>.yaml`` or
-    ``*main.yaml``, else those of the published evaluation, where the agent has them.
+    ``*main.yaml``, else, and with ``compat: official`` always, those of the published evaluation,
+    where the agent has them.
 
     Args:
         task: ``s2tt``, ``asr`` or ``s2st``.
@@ -91,7 +92,7 @@ def _with_model(
     card = find_card(wanted)
     config, _ = read_folder_config(folder)
     systems = folder if card is None or card.systems is None else card.systems
-    own = _own_options(systems, task, known)
+    own = {} if options.get("compat") == "official" else _own_options(systems, task, known)
     target = config.speech_langs if task == "s2st" else config.text_langs
     return SystemUnderTest(
         name=card.name if card else folder.name,

@@ -1,4 +1,8 @@
-"""Transcripts of translated speech for ASR-BLEU, with faster-whisper (the ``asr`` extra)."""
+"""Transcripts of translated speech for ASR-BLEU, with one of two programs that run Whisper models.
+
+faster-whisper (the extra ``asr``) is the lighter; openai-whisper (the extra ``openai-whisper``) is
+what the official evaluation uses.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,9 @@ from collections.abc import Mapping
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Protocol
 
+from seamless_server.audio.files import read_audio
 from seamless_server.errors import DependencyError, LanguageError, SeamlessError
 
 _WHISPER_CODES: Mapping[str, str] = {
@@ -41,53 +47,83 @@ def whisper_code(lang: str) -> str:
         ) from None
 
 
-def require_asr() -> None:
-    """Raise `DependencyError` with the command to run when faster-whisper is absent."""
-    if find_spec("faster_whisper") is None:
-        raise DependencyError("faster-whisper", "ASR-BLEU", "pip install 'seamless-server[asr]'")
+def require_asr(engine: str) -> None:
+    """Raise `DependencyError` with the command to run when a recogniser is absent."""
+    module, extra = _MODULES[engine]
+    if find_spec(module) is None:
+        raise DependencyError(engine, "ASR-BLEU", f"pip install 'seamless-server[{extra}]'")
 
 
-class Transcriber:
-    """Hears files with one Whisper model: beam 1, temperature 0, no fall-back, so repeatable.
+FASTER, OPENAI = "faster-whisper", "openai-whisper"
+ENGINES = (FASTER, OPENAI)
+_MODULES = {FASTER: ("faster_whisper", "asr"), OPENAI: ("whisper", "openai-whisper")}
+
+
+class Transcriber(Protocol):
+    """Hears files with one Whisper model: beam 1, temperature 0, no fall-back, so repeatable."""
+
+    engine: str
+    """One of `ENGINES`."""
+    name: str
+    """Of the model."""
+
+    def __call__(self, path: Path, lang: str) -> str:
+        """The words spoken in the file at `path`, said to be in language `lang`."""
+
+
+def signature(transcriber: Transcriber) -> str:
+    """What makes the transcripts, for the signature of scores."""
+    version = metadata.version(transcriber.engine)
+    return f"{transcriber.engine}-{version}/{transcriber.name}/beam1/temp0"
+
+
+def make_transcriber(engine: str, model: str, device: str = "auto") -> Transcriber:
+    """Load a recogniser.
 
     Args:
-        model: name known to faster-whisper (``large-v2``, ...) or a folder with a converted model.
+        engine: one of `ENGINES`.
+        model: a name known to it (``large-v2``, ...); for faster-whisper also a folder with a
+            converted model, for openai-whisper a file.
         device: as PyTorch names it (``cpu``, ``cuda:0``), or ``auto``; without CUDA the CPU.
-        compute_type: CTranslate2's arithmetic; ``default`` is that of the stored model.
 
     Raises:
-        DependencyError: faster-whisper is not installed.
+        DependencyError: the program is not installed.
         AsrModelError: there is no such model, or it cannot be had here.
     """
+    require_asr(engine)
+    try:
+        return FasterWhisper(model, device) if engine == FASTER else OpenAIWhisper(model, device)
+    except Exception as error:  # of CTranslate2, PyTorch, a hub or the network: many kinds
+        local = "a folder with a converted model" if engine == FASTER else "its .pt file"
+        raise AsrModelError(
+            f"the Whisper model '{model}' cannot be loaded by {engine} ({_first_line(error)}): "
+            f"name {local}, or leave ASR-BLEU out with --asr-model none"
+        ) from error
+
+
+class FasterWhisper:
+    """A model run by CTranslate2.
+
+    Args:
+        compute_type: CTranslate2's arithmetic; ``default`` is that of the stored model.
+    """
+
+    engine = FASTER
 
     def __init__(self, model: str, device: str = "auto", compute_type: str = "default") -> None:
-        require_asr()
         from faster_whisper import WhisperModel
 
         kind, _, index = device.partition(":")
         self.name = Path(model).name if Path(model).is_dir() else model
-        try:
-            self._model = WhisperModel(
-                model,
-                device=kind if kind in ("cuda", "auto") else "cpu",
-                device_index=int(index or 0),
-                compute_type=compute_type,
-            )
-        except Exception as error:  # of CTranslate2, Hugging Face or the network: many kinds
-            raise AsrModelError(
-                f"the Whisper model '{model}' cannot be loaded ({_first_line(error)}): name a "
-                "folder with a model converted for faster-whisper, or leave ASR-BLEU out with "
-                "--asr-model none"
-            ) from error
-
-    @property
-    def signature(self) -> str:
-        """What made the transcripts, for the signature of scores."""
-        version = metadata.version("faster-whisper")
-        return f"faster-whisper-{version}/{self.name}/beam1/temp0"
+        self._model = WhisperModel(
+            model,
+            device=kind if kind in ("cuda", "auto") else "cpu",
+            device_index=int(index or 0),
+            compute_type=compute_type,
+        )
 
     def __call__(self, path: Path, lang: str) -> str:
-        """The words spoken in the file at `path`, said to be in language `lang`."""
+        """See `Transcriber`."""
         segments, _ = self._model.transcribe(
             str(path),
             language=whisper_code(lang),
@@ -95,6 +131,30 @@ class Transcriber:
             temperature=0.0,
         )
         return "".join(segment.text for segment in segments).strip()
+
+
+class OpenAIWhisper:
+    """A model run by the program that it was published with."""
+
+    engine = OPENAI
+
+    def __init__(self, model: str, device: str = "auto") -> None:
+        import whisper
+
+        self.name = Path(model).stem if Path(model).is_file() else model
+        self._model = whisper.load_model(model, None if device == "auto" else device)
+
+    def __call__(self, path: Path, lang: str) -> str:
+        """See `Transcriber`."""
+        # Read by us, since Whisper's own reader wants the program ffmpeg.
+        heard = self._model.transcribe(
+            read_audio(path),
+            language=whisper_code(lang),
+            beam_size=1,
+            temperature=0.0,
+            fp16=self._model.device.type == "cuda",
+        )
+        return str(heard["text"]).strip()
 
 
 def _first_line(error: Exception) -> str:

@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from seamless_server.agents.compat import MENDED, compat_from_name
+from seamless_server.agents.compat import MENDED, OFFICIAL_OPTIONS, compat_from_name
 from seamless_server.agents.detokenizer import DetokenizerAgent
 from seamless_server.agents.encoder import OfflineWav2VecBertEncoderAgent
 from seamless_server.agents.features import OnlineFeatureExtractorAgent
@@ -204,4 +204,6 @@ def load_system(
     systems = [folder] if card is None or card.systems is None else [card.systems, folder]
     name = card.name if card else agents.checkpoint.config.name
     description = card.description if card else f"model from {folder}"
-    return System(agents, name, description, model_defaults(systems), compat)
+    mended = compat_from_name(compat) is MENDED
+    defaults = model_defaults(systems) if mended else OFFICIAL_OPTIONS
+    return System(agents, name, description, defaults, compat)

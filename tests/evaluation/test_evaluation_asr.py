@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from seamless_server.evaluation.quality import bleu_metric
-from tests.evaluation.tiny_whisper import make_whisper
+from tests.evaluation.tiny_whisper import make_openai_whisper, make_whisper
 from tests.evaluation.toy_data import SENTENCES, Evaluate
 
 HEARD = "Uno, dos tres cuatro."
@@ -45,12 +46,39 @@ def test_translated_speech_is_heard_and_scored(
     # Both sides in lower case and without punctuation.
     heard, references = ["uno dos tres cuatro"] * 4, [list(SENTENCES.values())]
     assert score["value"] == pytest.approx(bleu_metric("spa").corpus_score(heard, references).score)
-    rows = csv.DictReader((tmp_path / "out/results.tsv").open(), delimiter="\t")
-    assert [row["pred_tgt_text"] for row in rows] == [HEARD] * 4
+    name = "whisper_audio_transcriptions.tsv"
+    rows = list(csv.DictReader((tmp_path / "out" / name).open(), delimiter="\t"))
+    assert list(rows[0]) == ["audio", "transcript", "reference"]
+    assert [row["transcript"] for row in rows] == [HEARD] * 4
+    assert [row["reference"] for row in rows] == list(SENTENCES.values())
+    assert [Path(row["audio"]).name for row in rows] == [f"{n}_pred.wav" for n in range(4)]
+    results = list(csv.reader((tmp_path / "out/results.tsv").open(), delimiter="\t"))
+    assert results[0] == ["", "ref_tgt_text", "pred_tgt_audio"]
+    official = json.loads((tmp_path / "out/s2st_asr_bleu_normalized.json").read_text())
+    assert official["name"] == "BLEU"
+    assert official["score"] == pytest.approx(score["value"], abs=0.1)
+    for part in ("whisper_normalize:yes", "whisper_asr_model:tiny", "faster-whisper-"):
+        assert part in official["signature"]
     sentences = list(csv.DictReader((tmp_path / "out/metrics.tsv").open(), delimiter="\t"))
     assert float(sentences[0]["chrF++"]) == pytest.approx(100)
     assert float(sentences[1]["chrF++"]) < 50
     assert HEARD in (tmp_path / "out/report.html").read_text()
+
+
+def test_openai_whisper_hears_as_well(evaluate: Evaluate, tmp_path: Path) -> None:
+    model = make_openai_whisper(tmp_path / "mine.pt", HEARD)
+    options = ("--asr-engine", "openai-whisper", "--asr-model", model)
+    result = evaluate(*options, task="s2st", agent="ToneAgent")
+    assert result.exit_code == 0, result.output
+    (score,) = metrics(tmp_path / "out")["quality"]
+    version = metadata.version("openai-whisper")
+    assert score["signature"].endswith(f"asr:openai-whisper-{version}/mine/beam1/temp0")
+    assert {line["text"] for line in transcripts(tmp_path / "out")} == {HEARD}
+    assert f"openai-whisper-{version}" in (tmp_path / "out/report.html").read_text()
+    missing = evaluate(
+        *options[:2], "--asr-model", "huge", "--overwrite", task="s2st", agent="ToneAgent"
+    )
+    assert "'huge' cannot be loaded by openai-whisper" in str(missing.exception)
 
 
 def test_what_was_heard_before_is_not_heard_again(

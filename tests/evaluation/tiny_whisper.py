@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from ctranslate2.specs import WhisperSpec
 from faster_whisper.tokenizer import _LANGUAGE_CODES
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
@@ -101,3 +102,30 @@ def make_whisper(folder: Path, sentence: str) -> Path:
     assert json.loads(tokenizer.to_str())["added_tokens"][0]["id"] == index["<|endoftext|>"]
     tokenizer.save(str(folder / "tokenizer.json"))
     return folder
+
+
+def make_openai_whisper(path: Path, sentence: str) -> Path:
+    """The same in the form that openai-whisper reads: one file with sizes and tensors."""
+    from whisper.model import ModelDimensions, Whisper
+    from whisper.tokenizer import get_tokenizer
+
+    tokenizer = get_tokenizer(True, num_languages=99)
+    first, last = tokenizer.timestamp_begin, tokenizer.timestamp_begin + 50
+    said = [first, *tokenizer.encode(f" {sentence}"), last, tokenizer.eot]
+    width = 32
+    sizes = {
+        "n_mels": _MELS, "n_audio_ctx": 1500, "n_audio_state": width, "n_audio_head": 2,
+        "n_audio_layer": 1, "n_vocab": 51865, "n_text_ctx": 448, "n_text_state": width,
+        "n_text_head": 2, "n_text_layer": 1,
+    }  # fmt: skip
+    state = {
+        key: torch.zeros_like(value)
+        for key, value in Whisper(ModelDimensions(**sizes)).state_dict().items()
+    }
+    state["decoder.ln.weight"] += 1
+    # Position 2 is the last of the prompt; each position's own direction names the next token.
+    for step, token in enumerate(said):
+        state["decoder.positional_embedding"][_PROMPT - 1 + step, step] = 1000
+        state["decoder.token_embedding.weight"][token, step] = 5
+    torch.save({"dims": sizes, "model_state_dict": state}, path)
+    return path
