@@ -7,7 +7,9 @@ import sys
 import seamless_server
 
 
-def run(*arguments: str, script: str | None = None, **environment: str):
+def run(
+    *arguments: str, script: str | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
     command = (
         [sys.executable, "-c", script] if script else [sys.executable, "-m", "seamless_server"]
     )
@@ -20,12 +22,12 @@ def run(*arguments: str, script: str | None = None, **environment: str):
     )
 
 
-def test_version():
+def test_version() -> None:
     done = run("--version")
     assert (done.returncode, done.stdout) == (0, f"seamless-server {seamless_server.__version__}\n")
 
 
-def test_help_lists_commands_and_examples():
+def test_help_lists_commands_and_examples() -> None:
     done = run("--help")
     assert done.returncode == 0
     assert "doctor" in done.stdout
@@ -33,7 +35,7 @@ def test_help_lists_commands_and_examples():
     assert "seamless-server translate talk.wav" in done.stdout
 
 
-def test_an_unknown_command_is_one_clear_message():
+def test_an_unknown_command_is_one_clear_message() -> None:
     done = run("frobnicate")
     assert done.returncode == 2
     assert "frobnicate" in done.stderr
@@ -53,7 +55,7 @@ cli.main()
 """
 
 
-def test_an_error_of_ours_is_one_sentence_and_exit_code_2():
+def test_an_error_of_ours_is_one_sentence_and_exit_code_2() -> None:
     statement = "raise errors.AudioError('a.wav', 'is empty')"
     done = run(script=RAISING.format(statement=statement))
     assert done.returncode == 2
@@ -61,13 +63,13 @@ def test_an_error_of_ours_is_one_sentence_and_exit_code_2():
     assert done.stdout == ""
 
 
-def test_ctrl_c_is_exit_code_130_without_a_traceback():
+def test_ctrl_c_is_exit_code_130_without_a_traceback() -> None:
     done = run(script=RAISING.format(statement="raise KeyboardInterrupt"))
     assert done.returncode == 130
     assert "Traceback" not in done.stderr
 
 
-def test_a_defect_keeps_its_traceback():
+def test_a_defect_keeps_its_traceback() -> None:
     done = run(script=RAISING.format(statement="1 / 0"))
     assert done.returncode == 1
     assert "ZeroDivisionError" in done.stderr

@@ -19,7 +19,7 @@ PAGES = [
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_relative_links_lead_to_files(page):
+def test_relative_links_lead_to_files(page: Path) -> None:
     text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if re.match(r"[a-z]+:", target):
@@ -33,13 +33,13 @@ def test_relative_links_lead_to_files(page):
             assert anchor in slugs, target
 
 
-def test_every_page_is_reachable_from_the_index():
+def test_every_page_is_reachable_from_the_index() -> None:
     index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
     for page in (ROOT / "docs").glob("*.md"):
         assert page.name == "index.md" or f"({page.name})" in index, page.name
 
 
-def test_make_targets_that_the_readme_names_exist():
+def test_make_targets_that_the_readme_names_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     named = re.search(r"`make` lists everything.*?: (.*?)\.\n", readme, re.DOTALL)
@@ -48,7 +48,7 @@ def test_make_targets_that_the_readme_names_exist():
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
-def test_the_python_example_runs():
+def test_the_python_example_runs() -> None:
     page = (ROOT / "docs" / "quickstart.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     recordings = ROOT / "tests" / "recordings"

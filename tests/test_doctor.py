@@ -4,6 +4,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,12 +14,15 @@ from seamless_server.checkpoints.published import FILES
 
 WITHOUT = "import sys; sys.modules[{module!r}] = None; from seamless_server.cli import main; main()"
 
+Findings = dict[str, dict[str, Any]]
+Doctor = Callable[..., tuple[int, Findings]]
+
 
 @pytest.fixture
-def doctor(tmp_path):
+def doctor(tmp_path: Path) -> Doctor:
     """Run the command without a checkpoint; gives the exit code and the findings by key."""
 
-    def run(*, without: str | None = None, **environment: str):
+    def run(*, without: str | None = None, **environment: str) -> tuple[int, Findings]:
         command = ["-c", WITHOUT.format(module=without)] if without else ["-m", "seamless_server"]
         done = subprocess.run(
             [sys.executable, *command, "doctor", "--json"],
@@ -33,7 +39,7 @@ def doctor(tmp_path):
 
 
 @pytest.fixture
-def published(tmp_path):
+def published(tmp_path: Path) -> Path:
     """A checkpoint folder with files of the published names."""
     folder = tmp_path / "checkpoints"
     (folder / "SeamlessStreaming").mkdir(parents=True)
@@ -42,7 +48,7 @@ def published(tmp_path):
     return folder
 
 
-def test_a_machine_with_everything_needed_is_exit_code_0(doctor, published):
+def test_a_machine_with_everything_needed_is_exit_code_0(doctor: Doctor, published: Path) -> None:
     code, findings = doctor(SEAMLESS_CHECKPOINT_DIR=str(published))
     assert code == 0
     assert findings["model:SeamlessStreaming"]["status"] == "ok"
@@ -56,7 +62,7 @@ def test_a_machine_with_everything_needed_is_exit_code_0(doctor, published):
         assert findings[package]["status"] == "ok"
 
 
-def test_an_incomplete_checkpoint_names_what_it_lacks(doctor, published):
+def test_an_incomplete_checkpoint_names_what_it_lacks(doctor: Doctor, published: Path) -> None:
     (published / "SeamlessStreaming" / "vocoder_v2.pt").unlink()
     _, findings = doctor(SEAMLESS_CHECKPOINT_DIR=str(published))
     assert findings["model:SeamlessStreaming"]["status"] == "warning"
@@ -71,28 +77,32 @@ def test_an_incomplete_checkpoint_names_what_it_lacks(doctor, published):
         ("soxr", "soxr", "pip install soxr"),
     ],
 )
-def test_a_missing_package_is_named_with_its_remedy(doctor, published, module, key, remedy):
+def test_a_missing_package_is_named_with_its_remedy(
+    doctor: Doctor, published: Path, module: str, key: str, remedy: str
+) -> None:
     code, findings = doctor(without=module, SEAMLESS_CHECKPOINT_DIR=str(published))
     assert code == 1
     assert findings[key]["status"] == "missing"
     assert findings[key]["remedy"] == remedy
 
 
-def test_a_bad_setting_is_named(doctor, published):
+def test_a_bad_setting_is_named(doctor: Doctor, published: Path) -> None:
     code, findings = doctor(SEAMLESS_CHECKPOINT_DIR=str(published), SEAMLESS_PORT="abc")
     assert code == 1
     assert findings["settings"]["status"] == "missing"
     assert "SEAMLESS_PORT" in findings["settings"]["value"]
 
 
-def test_without_node_only_the_page_is_affected(doctor, published, tmp_path):
+def test_without_node_only_the_page_is_affected(
+    doctor: Doctor, published: Path, tmp_path: Path
+) -> None:
     code, findings = doctor(SEAMLESS_CHECKPOINT_DIR=str(published), PATH=str(tmp_path))
     assert code == 0
     assert findings["node"]["status"] == findings["npm"]["status"] == "absent"
     assert "Node.js 20" in findings["node"]["remedy"]
 
 
-def test_the_table_says_what_to_do():
+def test_the_table_says_what_to_do() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "seamless_server", "doctor"],
         capture_output=True,

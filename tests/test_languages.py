@@ -15,12 +15,12 @@ from seamless_server.languages import (
 )
 
 
-def test_the_table_has_102_heard_97_written_and_36_spoken_languages():
+def test_the_table_has_102_heard_97_written_and_36_spoken_languages() -> None:
     assert len(all_languages()) == 104
     assert (len(codes("source")), len(codes("text")), len(codes("speech"))) == (102, 97, 36)
 
 
-def test_each_direction_lists_only_what_it_offers():
+def test_each_direction_lists_only_what_it_offers() -> None:
     assert "xho" in codes("source")
     assert "xho" not in codes("text")
     assert "cmn_Hant" in codes("text")
@@ -31,7 +31,7 @@ def test_each_direction_lists_only_what_it_offers():
     assert [language.code for language in languages("speech")] == list(codes("speech"))
 
 
-def test_lookup_gives_the_row():
+def test_lookup_gives_the_row() -> None:
     spanish = lookup("spa", "speech")
     assert (spanish.code, spanish.name, spanish.script) == ("spa", "Spanish", "Latn")
     assert spanish.offers("source")
@@ -56,7 +56,7 @@ def test_lookup_gives_the_row():
         ("Welsch", "cym"),
     ],
 )
-def test_a_near_miss_is_answered_with_the_code_that_was_meant(typed, meant):
+def test_a_near_miss_is_answered_with_the_code_that_was_meant(typed: str, meant: str) -> None:
     assert suggest(typed)[0].code == meant
     with pytest.raises(LanguageError) as caught:
         lookup(typed)
@@ -64,19 +64,19 @@ def test_a_near_miss_is_answered_with_the_code_that_was_meant(typed, meant):
     assert f"'{typed}'" in caught.value.message
 
 
-def test_a_word_shared_by_several_names_suggests_them():
+def test_a_word_shared_by_several_names_suggests_them() -> None:
     assert suggest("Norwegian Nynors")[0].code == "nno"
     assert {language.code for language in suggest("standard")} == {"arb", "lvs", "zsm"}
 
 
-def test_nonsense_is_answered_with_examples_of_codes():
+def test_nonsense_is_answered_with_examples_of_codes() -> None:
     assert suggest("qqqqqq") == ()
     assert suggest("") == ()
     with pytest.raises(LanguageError, match="three-letter code"):
         lookup("qqqqqq")
 
 
-def test_a_known_language_outside_the_task_names_the_task_and_the_choice():
+def test_a_known_language_outside_the_task_names_the_task_and_the_choice() -> None:
     with pytest.raises(
         LanguageError, match=r"Tamil \(tam\) is not offered as translated speech"
     ) as c:
@@ -86,13 +86,13 @@ def test_a_known_language_outside_the_task_names_the_task_and_the_choice():
     assert isinstance(c.value, SeamlessError)
 
 
-def test_every_alias_leads_to_a_language_of_the_table():
+def test_every_alias_leads_to_a_language_of_the_table() -> None:
     two_letters = "af am ar as az be bg bn bs ca cs cy da de el en es et eu fa fi fr ga gl gu he hi"
     for code in two_letters.split():
         (language,) = suggest(code)
         assert lookup(language.code) is language
 
 
-def test_the_page_of_languages_is_up_to_date():
+def test_the_page_of_languages_is_up_to_date() -> None:
     page = Path(__file__).resolve().parent.parent / "docs" / "languages.md"
     assert page.read_text(encoding="utf-8") == languages_page()

@@ -46,14 +46,16 @@ def wheel_of(project: Path, folder: Path) -> set[str]:
     return set(zipfile.ZipFile(wheel).namelist())
 
 
-def test_the_wheel_holds_the_package_with_its_data(tmp_path):
+def test_the_wheel_holds_the_package_with_its_data(tmp_path: Path) -> None:
     names = wheel_of(ROOT, tmp_path)
     assert "seamless_server/data/languages.tsv" in names
     assert "seamless_server/py.typed" in names
     assert not [name for name in names if name.startswith(("tests/", "training/"))]
 
 
-def test_the_wheel_takes_page_and_small_models_along_but_no_published_weights(tmp_path):
+def test_the_wheel_takes_the_page_and_small_models_but_no_published_weights(
+    tmp_path: Path,
+) -> None:
     project = tmp_path / "project"
     for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "LICENSE-WEIGHTS.md"):
         project.mkdir(exist_ok=True)
@@ -81,7 +83,7 @@ def test_the_wheel_takes_page_and_small_models_along_but_no_published_weights(tm
 
 
 @pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
-def test_every_dependency_is_locked_once_for_each_python(python):
+def test_every_dependency_is_locked_once_for_each_python(python: str) -> None:
     pins: dict[str, list[Requirement]] = {}
     for pin in requirements(ROOT / "constraints.txt"):
         environment = {
@@ -127,7 +129,7 @@ def imported(folder: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     "folder", ["seamless_server", "tests", "scripts", "training", "benchmarks"]
 )
-def test_everything_imported_is_declared(folder):
+def test_everything_imported_is_declared(folder: str) -> None:
     names = {canonicalize_name(requirement.name) for requirement in declared()}
     owners = packages_distributions()
     for module, file in imported(folder).items():
@@ -138,7 +140,7 @@ def test_everything_imported_is_declared(folder):
         assert candidates & names, f"{file} imports {module}, which pyproject.toml does not declare"
 
 
-def test_simuleval_has_one_version_and_one_way_in():
+def test_simuleval_has_one_version_and_one_way_in() -> None:
     (pin,) = requirements(ROOT / "requirements-simuleval.txt")
     assert str(pin) == f"simuleval=={SIMULEVAL_VERSION}"
     names = {canonicalize_name(wanted.name) for wanted in declared()}
@@ -149,14 +151,14 @@ def test_simuleval_has_one_version_and_one_way_in():
     assert "--no-deps -r requirements-simuleval.txt" in (ROOT / "Dockerfile").read_text()
 
 
-def test_simuleval_imports_with_what_is_declared():
+def test_simuleval_imports_with_what_is_declared() -> None:
     modules = "agents, cli, utils.agent, evaluator, data.segments, agents.service"
     script = "; ".join(f"import simuleval.{name}" for name in modules.split(", "))
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
-def test_the_dockerfile_passes_the_linter():
+def test_the_dockerfile_passes_the_linter() -> None:
     hadolint = Path(sys.executable).with_name("hadolint")
     done = subprocess.run(
         [hadolint, "--failure-threshold", "style", ROOT / "Dockerfile"],
@@ -166,7 +168,7 @@ def test_the_dockerfile_passes_the_linter():
     assert done.returncode == 0, done.stdout
 
 
-def test_the_image_runs_unprivileged_on_the_port_that_the_space_expects():
+def test_the_image_runs_unprivileged_on_the_port_that_the_space_expects() -> None:
     steps = DockerfileParser(path=str(ROOT / "Dockerfile"), cache_content=True).structure
     values = {step["instruction"]: step["value"] for step in steps}
     assert values["USER"] == "1000"
@@ -209,18 +211,19 @@ CMD ["python", "-m", "http.server", "--bind", "127.0.0.1", "8123"]
 """
 
 
-def replay(folder: Path, text: str, *options: str):
+def replay(folder: Path, text: str, *options: str) -> subprocess.CompletedProcess[str]:
     (folder / "Dockerfile").write_text(text)
     (folder / ".dockerignore").write_text("# no logs\ntree/*.log\n**/cache\n")
     (folder / "a.txt").write_text("hello")
     (folder / "tree" / "cache").mkdir(parents=True)
     for name in ("keep.txt", "drop.log", "cache/x"):
         (folder / "tree" / name).write_text(name)
-    command = [sys.executable, REPLAY, folder / "Dockerfile", "--prefix", folder / "out", *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=200)
+    command = [REPLAY, folder / "Dockerfile", "--prefix", folder / "out", *options]
+    words = [sys.executable, *map(str, command)]
+    return subprocess.run(words, capture_output=True, text=True, timeout=200)
 
 
-def test_the_replay_builds_stages_in_clean_folders_and_serves(tmp_path):
+def test_the_replay_builds_stages_in_clean_folders_and_serves(tmp_path: Path) -> None:
     done = replay(tmp_path, TINY, "--serve")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "--- healthy" in done.stdout
@@ -240,7 +243,7 @@ def test_the_replay_builds_stages_in_clean_folders_and_serves(tmp_path):
         ("FROM node:22\nONBUILD RUN true\n", "ONBUILD is not supported"),
     ],
 )
-def test_the_replay_stops_at_a_step_that_fails(tmp_path, text, reason):
+def test_the_replay_stops_at_a_step_that_fails(tmp_path: Path, text: str, reason: str) -> None:
     done = replay(tmp_path, text)
     assert done.returncode == 1
     assert reason in done.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import operator
 import os
 import pickle
 import shutil
@@ -273,7 +274,7 @@ def test_a_missing_tensor_has_its_official_names(folder: Path, layout: str) -> N
             shutil.copy(FAIRSEQ / name, folder)
     for names in lost.values():
         gone = names[layout == "fairseq"]
-        edit(folder / files.UNITY, lambda state, gone=gone: state.pop(gone))
+        edit(folder / files.UNITY, operator.methodcaller("pop", gone))
     problems = verify_folder(folder).problems
     assert len(problems) == len(lost)
     for (ours, names), problem in zip(lost.items(), problems, strict=True):

@@ -229,7 +229,7 @@ def test_stripping_shortens_the_source_and_is_the_default(tmp_path: Path) -> Non
 
 
 def test_audio_without_speech_is_left_as_it_is() -> None:
-    noise = np.random.default_rng(0).normal(size=SAMPLE_RATE).astype(np.float32) / 1000
+    noise = np.random.default_rng(0).normal(scale=0.001, size=SAMPLE_RATE).astype(np.float32)
     assert SilenceStripper().bounds(noise) == (0, len(noise))
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from seamless_server.checkpoints import Checkpoint
 from seamless_server.engine.fitting import keeps_precision
 from seamless_server.nn import DecoderCache
 from seamless_server.nn.fitted import FusedTextDecoder, fit
@@ -19,12 +22,15 @@ from seamless_server.nn.onednn import (
     packed_product,
     packed_weight,
 )
+from seamless_server.nn.text_decoder import TextDecoderLayer
 
-CLOSE = {"atol": 1e-5, "rtol": 1e-5}
+
+def assert_close(got: Tensor, wanted: Tensor) -> None:
+    torch.testing.assert_close(got, wanted, atol=1e-5, rtol=1e-5)
 
 
 @pytest.fixture(autouse=True)
-def repeatable():
+def repeatable() -> Iterator[None]:
     torch.manual_seed(3)
     with torch.inference_mode():
         yield
@@ -32,16 +38,16 @@ def repeatable():
 
 @pytest.mark.parametrize("shape", [(1, 64, 32), (3, 64, 5000), (40, 256, 96), (2, 17, 64, 128)])
 @pytest.mark.parametrize("activation", ["none", "relu", "swish"])
-def test_products_of_any_number_of_rows(shape, activation):
+def test_products_of_any_number_of_rows(shape: tuple[int, ...], activation: str) -> None:
     *rows, size, columns = shape
     linear, x = nn.Linear(size, columns), torch.randn(*rows, size)
     wanted = linear(x)
     wanted = {"none": wanted, "relu": wanted.relu(), "swish": nn.functional.silu(wanted)}
     got = packed_product(x, packed_weight(linear.weight), linear.bias, activation)
-    torch.testing.assert_close(got, wanted[activation], **CLOSE)
+    assert_close(got, wanted[activation])
 
 
-def test_the_choice_of_products_is_made_once():
+def test_the_choice_of_products_is_made_once() -> None:
     assert onednn_is_faster() is onednn_is_faster()
 
 
@@ -59,28 +65,30 @@ def test_the_choice_of_products_is_made_once():
     ids=str,
 )
 @pytest.mark.parametrize("size", [31, 32, 77])
-def test_convolutions_of_every_kind(made, conv, size):
+def test_convolutions_of_every_kind(made: type[nn.Module], conv: nn.Conv1d, size: int) -> None:
     plain = nn.Conv1d.forward
     x = torch.randn(2, size, 64).transpose(1, 2)
     wanted = plain(conv, x)
     packed = packed_convolution(conv)
     assert type(packed) is made
-    torch.testing.assert_close(packed(x), wanted, **CLOSE)
-    torch.testing.assert_close(packed(x.contiguous()), wanted, **CLOSE)
+    assert_close(packed(x), wanted)
+    assert_close(packed(x.contiguous()), wanted)
 
 
-@pytest.mark.parametrize("lengths", [None, [101, 64, 33]])
-def test_the_encoder(checkpoint, lengths):
+@pytest.mark.parametrize("real", [None, [101, 64, 33]])
+def test_the_encoder(checkpoint: Checkpoint, real: list[int] | None) -> None:
     x = torch.randn(3, 101, 80)
-    lengths = None if lengths is None else torch.tensor(lengths)
+    lengths = None if real is None else torch.tensor(real)
     wanted = checkpoint.encoder(x, lengths)[0]
-    torch.testing.assert_close(fit(checkpoint.encoder)(x, lengths)[0], wanted, **CLOSE)
+    assert_close(fit(checkpoint.encoder)(x, lengths)[0], wanted)
 
 
-@pytest.mark.parametrize("lengths", [None, [9, 4]])
+@pytest.mark.parametrize("real", [None, [9, 4]])
 @pytest.mark.parametrize("last_only", [False, True])
 @pytest.mark.parametrize("int8", [False, True])
-def test_the_decoder(checkpoint, lengths, last_only, int8):
+def test_the_decoder(
+    checkpoint: Checkpoint, real: list[int] | None, last_only: bool, int8: bool
+) -> None:
     plain = (
         quantize(checkpoint.decoder, "int8-weights", keeps_precision)
         if int8
@@ -89,7 +97,7 @@ def test_the_decoder(checkpoint, lengths, last_only, int8):
     fitted = fit(plain)
     assert type(fitted) is FusedTextDecoder
     source, tokens = torch.randn(2, 9, 64), torch.randint(0, 600, (2, 6))
-    lengths = None if lengths is None else torch.tensor(lengths)
+    lengths = None if real is None else torch.tensor(real)
     results = []
     for decoder in (plain, fitted):
         memory = decoder.project_source(source, lengths, last_only)
@@ -99,24 +107,27 @@ def test_the_decoder(checkpoint, lengths, last_only, int8):
         more = decoder(tokens[:, :1], memory, where, cache, 8, torch.zeros(2, dtype=torch.long))
         results.append((features, chosen, *more, decoder.logits(features)))
     for got, wanted in zip(*results, strict=True):
-        torch.testing.assert_close(got, wanted, **CLOSE)
+        assert_close(got, wanted)
 
 
-def test_text_to_units(checkpoint):
+def test_text_to_units(checkpoint: Checkpoint) -> None:
     features, counts = torch.randn(2, 5, 64), torch.tensor([[2, 3, 1, 4, 2], [1, 1, 2, 0, 0]])
     chars, lengths = torch.randint(0, 40, (2, 12)), torch.tensor([5, 3])
-    wanted = checkpoint.t2u(features, chars, counts, lengths)
-    got = fit(checkpoint.t2u)(features, chars, counts, lengths)
+    t2u = checkpoint.t2u
+    assert t2u is not None
+    wanted = t2u(features, chars, counts, lengths)
+    got = fit(t2u)(features, chars, counts, lengths)
     assert got.durations.tolist() == wanted.durations.tolist()
     real = torch.arange(wanted.logits.size(1)) < wanted.lengths[:, None]
-    torch.testing.assert_close(got.logits[real], wanted.logits[real], **CLOSE)
+    assert_close(got.logits[real], wanted.logits[real])
 
 
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("length", [None, 37])
 @pytest.mark.parametrize("skip", [0, 3, 16, 24])
-def test_the_vocoder(checkpoint, count, length, skip):
+def test_the_vocoder(checkpoint: Checkpoint, count: int, length: int | None, skip: int) -> None:
     vocoder = checkpoint.vocoder
+    assert vocoder is not None
     units = torch.randint(0, 90, (count, 48))
     zero = torch.zeros(count, dtype=torch.long)
     lengths = None if length is None else torch.full((count,), length)
@@ -130,8 +141,16 @@ def test_the_vocoder(checkpoint, count, length, skip):
 @pytest.mark.parametrize("size", [49, 96, 131])
 @pytest.mark.parametrize("length", [None, 40, 97])
 @pytest.mark.parametrize("skip", [0, 3, 30])
-def test_long_speech_made_in_pieces(checkpoint, monkeypatch, count, size, length, skip):
+def test_long_speech_made_in_pieces(
+    checkpoint: Checkpoint,
+    monkeypatch: pytest.MonkeyPatch,
+    count: int,
+    size: int,
+    length: int | None,
+    skip: int,
+) -> None:
     vocoder = checkpoint.vocoder
+    assert vocoder is not None
     units = torch.randint(0, 90, (count, size))
     zero = torch.zeros(count, dtype=torch.long)
     lengths = None if length is None else torch.tensor([min(length, size), size][:count])
@@ -140,10 +159,13 @@ def test_long_speech_made_in_pieces(checkpoint, monkeypatch, count, size, length
     monkeypatch.setattr("seamless_server.nn.hifigan.PIECE", size)
     whole = vocoder(units, zero, zero, lengths)[:, skip * vocoder.config.samples_per_unit :]
     for got in pieces:
-        torch.testing.assert_close(got, whole, **CLOSE)
+        assert_close(got, whole)
 
 
-def test_the_copy_shares_the_parameters_and_leaves_the_original(checkpoint):
+def test_the_copy_shares_the_parameters_and_leaves_the_original(checkpoint: Checkpoint) -> None:
     decoder, copy = checkpoint.decoder, fit(checkpoint.decoder)
-    assert type(decoder.layers[0].ffn.inner_proj) is nn.Linear
-    assert copy.layers[0].ffn.inner_proj.weight is decoder.layers[0].ffn.inner_proj.weight
+    before, after = decoder.layers[0], copy.layers[0]
+    assert isinstance(before, TextDecoderLayer)
+    assert isinstance(after, TextDecoderLayer)
+    assert type(before.ffn.inner_proj) is nn.Linear
+    assert after.ffn.inner_proj.weight is before.ffn.inner_proj.weight

@@ -6,15 +6,17 @@ import pytest
 import torch
 from torch import nn
 
+from seamless_server.checkpoints import Checkpoint
 from seamless_server.nn.linears import Int8Linear, Int8WeightLinear, quantize, quantize_rows
+from seamless_server.nn.text_decoder import TextDecoderLayer
 
 
-def layer(size, columns, bias=True):
+def layer(size: int, columns: int, bias: bool = True) -> nn.Linear:
     torch.manual_seed(size + columns)
     return nn.Linear(size, columns, bias=bias).requires_grad_(False)
 
 
-def test_rows_are_scaled_by_their_largest_weight():
+def test_rows_are_scaled_by_their_largest_weight() -> None:
     whole, scales = quantize_rows(torch.tensor([[0.5, -1.0, 0.25], [0.0, 0.0, 0.0]]))
     assert whole.tolist() == [[64, -127, 32], [0, 0, 0]]
     assert scales[0].item() == pytest.approx(1 / 127)
@@ -23,7 +25,9 @@ def test_rows_are_scaled_by_their_largest_weight():
 @pytest.mark.parametrize("kind", [Int8WeightLinear, Int8Linear])
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_int8_stays_within_a_step_of_its_scales(kind, bias, dtype):
+def test_int8_stays_within_a_step_of_its_scales(
+    kind: type[nn.Module], bias: bool, dtype: torch.dtype
+) -> None:
     linear = layer(64, 32, bias)
     x = torch.randn(5, 7, 64).to(dtype)
     got, wanted = kind(linear)(x), linear(x.float())
@@ -41,7 +45,7 @@ def test_int8_stays_within_a_step_of_its_scales(kind, bias, dtype):
     assert (got.float() - wanted).abs().max() > 0
 
 
-def test_a_row_of_zeros_gives_the_bias():
+def test_a_row_of_zeros_gives_the_bias() -> None:
     linear = layer(16, 8)
     for kind in (Int8WeightLinear, Int8Linear):
         torch.testing.assert_close(kind(linear)(torch.zeros(3, 16)), linear.bias.expand(3, -1))
@@ -50,11 +54,16 @@ def test_a_row_of_zeros_gives_the_bias():
 @pytest.mark.parametrize(
     ("kind", "made"), [("int8", Int8Linear), ("int8-weights", Int8WeightLinear)]
 )
-def test_a_quantized_network_shares_what_it_keeps(checkpoint, kind, made):
+def test_a_quantized_network_shares_what_it_keeps(
+    checkpoint: Checkpoint, kind: str, made: type[nn.Module]
+) -> None:
     decoder = checkpoint.decoder
     copy = quantize(decoder, kind, lambda name: "energy_proj" in name)
-    assert type(decoder.layers[0].ffn.inner_proj) is nn.Linear, "the original was changed"
-    assert type(copy.layers[0].ffn.inner_proj) is made
-    assert type(copy.layers[0].p_choose_layer.q_energy_proj.layers[0]) is nn.Linear
+    before, after = decoder.layers[0], copy.layers[0]
+    assert isinstance(before, TextDecoderLayer)
+    assert isinstance(after, TextDecoderLayer)
+    assert type(before.ffn.inner_proj) is nn.Linear, "the original was changed"
+    assert type(after.ffn.inner_proj) is made
+    assert type(after.p_choose_layer.q_energy_proj.layers[0]) is nn.Linear
     assert copy.embed.weight is decoder.embed.weight
-    assert copy.layers[0].ffn.inner_proj.weight.dtype == torch.int8
+    assert after.ffn.inner_proj.weight.dtype == torch.int8

@@ -9,12 +9,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seamless_server.checkpoints import Checkpoint
 from seamless_server.nn import SpeechEncoder
 from seamless_server.nn.fitted import fit
 from seamless_server.nn.ragged import encode_ragged
 
 
-def assert_alone(encoder, lengths):
+def assert_alone(encoder: SpeechEncoder, lengths: list[int]) -> None:
     torch.manual_seed(sum(lengths))
     segments = [torch.randn(n, 80) for n in lengths]
     with torch.inference_mode():
@@ -24,7 +25,7 @@ def assert_alone(encoder, lengths):
 
 
 @given(lengths=st.lists(st.integers(1, 300), min_size=1, max_size=6), fitted=st.booleans())
-def test_together_as_alone(checkpoint, lengths, fitted):
+def test_together_as_alone(checkpoint: Checkpoint, lengths: list[int], fitted: bool) -> None:
     assert_alone(fit(checkpoint.encoder) if fitted else checkpoint.encoder, lengths)
 
 
@@ -38,7 +39,7 @@ def test_together_as_alone(checkpoint, lengths, fitted):
     ],
     ids=str,
 )
-def test_together_as_alone_in_other_shapes(checkpoint, options):
+def test_together_as_alone_in_other_shapes(checkpoint: Checkpoint, options: dict[str, int]) -> None:
     torch.manual_seed(0)
     encoder = SpeechEncoder(replace(checkpoint.config.encoder, **options)).eval()
     for lengths in ([64], [63, 200, 7], [33, 34, 35, 36, 37, 38]):

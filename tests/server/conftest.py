@@ -87,7 +87,7 @@ class Peer:
         return [data for name, data in self.events if name == event]
 
     async def until(
-        self, event: str, condition: Callable[[Any], bool] = lambda _: True, *, after: int = 0
+        self, event: str, condition: Callable[[Any], object] = lambda _: True, *, after: int = 0
     ) -> Any:
         """Waits for an event that meets the condition, among those from number `after` on."""
 
@@ -181,7 +181,8 @@ def speech(name: str = "human_short", rate: int = 16_000, seconds: float | None 
         import soxr
 
         samples = soxr.resample(samples, source_rate, rate)
-    return (np.clip(samples, -1, 1) * 32767).astype(np.int16)
+    pcm: Pcm = (np.clip(samples, -1, 1) * 32767).astype(np.int16)
+    return pcm
 
 
 def silence(seconds: float, rate: int = 16_000) -> Pcm:

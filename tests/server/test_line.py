@@ -296,7 +296,8 @@ async def test_auto_lets_nobody_in_while_a_stream_is_late(
 def test_the_load_counts_work_of_speech_and_what_is_shared_once() -> None:
     now = [0.0]
     load = Load(1, clock=lambda: now[0])
-    assert load.cost is None
+    at_first = load.cost
+    assert at_first is None
     assert load.allows(5)  # nothing is known yet
     load.expect(0.3)
     assert load.cost == 0.3

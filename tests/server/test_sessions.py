@@ -94,6 +94,7 @@ async def test_a_stalled_listener_holds_up_nobody_and_nothing(
         await stalled.send(f'42["join_room","stalled","{room}",{{"roles":["listener"]}}]')
         await witness.until("room_state_update", lambda s: "stalled" in s["members"])
         # It reads nothing from now on.
+        assert server.loop is not None
         for number in range(40):
             data = {"event": "translation_text", "payload": f"{number} " * 100_000, "eos": False}
             work = hub.sio.emit("translation_text", data, room=f"{room}|v1")

@@ -202,7 +202,7 @@ async def test_late_joiners_get_the_transcript(
     transcript = await late.call("transcript")
     assert {entry["speakerID"] for entry in transcript} == {speaker.client_id}
     assert len(transcript) > 1
-    told = {}
+    told: dict[str, str] = {}
     for text in speaker.of("translation_text"):
         told[text["segmentID"]] = told.get(text["segmentID"], "") + text["payload"]
     written = {entry["segmentID"]: entry["text"] for entry in transcript}

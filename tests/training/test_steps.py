@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from seamless_server.nn.text_decoder import TextDecoder
+from seamless_server.nn.text_decoder import TextDecoder, TextDecoderLayer
 from training import config, emma, features, plots, units
 from training.alignment import align
 from training.forced import forced_alignment, word_ends
@@ -103,7 +104,7 @@ def test_a_cut_text_keeps_its_units() -> None:
 def test_sentences_without_sound_follow_those_with_sound(tmp_path: Path) -> None:
     pairs = [("one", [3, 4, 5]), ("two words", [6, 7]), ("three", [8])]
 
-    def write(name: str, rows: list[tuple[str, list[int]]], **sound: np.ndarray) -> None:
+    def write(name: str, rows: list[tuple[str, list[int]]], **sound: Any) -> None:
         np.savez(
             tmp_path / name,
             units=np.concatenate([u for _, u in rows]),
@@ -177,7 +178,10 @@ def test_a_decoder_that_reads_everything_first_is_the_plain_one() -> None:
     tokens = torch.randint(4, 50, (2, 5))
     with torch.inference_mode():
         for layer in decoder.layers:
-            layer.p_choose_layer.energy_bias.fill_(-100.0)
+            assert isinstance(layer, TextDecoderLayer)
+            bias = layer.p_choose_layer.energy_bias
+            assert bias is not None
+            bias.fill_(-100.0)
         memory = decoder.project_source(source, lengths, last_only=False)
         wanted, _ = decoder(tokens, memory)
         got, alignment = emma.forward(decoder, tokens, memory, lengths)

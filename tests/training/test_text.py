@@ -10,7 +10,7 @@ import pytest
 
 from training.text import grammar, lexicon, numbers, sample
 
-LANGUAGES = sample.LANGUAGES
+LANGUAGES = lexicon.LANGUAGES
 
 
 @pytest.fixture(scope="module")
