@@ -29,6 +29,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from seamless_server.errors import ConfigError
+from seamless_server.stream_options import OptionPolicy, read_policy
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
@@ -154,6 +155,11 @@ class Settings(BaseSettings):
     flush_seconds: Positive = 60.0
     """How long a stopped stream may take to translate what was said."""
 
+    stream_options: str = ""
+    """What speakers get and may choose, separated by commas: `decision_threshold=0.6` is the
+    default of every stream, `chunk_ms=320..960` the range that speakers may choose from,
+    `chunk_ms=320..960:480` both. docs/stream-options.md lists the options."""
+
     # Clients
     max_message_bytes: Annotated[int, Field(ge=10_000)] = 1_048_576
     """Largest Socket.IO message."""
@@ -237,6 +243,20 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("stream_options")
+    @classmethod
+    def _policy(cls, value: str) -> str:
+        try:
+            read_policy(value)
+        except ConfigError as error:
+            raise ValueError(error.message) from None
+        return value
+
+    @property
+    def option_policy(self) -> OptionPolicy:
+        """What `stream_options` says."""
+        return read_policy(self.stream_options)
 
     @field_validator("auth_for")
     @classmethod

@@ -8,6 +8,8 @@ import os
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import socketio
 from fastapi import FastAPI, Request
@@ -17,16 +19,27 @@ from fastapi.responses import JSONResponse
 from seamless_server import __version__
 from seamless_server.doors import audio_api, rest
 from seamless_server.doors.page import add_page
+from seamless_server.doors.socketio.announcer import Announcer
+from seamless_server.doors.socketio.connections import Connection, Connections
 from seamless_server.doors.socketio.delivery import make_server
 from seamless_server.doors.socketio.events import Events
-from seamless_server.doors.socketio.hub import Hub
+from seamless_server.doors.socketio.speaker import retarget_room
 from seamless_server.errors import SeamlessError
 from seamless_server.metrics import Metrics
+from seamless_server.rooms.rights import Authenticator
+from seamless_server.rooms.rooms import Rooms
 from seamless_server.rooms.store import MemoryStore, StateStore
+from seamless_server.service.admission import Admission
 from seamless_server.service.load import Load
-from seamless_server.service.models import Loader, Models
-from seamless_server.service.system import System, engine_stats
+from seamless_server.service.lock import OwnerLock
+from seamless_server.service.models import Loader, Models, engine_stats
+from seamless_server.service.recording import Recorder
+from seamless_server.service.service import Service
+from seamless_server.service.tasks import Tasks
 from seamless_server.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from seamless_server.streaming import System
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +79,98 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a running server, for what looks at them from outside: HTTP and tests."""
+
+    settings: Settings
+    metrics: Metrics
+    sio: socketio.AsyncServer
+    models: Models
+    auth: Authenticator
+    tasks: Tasks
+    recorder: Recorder
+    service: Service
+    rooms: Rooms
+    lock: OwnerLock
+    announcer: Announcer
+    connections: Connections
+
+    async def close(self) -> None:
+        """Ends every stream and everything that runs beside."""
+        await self.service.admission.close()
+        await self.announcer.close()
+        await self.tasks.close()
+        await self.rooms.store.close()
+        self.recorder.close()
+
+
+def _assemble(
+    settings: Settings,
+    metrics: Metrics,
+    sio: socketio.AsyncServer,
+    models: Models,
+    pool: ThreadPoolExecutor,
+    load: Load,
+) -> Parts:
+    tasks, lock, recorder = Tasks(metrics), OwnerLock(), Recorder(settings)
+    admission = Admission(
+        settings,
+        metrics,
+        models.systems,
+        load,
+        lock,
+        tasks,
+        on_change=lambda: announcer.server_changed(),
+    )
+    service = Service(settings, metrics, models, admission, recorder, tasks, pool)
+    rooms = Rooms(
+        settings,
+        _store(settings),
+        is_here=lambda member: connections.is_here(member),
+        on_wishes=lambda room: retarget_room(service, room),
+        on_claim=lambda member: tasks.spawn(rooms.save(member), "claiming a member"),
+    )
+    opened: dict[str, Connection] = {}
+    announcer = Announcer(sio, settings, metrics, rooms, service, lock, opened)
+    connections = Connections(
+        opened,
+        sio=sio,
+        settings=settings,
+        metrics=metrics,
+        rooms=rooms,
+        service=service,
+        lock=lock,
+        announcer=announcer,
+        tasks=tasks,
+    )
+    Events(
+        sio=sio,
+        settings=settings,
+        metrics=metrics,
+        rooms=rooms,
+        service=service,
+        lock=lock,
+        announcer=announcer,
+        connections=connections,
+        tasks=tasks,
+    )
+    return Parts(
+        settings,
+        metrics,
+        sio,
+        models,
+        Authenticator(settings),
+        tasks,
+        recorder,
+        service,
+        rooms,
+        lock,
+        announcer,
+        connections,
+    )
+
+
 def _lifespan(
     settings: Settings, metrics: Metrics, sio: socketio.AsyncServer
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
@@ -76,10 +181,9 @@ def _lifespan(
         load = Load(1 if _engine(settings) == "scheduled" else workers)
         names = list(dict.fromkeys(choice.name for choice in settings.models))
         models = Models(names, _loader(settings, workers), on_warm=load.expect)
-        hub = Hub(settings, metrics, models, sio, _store(settings), pool, load)
-        app.state.hub = hub
-        Events(hub)
-        await hub.store.start(hub.refresh_room)
+        parts = _assemble(settings, metrics, sio, models, pool, load)
+        app.state.parts = parts
+        await parts.rooms.store.start(parts.rooms.refresh)
         loop = asyncio.get_running_loop()
         metrics.watch_engines(
             lambda: {
@@ -88,14 +192,14 @@ def _lifespan(
                 if (stats := engine_stats(system)) is not None
             }
         )
-        models.on_change(lambda: _soon(loop, hub.server_changed))
+        models.on_change(lambda: _soon(loop, parts.announcer.server_changed))
         models.start()
-        tending = asyncio.create_task(hub.tend(), name="tending")
+        parts.tasks.spawn(parts.connections.tend(), "tending")
+        parts.tasks.spawn(parts.service.admission.run(), "tending the line")
         try:
             yield
         finally:
-            tending.cancel()
-            await hub.close()
+            await parts.close()
             await sio.shutdown()
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -165,7 +269,15 @@ def _store(settings: Settings) -> StateStore:
 
 async def _say(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, SeamlessError)
-    status = {"unauthorized": 401, "busy": 503, "loading": 503, "too_large": 413}
+    status = {
+        "unauthorized": 401,
+        "too_large": 413,
+        "busy": 503,
+        "loading": 503,
+        "no_model": 503,
+        "max_speakers": 503,
+        "server_locked": 503,
+    }
     return JSONResponse({"detail": error.message, "code": error.code}, status.get(error.code, 422))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import orjson
 from fastapi import APIRouter, HTTPException, Request, Response
@@ -13,18 +13,21 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from pydantic import BaseModel, ConfigDict
 
 from seamless_server import __version__
-from seamless_server.doors.socketio.hub import Hub, capability
-from seamless_server.doors.socketio.schema import Capability
+from seamless_server.doors.catalogue import Capability, capability
 from seamless_server.languages import all_languages
-from seamless_server.service.system import model_folder
+from seamless_server.service.models import model_folder
+from seamless_server.stream_options import StreamOptions, settable
+
+if TYPE_CHECKING:
+    from seamless_server.doors.application import Parts
 
 router = APIRouter()
 
 
-def hub_of(request: Request) -> Hub:
-    """The server's state."""
-    hub: Hub = request.app.state.hub
-    return hub
+def parts_of(request: Request) -> Parts:
+    """The running server."""
+    parts: Parts = request.app.state.parts
+    return parts
 
 
 class LanguageInfo(BaseModel):
@@ -123,23 +126,23 @@ async def healthz() -> dict[str, str]:
 )
 async def readyz(request: Request) -> JSONResponse:
     """200 when every model is loaded and warm, else 503; both with the progress."""
-    progress = hub_of(request).models.progress.to_json()
+    progress = parts_of(request).models.progress.to_json()
     return JSONResponse(progress, 200 if progress["ready"] else 503)
 
 
 @router.get("/metrics", tags=["operation"], summary="Numbers for Prometheus")
 async def metrics(request: Request) -> Response:
     """Prometheus' text format; 404 if the operator turned it off."""
-    hub = hub_of(request)
-    if not hub.settings.metrics:
+    parts = parts_of(request)
+    if not parts.settings.metrics:
         raise HTTPException(404, "Metrics are turned off.")
-    return PlainTextResponse(hub.metrics.render(), media_type="text/plain; version=0.0.4")
+    return PlainTextResponse(parts.metrics.render(), media_type="text/plain; version=0.0.4")
 
 
 @router.get("/api/languages", tags=["catalogue"])
 async def languages(request: Request) -> list[LanguageInfo]:
     """Every language that a loaded model hears, writes or speaks; all known ones until then."""
-    systems = hub_of(request).models.systems()
+    systems = parts_of(request).models.systems()
     found = []
     for language in all_languages():
         code = language.code
@@ -167,7 +170,40 @@ async def languages(request: Request) -> list[LanguageInfo]:
 @router.get("/api/models", tags=["catalogue"])
 async def models(request: Request) -> list[Capability]:
     """The models that are served, the default one first; empty while they load."""
-    return [capability(system) for system in hub_of(request).models.systems()]
+    return [capability(system) for system in parts_of(request).models.systems()]
+
+
+class OptionInfo(BaseModel):
+    """An option of a stream that a speaker may set."""
+
+    name: str
+    type: Literal["number", "whole", "yes_no"]
+    low: float | None
+    high: float | None
+    default: float | bool | None
+    """The operator's; null is the model's own."""
+    help: str
+
+
+@router.get("/api/options", tags=["catalogue"])
+async def options(request: Request) -> list[OptionInfo]:
+    """What speakers may ask of their streams, within the ranges that this server allows."""
+    policy = parts_of(request).settings.option_policy
+    found = []
+    for name in settable("speaker"):
+        field, limits = StreamOptions.model_fields[name], policy.range(name)
+        kinds = get_args(field.annotation)
+        found.append(
+            OptionInfo(
+                name=name,
+                type="yes_no" if bool in kinds else "whole" if int in kinds else "number",
+                low=limits[0] if limits else None,
+                high=limits[1] if limits else None,
+                default=getattr(policy.defaults, name),
+                help=field.description or "",
+            )
+        )
+    return found
 
 
 @router.get(
@@ -177,30 +213,28 @@ async def room(
     request: Request, room_id: Annotated[str, PathParameter(examples=["ABCD"], max_length=64)]
 ) -> RoomInfo:
     """Counts only: who is there and what they say is told to members alone."""
-    found = hub_of(request).rooms.get(room_id)
+    found = parts_of(request).rooms.get(room_id)
     if found is None:
         raise HTTPException(404, "There is no such room.")
     chosen: dict[str, int] = {}
     for member in found.members.values():
-        if member.connected and member.listener is not None and member.listener.targetLanguage:
-            lang = member.listener.targetLanguage
-            chosen[lang] = chosen.get(lang, 0) + 1
-    status = found.status()
+        if member.connected and member.wish is not None and member.wish.lang:
+            chosen[member.wish.lang] = chosen.get(member.wish.lang, 0) + 1
     return RoomInfo(
         roomID=room_id,
         members=len(found.members),
-        connected=status.activeConnections,
+        connected=found.connected(),
         speakers=len(found.speakers()),
         listeners=len(found.listeners()),
-        activeTranscoders=status.activeTranscoders,
+        activeTranscoders=found.streaming(),
         languages=chosen,
     )
 
 
-def _folders(hub: Hub) -> list[tuple[str, Path]]:
+def _folders(parts: Parts) -> list[tuple[str, Path]]:
     """The folders of the loaded models, where they have one."""
     found = []
-    for system in hub.models.systems():
+    for system in parts.models.systems():
         folder = model_folder(system)
         if folder is not None:
             found.append((system.name, folder))
@@ -211,7 +245,7 @@ def _folders(hub: Hub) -> list[tuple[str, Path]]:
 async def phrases(request: Request) -> list[dict[str, Any]]:
     """Phrases that a model of a small domain understands; empty for models without such a list."""
     found: list[dict[str, Any]] = []
-    for name, folder in _folders(hub_of(request)):
+    for name, folder in _folders(parts_of(request)):
         path = folder / "phrases.json"
         if path.is_file():
             entries = orjson.loads(path.read_bytes())
@@ -224,9 +258,9 @@ async def phrases(request: Request) -> list[dict[str, Any]]:
 _SOUNDS = {".wav", ".flac", ".ogg", ".mp3", ".opus"}
 
 
-def _samples(hub: Hub) -> dict[str, tuple[Path, Sample]]:
+def _samples(parts: Parts) -> dict[str, tuple[Path, Sample]]:
     found: dict[str, tuple[Path, Sample]] = {}
-    for model, folder in _folders(hub):
+    for model, folder in _folders(parts):
         texts: dict[str, str] = {}
         translations: dict[str, dict[str, str]] = {}
         listing = folder / "samples" / "samples.json"
@@ -255,13 +289,13 @@ def _samples(hub: Hub) -> dict[str, tuple[Path, Sample]]:
 @router.get("/api/samples", tags=["catalogue"])
 async def samples(request: Request) -> list[Sample]:
     """Sound clips to try, for those who have no microphone at hand."""
-    return [sample for _, sample in _samples(hub_of(request)).values()]
+    return [sample for _, sample in _samples(parts_of(request)).values()]
 
 
 @router.get("/api/samples/{model}/{name}", tags=["catalogue"], response_class=FileResponse)
 async def sample(request: Request, model: str, name: str) -> FileResponse:
     """One clip."""
-    found = _samples(hub_of(request)).get(f"{model}/{name}")
+    found = _samples(parts_of(request)).get(f"{model}/{name}")
     if found is None:
         raise HTTPException(404, "There is no such clip.")
     return FileResponse(found[0], media_type=mimetypes.guess_type(name)[0])
@@ -270,7 +304,7 @@ async def sample(request: Request, model: str, name: str) -> FileResponse:
 @router.get("/api/debug/{recording}/", tags=["debug"])
 async def recording_files(request: Request, recording: str) -> list[str]:
     """The files of a debug recording; its name is known only to its speaker."""
-    folder = hub_of(request).debug_store.folder(recording)
+    folder = parts_of(request).recorder.store.folder(recording)
     if folder is None:
         raise HTTPException(404, "There is no such recording.")
     return sorted(path.name for path in folder.iterdir() if path.is_file())
@@ -279,7 +313,7 @@ async def recording_files(request: Request, recording: str) -> list[str]:
 @router.get("/api/debug/{recording}/{name}", tags=["debug"], response_class=FileResponse)
 async def recording_file(request: Request, recording: str, name: str) -> FileResponse:
     """One file of it; `timeline.html` shows the whole."""
-    path = hub_of(request).debug_store.file(recording, name)
+    path = parts_of(request).recorder.store.file(recording, name)
     if path is None:
         raise HTTPException(404, "There is no such file.")
     headers = {"Content-Security-Policy": "sandbox allow-scripts", "X-Robots-Tag": "noindex"}

@@ -131,7 +131,7 @@ class BackgroundServer:
             time.sleep(0.01)
         port = self.server.servers[0].sockets[0].getsockname()[1]
         self.url = f"http://{_reachable(self.settings.host)}:{port}"
-        models = self.app.state.hub.models
+        models = self.app.state.parts.models
         while self._wait_ready and models.progress.state == "loading":
             time.sleep(0.02)
         return self

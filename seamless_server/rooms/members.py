@@ -1,4 +1,4 @@
-"""Rooms and members: plain state, no input or output."""
+"""Members of rooms, and what each of them gets: plain state, no input or output."""
 
 from __future__ import annotations
 
@@ -10,15 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from seamless_server.doors.socketio.schema import (
-    ListenerConfig,
-    MemberState,
-    Role,
-    RoomState,
-    RoomStatus,
-)
-
 Kind = Literal["text", "speech"]
+Role = Literal["speaker", "listener"]
+Take = Literal["s2s&t", "s2t", "s2s", "none"]
+"""What a listener takes: speech and text, text, speech, or nothing."""
 
 V1 = "v1"
 """Delivery group of clients of the original's protocol."""
@@ -31,6 +26,15 @@ ANY = "*"
 def group_name(room_id: str, group: str, kind: Kind | None = None) -> str:
     """Name of the Socket.IO room of a delivery group. `|` is in no room's code."""
     return f"{room_id}|{group}|{kind}" if kind else f"{room_id}|{group}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a listener chose for itself."""
+
+    lang: str | None = None
+    """None is the speaker's own language."""
+    take: Take = "s2s&t"
 
 
 @dataclass(slots=True)
@@ -56,7 +60,8 @@ class Member:
     roles: set[Role] = field(default_factory=set)
     target_language: str | None = None
     expressive: bool | None = None
-    listener: ListenerConfig | None = None
+    wish: Wish | None = None
+    """None: whatever the speaker chose, as clients of the first protocol take it."""
     model_type: str | None = None
     streaming: bool = False
     resume_key: str | None = None
@@ -86,30 +91,16 @@ class Member:
             return set()
         if self.protocol < 2:
             return {group_name(self.room_id, V1)}
-        if self.listener is None:
+        if self.wish is None:
             return {group_name(self.room_id, FOLLOW)}
-        lang = self.listener.targetLanguage or ANY
+        lang = self.wish.lang or ANY
         kinds: dict[str, tuple[Kind, ...]] = {
             "s2s&t": ("text", "speech"),
             "s2t": ("text",),
             "s2s": ("speech",),
             "none": (),
         }
-        return {group_name(self.room_id, lang, kind) for kind in kinds[self.listener.output]}
-
-    def state(self) -> MemberState:
-        """For `room_state_update`."""
-        return MemberState(
-            client_id=self.client_id,
-            session_id=self.sid,
-            name=self.name,
-            connection_status="connected" if self.connected else "disconnected",
-            transcoder=self.streaming,
-            requested_output_type=self.model_type,  # type: ignore[arg-type]
-            transcoder_dynamic_config=self.dynamic_config(),
-            roles=sorted(self.roles),
-            listener_config=self.listener.model_dump() if self.listener else None,
-        )
+        return {group_name(self.room_id, lang, kind) for kind in kinds[self.wish.take]}
 
     def dynamic_config(self) -> dict[str, Any] | None:
         """What `set_dynamic_config` set so far."""
@@ -130,7 +121,7 @@ class Member:
             "roles": sorted(self.roles),
             "target_language": self.target_language,
             "expressive": self.expressive,
-            "listener": self.listener.model_dump() if self.listener else None,
+            "wish": None if self.wish is None else [self.wish.lang, self.wish.take],
             "model_type": self.model_type,
             "streaming": self.streaming,
             "resume_key": self.resume_key,
@@ -142,8 +133,8 @@ class Member:
     def from_record(cls, record: dict[str, Any]) -> Member:
         """The inverse of `record`."""
         known = {**record, "roles": set(record.get("roles", ()))}
-        if known.get("listener"):
-            known["listener"] = ListenerConfig(**known["listener"])
+        if known.get("wish"):
+            known["wish"] = Wish(*known["wish"])
         return cls(**known)
 
 
@@ -166,23 +157,13 @@ class Room:
         """Client IDs."""
         return [key for key, member in self.members.items() if "listener" in member.roles]
 
-    def status(self) -> RoomStatus:
-        """For `server_state_update`."""
-        members = self.members.values()
-        return RoomStatus(
-            activeConnections=sum(member.connected for member in members),
-            activeTranscoders=sum(member.streaming for member in members),
-        )
+    def connected(self) -> int:
+        """Members that have a connection, here or elsewhere."""
+        return sum(member.connected for member in self.members.values())
 
-    def state(self) -> RoomState:
-        """For `room_state_update`."""
-        return RoomState(
-            room_id=self.room_id,
-            members={key: member.state() for key, member in self.members.items()},
-            listeners=self.listeners(),
-            speakers=self.speakers(),
-            activeTranscoders=self.status().activeTranscoders,
-        )
+    def streaming(self) -> int:
+        """Members whose streams run."""
+        return sum(member.streaming for member in self.members.values())
 
     def audience(self) -> set[str]:
         """Every delivery group that has somebody in it, members in their grace period too."""
@@ -191,13 +172,13 @@ class Room:
     def languages(self) -> set[str]:
         """Languages that listeners asked for by name."""
         return {
-            member.listener.targetLanguage
+            member.wish.lang
             for member in self.members.values()
             if "listener" in member.roles
             and member.protocol >= 2
-            and member.listener is not None
-            and member.listener.targetLanguage is not None
-            and member.listener.output != "none"
+            and member.wish is not None
+            and member.wish.lang is not None
+            and member.wish.take != "none"
         }
 
     # -- output for those who are away ------------------------------------------------------------

@@ -6,14 +6,24 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from seamless_server.doors.socketio.hub import Connection, Hub, RunningStream
-from seamless_server.doors.socketio.schema import PlaceInLine, StreamConfig
 from seamless_server.errors import SeamlessError
-from seamless_server.rooms.members import Member
-from seamless_server.service.system import engine_has_room
+from seamless_server.metrics import Metrics
+from seamless_server.service.line import Line
+from seamless_server.service.load import Load
+from seamless_server.service.lock import OwnerLock
+from seamless_server.service.models import engine_has_room
+from seamless_server.service.owner import Owner, Waiter
+from seamless_server.service.session import Session
+from seamless_server.service.tasks import Tasks
+from seamless_server.settings import Settings
+
+if TYPE_CHECKING:
+    from seamless_server.streaming import System
 
 logger = logging.getLogger(__name__)
 
@@ -23,182 +33,267 @@ _ASK_AGAIN_SECONDS = 1.0
 _AWAY_SECONDS = 10.0
 """Who has been away for so long gives way to somebody who waits, and loses its own place."""
 
-Take = Callable[[Member, StreamConfig], RunningStream]
-Open = Callable[[Connection, RunningStream], Awaitable[bool]]
+
+class Refused(SeamlessError):
+    """No stream can be started now; the code says why: `server_locked` or `max_speakers`."""
+
+
+@dataclass(eq=False)
+class Place:
+    """One of the streams that run at once, from its admission to its end."""
+
+    owner: Owner
+    live: bool = True
+    session: Session | None = None
+
+
+@dataclass(eq=False)
+class Turn:
+    """What is to happen when somebody in line is admitted."""
+
+    waiter: Waiter
+    start: Callable[[Place], Awaitable[object]]
 
 
 class Admission:
-    """Decides who starts, and calls in those who wait."""
+    """Gives out places, and calls in those who wait.
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
+    Args:
+        models: the models that are ready.
+        on_change: told when a place or the line changed.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        models: Callable[[], Sequence[System]],
+        load: Load,
+        lock: OwnerLock,
+        tasks: Tasks,
+        on_change: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._models = models
+        self.load = load
+        self._lock = lock
+        self._tasks = tasks
+        self._on_change = on_change
+        self.places: dict[str, Place] = {}
+        """By the owner's key."""
+        self.line: Line[Turn] = Line(settings.waiting_places)
         # Two requests must not both find the last free place.
-        self.door = asyncio.Lock()
-        self.renewing: set[str] = set()
-        """Members that start anew: their place is theirs while the old stream ends."""
+        self._one_at_a_time = asyncio.Lock()
+        self._renewing: set[str] = set()
+        self._moved = asyncio.Event()
         self._told: dict[str, tuple[int, int]] = {}
 
     # -- may somebody start? ----------------------------------------------------------------------
 
-    async def locked(self, member: Member) -> bool:
-        """Whether the server's lock keeps a member out; its holder has the server to itself."""
-        hub = self._hub
-        if hub.settings.lock_server_completely:
-            return True
-        if hub.lock is None:
-            return False
-        if hub.lock.client_id != member.client_id:
-            return True
-        for client_id, stream in list(hub.streams.items()):
-            if client_id != member.client_id:
-                await hub.complain(
-                    stream.member.sid,
-                    f"{hub.lock.name} has the server now, so your stream ended.",
-                    code="server_locked",
-                    member=stream.member,
-                )
-                hub.spawn(stream.stop(), "making room for the lock's holder")
-        return False
-
-    async def has_place(self, member: Member, *, waits: bool) -> bool:
-        """Whether a member may start beside those who speak, and before those who wait.
+    async def take(
+        self, owner: Owner, start: Callable[[Place], Awaitable[object]] | None, *, live: bool
+    ) -> Place | None:
+        """A place for an owner; None if it now waits in line.
 
         Args:
-            member: who asks.
-            waits: it can wait in line, so that who is away for a moment keeps its stream.
+            owner: who asks. One that comes again keeps its place while its old stream ends.
+            start: what to do when it is called in from the line; None: it does not wait.
+            live: audio comes as it is spoken, so that being late counts.
+
+        Raises:
+            Refused: the server is locked, or nothing is free.
         """
-        hub = self._hub
-        if hub.lock is not None and hub.lock.client_id == member.client_id:
+        waits = start is not None
+        if not waits:
+            self.leave_line(owner.key)
+        async with self._renewal(owner.key), self._one_at_a_time:
+            if await self.locked(owner.key):
+                raise Refused(
+                    "Somebody else has this server to themselves now.", code="server_locked"
+                )
+            if await self._has_place(owner.key, waits=waits):
+                self.leave_line(owner.key)
+                return self._give(owner, live)
+            if start is None or not isinstance(owner, Waiter):
+                raise Refused("Every stream of this server is in use.", code="max_speakers")
+            if not self.line.join(owner.key, Turn(owner, start)):
+                raise Refused("Every stream of this server is in use.", code="max_speakers")
+            self._told.pop(owner.key, None)
+            self.changed()
+            return None
+
+    @asynccontextmanager
+    async def _renewal(self, key: str) -> AsyncIterator[None]:
+        """Ends the owner's running stream, whose place stays its own meanwhile."""
+        running = self.places.get(key)
+        if running is None:
+            yield
+            return
+        self._renewing.add(key)
+        try:
+            await self.stop(key)
+            yield
+        finally:
+            self._renewing.discard(key)
+            self.changed()
+
+    def _give(self, owner: Owner, live: bool) -> Place:
+        place = self.places[owner.key] = Place(owner, live)
+        return place
+
+    async def locked(self, key: str) -> bool:
+        """Whether the server's lock keeps an owner out; its holder has the server to itself."""
+        if self._settings.lock_server_completely:
             return True
-        if member.client_id in self.renewing:
-            return True
-        if (first := hub.line.first()) is not None and first != member.client_id:
+        holder = self._lock.holder
+        if holder is None:
             return False
-        taken = len(hub.streams.keys() | self.renewing)
+        if holder.key != key:
+            return True
+        for other, place in list(self.places.items()):
+            if other != key:
+                await place.owner.complain(
+                    f"{holder.name} has the server now, so your stream ended.", "server_locked"
+                )
+                self._tasks.spawn(self.stop(other), "making room for the lock's holder")
+        return False
+
+    async def _has_place(self, key: str, *, waits: bool) -> bool:
+        """Whether an owner may start beside those who speak, and before those who wait."""
+        if self._lock.held_by(key) or key in self._renewing:
+            return True
+        if (first := self.line.first()) is not None and first != key:
+            return False
+        taken = len(self.places.keys() | self._renewing)
         if not self._full(taken):
             return True
+        # Who can wait in line leaves somebody who is away for a moment its stream.
         patience = _AWAY_SECONDS if waits else 0.0
-        away = [stream for stream in hub.streams.values() if stream.member.away_for() > patience]
+        away = [key for key, place in self.places.items() if place.owner.away_for() > patience]
         if not away or self._full(taken - len(away)):
             return False
         # Somebody present goes before somebody who may never come back.
         logger.info("a stream whose speaker is away ends: somebody else wants to speak")
-        await away[0].stop()
+        await self.stop(away[0])
         return True
 
     def _full(self, running: int) -> bool:
-        most = self._hub.settings.max_speakers
+        most = self._settings.max_speakers
         if most == "auto":
             return running > 0 and (self._late() or not self._has_room(running))
         return most is not None and running >= most
 
     def _has_room(self, running: int) -> bool:
-        return self._hub.load.allows(running) and all(
-            engine_has_room(system, running) for system in self._hub.models.systems()
+        return self.load.allows(running) and all(
+            engine_has_room(system, running) for system in self._models()
         )
 
     def _late(self) -> bool:
         states = (
-            stream.session.status() for stream in self._hub.streams.values() if stream.session
+            place.session.status()
+            for place in self.places.values()
+            if place.session is not None and place.live
         )
         return any(max(state.lag_ms, state.queued_ms) > LATE_MS for state in states)
 
+    # -- places that are left ---------------------------------------------------------------------
+
+    async def stop(self, key: str) -> None:
+        """Ends an owner's stream with everything that was said translated; bounded in time."""
+        place = self.places.get(key)
+        if place is None or place.session is None:
+            return
+        try:
+            await asyncio.wait_for(place.session.stop(), self._settings.flush_seconds)
+        except asyncio.TimeoutError:
+            await place.session.abort()
+
+    def free(self, place: Place) -> None:
+        """A stream is over."""
+        if self.places.get(place.owner.key) is place:
+            del self.places[place.owner.key]
+            self.changed()
+
+    def holds(self, place: Place) -> bool:
+        """Whether a place is still its owner's, who is still there."""
+        return self.places.get(place.owner.key) is place and place.owner.present()
+
+    def changed(self) -> None:
+        """Somebody came into the line or left it, or a stream ended."""
+        self._metrics.waiting.set(len(self.line))
+        self._moved.set()
+        self._on_change()
+
+    def leave_line(self, key: str) -> None:
+        """An owner does not wait for a stream any more, if it did."""
+        if self.line.leave(key) is not None:
+            self.changed()
+
     # -- the line ---------------------------------------------------------------------------------
 
-    def queue_up(self, member: Member, config: StreamConfig) -> dict[str, Any] | None:
-        """The answer to a member that now waits in line; `None` if no place is left in it."""
-        line = self._hub.line
-        if not line.join(member.client_id, config):
-            return None
-        self._told.pop(member.client_id, None)
-        self._hub.line_changed()
-        return {
-            "status": "waiting",
-            "message": "max_speakers",
-            "position": line.position(member.client_id),
-            "waiting": len(line),
-        }
-
-    async def run(self, take: Take, start: Open) -> None:
-        """Runs for the server's life: calls in whoever is next, tells the others where they are.
-
-        Args:
-            take: gives a member its place.
-            start: starts the stream in that place.
-        """
-        hub = self._hub
+    async def run(self) -> None:
+        """Runs for the server's life: calls in whoever is next, tells the others where they are."""
         while True:
             # Load falls without anybody telling: somebody who waits for that asks again.
-            patience = _ASK_AGAIN_SECONDS if len(hub.line) else None
+            patience = _ASK_AGAIN_SECONDS if len(self.line) else None
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(hub.line_moved.wait(), patience)
-            hub.line_moved.clear()
+                await asyncio.wait_for(self._moved.wait(), patience)
+            self._moved.clear()
             try:
-                if hub.line.expire(time.monotonic() - _AWAY_SECONDS):
-                    hub.line_changed()
-                while await self._call_in(take, start):
+                if self.line.expire(time.monotonic() - _AWAY_SECONDS):
+                    self.changed()
+                while await self._call_in():
                     pass
                 await self._tell()
             except Exception:
-                hub.metrics.errors.labels("line").inc()
+                self._metrics.errors.labels("line").inc()
                 logger.exception("the line did not move")
 
-    async def _call_in(self, take: Take, start: Open) -> bool:
+    async def _call_in(self) -> bool:
         """Gives a place to the next in line; `False` if there is none to give or nobody to take."""
-        hub = self._hub
-        async with self.door:
-            holder = hub.lock.client_id if hub.lock else None
-            client_id = holder if holder in hub.line else hub.line.first()
-            if client_id is None:
+        async with self._one_at_a_time:
+            holder = self._lock.holder
+            key = holder.key if holder and holder.key in self.line else self.line.first()
+            turn = None if key is None else self.line.get(key)
+            if key is None or turn is None:
                 return False
-            member = hub.members.get(client_id)
-            connection = hub.connections.get(member.sid) if member and member.sid else None
-            if member is None or connection is None or hub.room_of(member) is None:
-                hub.leave_line(client_id)
+            if not turn.waiter.present() or turn.waiter.away_for() >= 0:
+                self.leave_line(key)
                 return True
-            if await self.locked(member) or not await self.has_place(member, waits=True):
+            if await self.locked(key) or not await self._has_place(key, waits=True):
                 return False
-            config = hub.line.leave(client_id)
-            hub.line_changed()
-            if config is None:
+            if self.line.leave(key) is None:
                 return True  # it left while somebody made room
-            try:
-                stream = take(member, config)
-            except SeamlessError as error:
-                await self._end(member, error.message)
-                return True
-        hub.spawn(self._start(connection, stream, start), "starting a stream from the line")
+            self.changed()
+            place = self._give(turn.waiter, live=True)
+        self._tasks.spawn(self._start(turn, place), "starting a stream from the line")
         return True
 
-    async def _start(self, connection: Connection, stream: RunningStream, start: Open) -> None:
-        member = connection.member
+    async def _start(self, turn: Turn, place: Place) -> None:
         try:
-            debug = await start(connection, stream)
+            await turn.start(place)
         except SeamlessError as error:
-            await self._end(member, error.message)
+            await turn.waiter.refused(error.message)
         except Exception:
-            await self._end(member, "The stream could not be started; the server's log says why.")
+            await turn.waiter.refused("The stream could not be started; the server's log says why.")
             raise
         else:
-            place = PlaceInLine(state="admitted", position=0, waiting=len(self._hub.line))
-            place.debug = debug if stream.config.debug else None
-            await self._send(member, place)
-
-    async def _end(self, member: Member, message: str) -> None:
-        place = PlaceInLine(state="ended", position=0, waiting=len(self._hub.line), message=message)
-        await self._send(member, place)
+            await turn.waiter.admitted()
 
     async def _tell(self) -> None:
         """Tells everybody in line whose place changed."""
-        line = self._hub.line
-        now = {client_id: (n, len(line)) for n, client_id in enumerate(line, 1)}
+        now = {key: (number, len(self.line)) for number, key in enumerate(self.line, 1)}
         before, self._told = self._told, now
-        for client_id, (position, waiting) in now.items():
-            member = self._hub.members.get(client_id)
-            if member is not None and before.get(client_id) != (position, waiting):
-                place = PlaceInLine(state="waiting", position=position, waiting=waiting)
-                await self._send(member, place)
+        for key, (position, waiting) in now.items():
+            turn = self.line.get(key)
+            if turn is not None and before.get(key) != (position, waiting):
+                await turn.waiter.moved(position, waiting)
 
-    async def _send(self, member: Member, place: PlaceInLine) -> None:
-        if member.sid is not None:
-            await self._hub.sio.emit("place_in_line", place.model_dump(), to=member.sid)
+    async def close(self) -> None:
+        """Ends every stream at once."""
+        for key in self.line:
+            self.line.leave(key)
+        for place in list(self.places.values()):
+            if place.session is not None:
+                await place.session.abort()

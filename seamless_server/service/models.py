@@ -9,16 +9,21 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from seamless_server.errors import SeamlessError
-from seamless_server.service.system import System
+from seamless_server.errors import ConfigError, SeamlessError
+from seamless_server.metrics import EngineStats
+from seamless_server.service.load import LIMIT
 
 logger = logging.getLogger(__name__)
 
-Loader = Callable[[str, Callable[[str], None]], System]
+if TYPE_CHECKING:
+    from seamless_server.streaming import System
+
+Loader = Callable[[str, Callable[[str], None]], "System"]
 """Makes a system of a name or folder, and tells meanwhile what it does."""
 
 
@@ -106,6 +111,27 @@ class Models:
             return systems[0] if systems else None
         return next((system for system in systems if system.name == name), None)
 
+    def choose(self, name: str | None) -> System:
+        """The system of that name; the default one for `None`.
+
+        Raises:
+            SeamlessError: none is ready (`loading`, `no_model`), or none has that name.
+        """
+        if not self.ready:
+            progress = self.progress
+            if progress.error is not None:
+                raise SeamlessError(progress.error, code="no_model")
+            raise SeamlessError(
+                f"The model is still loading ({progress.seconds:.0f} s so far); "
+                "try again in a moment.",
+                code="loading",
+            )
+        system = self.get(name)
+        if system is None:
+            names = ", ".join(system.name for system in self.systems())
+            raise ConfigError("model", f"'{name}' is not served here; choose one of: {names}")
+        return system
+
     def _step(self, model: str, step: str) -> None:
         self._progress.model, self._progress.step = model, step
         logger.info("%s: %s (%.1f s)", model, step, time.monotonic() - self._started)
@@ -164,3 +190,24 @@ def _warm_up(system: System) -> float:
     finally:
         stream.close()
     return took
+
+
+def engine_stats(system: System) -> EngineStats | None:
+    """What the system's engine counts, if it works in batches."""
+    stats: Any = getattr(getattr(getattr(system, "agents", None), "engine", None), "stats", None)
+    return stats if hasattr(stats, "batches") else None
+
+
+def engine_has_room(system: System, running: int) -> bool:
+    """Whether the system's engine, if it tells, has time and memory beside `running` streams."""
+    ask: Any = getattr(getattr(getattr(system, "agents", None), "engine", None), "load", None)
+    if not callable(ask):
+        return True
+    load = ask()
+    return bool(load.busy < LIMIT and load.slots > running)
+
+
+def model_folder(system: System) -> Path | None:
+    """The folder of a model, where phrases and sample clips may lie."""
+    path = getattr(getattr(getattr(system, "agents", None), "checkpoint", None), "path", None)
+    return path if isinstance(path, Path) else None

@@ -4,30 +4,32 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Pcm = npt.NDArray[np.int16]
+Audio = npt.NDArray[np.int16] | npt.NDArray[np.float32]
+"""Mono samples, shape (n,): 16-bit integers, or floats in [-1, 1]."""
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """A stretch of audio on its way into the stream."""
 
-    pcm: Pcm
+    pcm: Audio
     """Mono samples at the queue's rate, shape (n,)."""
     skipped: int
     """Samples that were dropped right before it."""
 
 
 class AudioQueue:
-    """Mono 16-bit audio at `rate` Hz; holds at most `limit_seconds`, then forgets the oldest."""
+    """Mono audio at `rate` Hz; holds at most `limit_seconds`, then forgets the oldest."""
 
     def __init__(self, rate: int, limit_seconds: float) -> None:
         self.rate = rate
-        self._limit = max(1, int(limit_seconds * rate))
-        self._parts: deque[Pcm] = deque()
+        self._limit = max(1, int(min(limit_seconds * rate, 2**62)))
+        self._parts: deque[Audio] = deque()
         self._skipped = 0
         self.samples = 0
 
@@ -36,7 +38,7 @@ class AudioQueue:
         """How much audio waits."""
         return self.samples * 1000 / self.rate
 
-    def put(self, pcm: Pcm) -> int:
+    def put(self, pcm: Audio) -> int:
         """Adds audio; returns how many of the oldest samples had to go for it."""
         self._parts.append(pcm)
         self.samples += len(pcm)
@@ -56,7 +58,7 @@ class AudioQueue:
 
     def take(self, count: int) -> Waiting:
         """Removes up to `count` samples from the front."""
-        parts: list[Pcm] = []
+        parts: list[Audio] = []
         wanted = min(count, self.samples)
         self.samples -= wanted
         while wanted:
@@ -68,7 +70,7 @@ class AudioQueue:
                 parts.append(head[:wanted])
                 self._parts[0] = head[wanted:]
                 wanted = 0
-        pcm = np.concatenate(parts) if parts else np.zeros(0, np.int16)
+        pcm: Any = np.concatenate(parts) if parts else np.zeros(0, np.int16)
         skipped, self._skipped = self._skipped, 0
         return Waiting(pcm, skipped)
 

@@ -6,26 +6,33 @@ wrong with the disk ends the recording with a warning, never the session.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 import soundfile
 
+from seamless_server.audio.pcm import to_pcm16
 from seamless_server.service.debug_store import DebugStore
-from seamless_server.service.outputs import to_pcm16
-from seamless_server.service.queue import Pcm
-from seamless_server.service.system import Samples, SpeechOut, TextOut
+from seamless_server.service.queue import Audio
 from seamless_server.service.timeline import write_timeline
+from seamless_server.settings import Settings
+
+if TYPE_CHECKING:
+    from seamless_server.streaming import Output
 
 logger = logging.getLogger(__name__)
+
+Samples = npt.NDArray[np.float32]
 
 _MAX_PENDING = 32 * 2**20
 """Bytes that may wait for the disk before the recording is given up."""
@@ -78,7 +85,7 @@ class Recording:
 
     # -- handed over by the session, from any thread ---------------------------------------------
 
-    def incoming(self, pcm: Pcm) -> None:
+    def incoming(self, pcm: Audio) -> None:
         """Audio as it came."""
         self._submit(pcm.nbytes, lambda: self._append("input.wav", self._rate, pcm))
 
@@ -88,7 +95,7 @@ class Recording:
             samples.nbytes, lambda: self._append("heard.wav", self._heard_rate, samples.copy())
         )
 
-    def output(self, output: TextOut | SpeechOut) -> None:
+    def output(self, output: Output) -> None:
         """What the stream gave."""
         at_ms = self._now_ms()
         samples = getattr(output, "samples", None)
@@ -156,7 +163,7 @@ class Recording:
 
     # -- in the writer's thread -------------------------------------------------------------------
 
-    def _append(self, name: str, rate: int, samples: Pcm | Samples) -> None:
+    def _append(self, name: str, rate: int, samples: Audio | Samples) -> None:
         file = self._files.get(name)
         if file is None:
             file = self._files[name] = soundfile.SoundFile(
@@ -253,3 +260,63 @@ _JSON = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
 
 def _plain(value: object) -> object:
     return value.tolist() if isinstance(value, np.generic) else str(value)
+
+
+class Recorder:
+    """Makes the recordings of all sessions; one thread writes them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="recorder")
+        self.store = DebugStore(
+            settings.debug_dir,
+            max_mb=settings.debug_max_mb,
+            max_days=settings.debug_max_days,
+            min_free_mb=settings.debug_min_free_mb,
+        )
+
+    def allows(self, *, local: bool) -> bool:
+        """Whether a stream may be recorded; `local`: it comes from this very machine."""
+        allow = self._settings.allow_debug
+        return allow == "yes" or (allow == "auto" and local)
+
+    async def open(
+        self, room: str, rate: int, heard_rate: int, on_warning: Callable[[str], None]
+    ) -> Recording | None:
+        """A recording named after `room`; None, with a warning, if the disk does not allow it.
+
+        Args:
+            rate: of the audio as it comes, in Hz.
+            heard_rate: of the audio that the stream gets, in Hz.
+            on_warning: told on the event loop when recording is not possible any more.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            folder = await loop.run_in_executor(self._writer, self.store.create, room)
+        except OSError as error:
+            on_warning(
+                f"There will be no debug recording: {disk_reason(error)}. The stream goes on."
+            )
+            return None
+        return Recording(
+            self.store,
+            folder,
+            rate=rate,
+            heard_rate=heard_rate,
+            writer=self._writer,
+            max_minutes=self._settings.debug_max_minutes,
+            on_warning=lambda message: _soon(loop, on_warning, message),
+        )
+
+    async def prune(self) -> None:
+        """Removes what is too old or too much."""
+        await asyncio.get_running_loop().run_in_executor(self._writer, self.store.prune)
+
+    def close(self) -> None:
+        """Writes what is left."""
+        self._writer.shutdown(wait=True)
+
+
+def _soon(loop: asyncio.AbstractEventLoop, call: Callable[[str], None], message: str) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(call, message)

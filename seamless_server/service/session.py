@@ -9,42 +9,40 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from seamless_server.audio.resample import StreamResampler
 from seamless_server.metrics import Metrics
 from seamless_server.service.load import Load, Pace
-from seamless_server.service.outputs import SpeechEvent, TextEvent
-from seamless_server.service.packing import OutputPacker
+from seamless_server.service.owner import Audience, EndReason, Targets
 from seamless_server.service.positions import Positions
-from seamless_server.service.queue import AudioQueue, Pcm
+from seamless_server.service.queue import Audio, AudioQueue
 from seamless_server.service.recording import Recording
-from seamless_server.service.system import (
-    Samples,
-    SpeechOut,
-    Stream,
-    TextOut,
-    Wanted,
-)
+
+if TYPE_CHECKING:
+    from seamless_server.streaming import Output, Stream
 
 logger = logging.getLogger(__name__)
 
-EndReason = Literal["stopped", "closed", "error"]
+Samples = npt.NDArray[np.float32]
+Ended = Callable[[EndReason, "BaseException | None"], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
 class SessionLimits:
-    """How a session behaves under load; see the settings of the same names."""
+    """How a session takes its audio; see the settings of the same names."""
 
     chunk_ms: int = 320
     join_limit_ms: int = 2_560
     queue_seconds: float = 60.0
-    idle_ms: int = 1_500
+    idle_ms: int | None = 1_500
+    """None: audio that does not come yet is waited for, however long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +60,6 @@ class Status:
     """Seconds that the last seconds of audio took, per second; `None` before any audio."""
 
 
-class Audience(Protocol):
-    """Who receives what a session makes. Called in order, on the event loop."""
-
-    async def on_output(self, event: TextEvent | SpeechEvent) -> None: ...
-
-    async def on_end(self, reason: EndReason, error: BaseException | None) -> None: ...
-
-
 class _Done:
     """Marks the end of one step's outputs."""
 
@@ -82,9 +72,11 @@ class Session:
         sample_rate: of the stream, in Hz.
         rate: of the audio to come, in Hz.
         pool: where steps are computed.
-        audience: who is told.
+        audience: who gets its outputs.
+        on_end: told once, when everything was delivered and the stream is closed.
         load: measures what all sessions cost together.
-        buffer_limit: output to gather before it is sent: seconds of speech, phonemes of text.
+        live: audio comes as it is spoken, so that its waiting is a lag.
+        segment_base: number of the first segment.
         recording: where a debug session is recorded.
     """
 
@@ -96,33 +88,37 @@ class Session:
         rate: int,
         pool: Executor,
         audience: Audience,
+        on_end: Ended,
         metrics: Metrics,
         limits: SessionLimits,
-        main: str,
+        load: Load,
+        live: bool = True,
         segment_base: int = 0,
-        load: Load | None = None,
-        buffer_limit: float = 0.0,
         recording: Recording | None = None,
     ) -> None:
         self.rate = rate
-        self.main = main
         self.recording = recording
+        self.next_segment = segment_base
+        """The first segment number that this session did not use."""
         self._stream = stream
         self._sample_rate = sample_rate
         self._pool = pool
         self._audience = audience
+        self._on_end = on_end
+        self._live = live
+        self._segment_base = segment_base
         self._metrics = metrics
         self._limits = limits
-        self._load = load or Load()
+        self._load = load
         self._pace = Pace()
         self._queue = AudioQueue(rate, limits.queue_seconds)
         self._positions = Positions()
         self._resampler = StreamResampler(rate, sample_rate)
-        self.packer = OutputPacker(self._positions, main, segment_base, buffer_limit)
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
-        self._outputs: asyncio.Queue[TextEvent | SpeechEvent | _Done] = asyncio.Queue()
-        self._retarget: tuple[Mapping[str, Wanted], str] | None = None
+        self._taken = asyncio.Event()
+        self._outputs: asyncio.Queue[Any] = asyncio.Queue()
+        self._retarget: tuple[Targets, Callable[[], None]] | None = None
         self._stopping = False
         self._aborted = False
         self._muted = False
@@ -135,8 +131,11 @@ class Session:
 
     # -- what the owner calls -------------------------------------------------------------------
 
-    def feed(self, pcm: Pcm) -> float:
-        """Takes mono 16-bit audio; returns the audio that was dropped for it, in ms."""
+    def feed(self, pcm: Audio) -> float:
+        """Takes mono audio, shape (n,), 16-bit integers or floats in [-1, 1], one kind a session.
+
+        Returns the audio that was dropped for it, in ms.
+        """
         if self._stopping:
             return 0.0
         ms = len(pcm) * 1000 / self.rate
@@ -156,10 +155,15 @@ class Session:
         self._wake.set()
         return dropped_ms
 
-    def set_targets(self, targets: Mapping[str, Wanted], main: str) -> None:
-        """What is wanted from the next step on; `main` is the speaker's own choice."""
-        self._retarget = (dict(targets), main)
-        self.main = main
+    async def wants_audio(self) -> None:
+        """Returns when little audio waits, for those who can wait; at once when it has ended."""
+        while not self._stopping and self._queue.waiting_ms > 2 * self._limits.chunk_ms:
+            self._taken.clear()
+            await self._taken.wait()
+
+    def set_targets(self, targets: Targets, applied: Callable[[], None] = lambda: None) -> None:
+        """What is wanted from the next step on; `applied` is called as that step begins."""
+        self._retarget = (dict(targets), applied)
 
     @property
     def queued_ms(self) -> float:
@@ -181,11 +185,6 @@ class Session:
             dropped_ms=self._dropped_ms,
             real_time_factor=self._pace.factor,
         )
-
-    @property
-    def next_segment(self) -> int:
-        """The first segment number that this session did not use."""
-        return self.packer.next_segment
 
     async def stop(self) -> None:
         """Translates what was said, then ends; returns when all of it was delivered."""
@@ -222,19 +221,20 @@ class Session:
         self._stopping = True
         self._metrics.queued.dec(self._queue.waiting_ms / 1000)
         self._queue.clear()
+        self._taken.set()
         self._resampler.close()
         try:
             await self._loop.run_in_executor(self._pool, self._stream.close)
         except Exception:
             logger.exception("a stream could not be closed")
-        await self._audience.on_end(reason, failure)
+        await self._on_end(reason, failure)
 
-    async def _next_step(self) -> Callable[[], Iterator[TextOut | SpeechOut]] | None:
+    async def _next_step(self) -> Callable[[], Iterator[Output]] | None:
         """Waits until there is something to compute; `None` ends the stream."""
         chunk = self._limits.chunk_ms * self.rate // 1000
         limit = max(chunk, self._limits.join_limit_ms * self.rate // 1000 // chunk * chunk)
         patience = self._limits.chunk_ms if self._muted else self._limits.idle_ms
-        deadline = self._loop.time() + patience / 1000
+        deadline = float("inf") if patience is None else self._loop.time() + patience / 1000
         while True:
             if self._aborted:
                 return None
@@ -254,14 +254,16 @@ class Session:
                 return self._silence_step
             self._wake.clear()
             pending = bool(waiting) or self._stream.state == "speech"
-            timeout = max(0.001, deadline - self._loop.time()) if pending else None
+            wait = max(0.001, deadline - self._loop.time())
+            timeout = wait if pending and wait != float("inf") else None
             try:
                 await asyncio.wait_for(self._wake.wait(), timeout)
             except asyncio.TimeoutError:
                 continue
 
-    def _audio_step(self, count: int) -> Callable[[], Iterator[TextOut | SpeechOut]]:
+    def _audio_step(self, count: int) -> Callable[[], Iterator[Output]]:
         waiting = self._queue.take(count)
+        self._taken.set()
         ms = len(waiting.pcm) * 1000 / self.rate
         self._metrics.queued.dec(ms / 1000)
         if waiting.skipped:
@@ -269,32 +271,32 @@ class Session:
         self._positions.pushed(ms)
         arrived = self._positions.arrival(self._positions.source_ms)
 
-        def step() -> Iterator[TextOut | SpeechOut]:
+        def step() -> Iterator[Output]:
             started = time.perf_counter()
             with self._load.step(ms / 1000, speech=self._speaking):
-                yield from self._push(waiting.pcm.astype(np.float32) / np.float32(32768.0))
+                yield from self._push(_as_floats(waiting.pcm))
             took = time.perf_counter() - started
             if ms > 0:
                 self._pace.add(took, ms / 1000)
                 self._metrics.real_time_factor.observe(took * 1000 / ms)
-            if arrived is not None:
+            if arrived is not None and self._live:
                 lag = time.monotonic() - arrived
                 self._lag_ms = lag * 1000
                 self._metrics.lag.observe(lag)
 
         return step
 
-    def _silence_step(self) -> Iterator[TextOut | SpeechOut]:
+    def _silence_step(self) -> Iterator[Output]:
         """The microphone is muted or the network stalls: let the open sentence end."""
         count = self._limits.chunk_ms * self.rate // 1000
         self._positions.silence(count * 1000 / self.rate)
         yield from self._push(np.zeros(count, np.float32))
 
-    async def _compute(self, step: Callable[[], Iterator[TextOut | SpeechOut]]) -> None:
+    async def _compute(self, step: Callable[[], Iterator[Output]]) -> None:
         future = self._loop.run_in_executor(self._pool, self._in_thread, step)
-        while not isinstance(event := await self._outputs.get(), _Done):
+        while not isinstance(packed := await self._outputs.get(), _Done):
             try:
-                await self._audience.on_output(event)
+                await self._audience.on_output(packed)
             except Exception:
                 # The way out is broken, not the stream: later outputs may get through again.
                 self._metrics.errors.labels("delivery").inc()
@@ -303,19 +305,19 @@ class Session:
 
     # -- in a thread of the pool ----------------------------------------------------------------
 
-    def _in_thread(self, step: Callable[[], Iterator[TextOut | SpeechOut]]) -> None:
+    def _in_thread(self, step: Callable[[], Iterator[Output]]) -> None:
         """Computes one step; every output leaves at once."""
         try:
             self._apply_targets()
             for output in step():
                 if self.recording is not None:
                     self.recording.output(output)
-                for event in self.packer.pack(output):
-                    self._loop.call_soon_threadsafe(self._outputs.put_nowait, event)
+                for packed in self._audience.pack(self._located(output)):
+                    self._loop.call_soon_threadsafe(self._outputs.put_nowait, packed)
                 if self._aborted:
                     break
-            for event in self.packer.switched():
-                self._loop.call_soon_threadsafe(self._outputs.put_nowait, event)
+            for packed in self._audience.packed_rest():
+                self._loop.call_soon_threadsafe(self._outputs.put_nowait, packed)
             self._speaking = self._stream.state == "speech"
             self._count_stages()
         finally:
@@ -324,17 +326,33 @@ class Session:
     def _apply_targets(self) -> None:
         retarget, self._retarget = self._retarget, None
         if retarget is not None:
-            targets, main = retarget
+            targets, applied = retarget
             self._stream.set_targets(targets)
-            self.packer.set_main(main)
+            applied()
 
-    def _push(self, audio: Samples) -> Iterator[TextOut | SpeechOut]:
+    def _located(self, output: Output) -> Output:
+        """The output with its segment's number and place among all that the owner said."""
+        segment = self._segment_base + output.segment_id
+        self.next_segment = max(self.next_segment, segment + 1)
+        start_ms = self._positions.to_source(output.start_ms)
+        end_ms = max(start_ms, self._positions.to_source(output.end_ms))
+        arrived = self._positions.arrival(end_ms)
+        latency = 0.0 if arrived is None else max(0.0, time.monotonic() - arrived)
+        return replace(
+            output,
+            segment_id=segment,
+            start_ms=round(start_ms, 1),
+            end_ms=round(end_ms, 1),
+            latency_ms=round(latency * 1000, 1),
+        )
+
+    def _push(self, audio: Samples) -> Iterator[Output]:
         samples = self._resampler.process(audio)
         if self.recording is not None:
             self.recording.heard(samples)
         yield from self._stream.push(samples)
 
-    def _finish(self) -> Iterator[TextOut | SpeechOut]:
+    def _finish(self) -> Iterator[Output]:
         rest = self._resampler.process(np.zeros(0, np.float32), last=True)
         if len(rest):
             yield from self._stream.push(rest)
@@ -346,3 +364,9 @@ class Session:
             self._metrics.stage_seconds.labels(stage).inc(max(0.0, seconds - before_seconds))
             self._metrics.stage_calls.labels(stage).inc(max(0, calls - before_calls))
             self._stages[stage] = (seconds, calls)
+
+
+def _as_floats(audio: Audio) -> Samples:
+    if audio.dtype == np.int16:
+        return audio.astype(np.float32) / np.float32(32768.0)
+    return audio.astype(np.float32, copy=False)

@@ -24,7 +24,8 @@ class TextOutput:
 
     text: with its leading space if it begins a word; may be empty when ``finished``.
     segment_id: number of the segment of speech, from 0. start_ms, end_ms: the stretch of source
-    audio that it covers, from the stream's start. finished: closes the sentence.
+    audio that it covers, from the stream's start. finished: closes the sentence. latency_ms: how
+    long ago the end of that audio arrived, where somebody keeps the time.
     """
 
     lang: str
@@ -33,6 +34,7 @@ class TextOutput:
     start_ms: float
     end_ms: float
     finished: bool
+    latency_ms: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class SpeechOutput:
     start_ms: float
     end_ms: float
     finished: bool
+    latency_ms: float = 0.0
 
 
 Output = TextOutput | SpeechOutput

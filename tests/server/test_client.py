@@ -79,7 +79,7 @@ async def test_a_listener_hears_in_its_own_language(shared_server: BackgroundSer
 async def test_a_lost_connection_is_taken_up_again(
     shared_server: BackgroundServer,
 ) -> None:
-    hub = shared_server.app.state.hub
+    parts = shared_server.app.state.parts
     loop = shared_server.loop
     assert loop is not None
     dropped = 0
@@ -89,7 +89,7 @@ async def test_a_lost_connection_is_taken_up_again(
         async for event in client.translate(audio, realtime=False, chunk_ms=320):
             if isinstance(event, Text):
                 ends.append(event.end_ms)
-                if dropped < 2 and hub.members[client.client_id].connected:
+                if dropped < 2 and parts.rooms.members[client.client_id].connected:
                     dropped += 1
                     for connection in list(shared_server.server.server_state.connections):
                         loop.call_soon_threadsafe(connection.transport.abort)

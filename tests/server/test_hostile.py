@@ -166,7 +166,7 @@ async def test_a_client_cannot_make_the_server_hold_endless_attachments(
             await ws.send_bytes(b"x" * 100_000)
         peer = await connect(shared_server, "beside-the-hoarder")
         await peer.call("set_name", "x")
-    held = shared_server.app.state.hub.sio._binary_packet
+    held = shared_server.app.state.parts.sio._binary_packet
     assert held == {}
 
 

@@ -9,8 +9,8 @@ import pytest
 import soxr
 
 from seamless_server.audio.resample import StreamResampler
+from seamless_server.doors.socketio.wire_outputs import WordKeeper, to_json_floats
 from seamless_server.service.captions import CaptionMaker, to_srt, to_vtt
-from seamless_server.service.outputs import WordKeeper, to_json_floats
 from seamless_server.service.positions import Positions
 from seamless_server.service.queue import AudioQueue
 

@@ -12,7 +12,7 @@ import pytest
 from seamless_server.client import ClientError, StreamingClient, Text, Waiting
 from seamless_server.doors.running import BackgroundServer
 from seamless_server.service.load import LIMIT, Load, Pace
-from seamless_server.service.system import engine_has_room
+from seamless_server.service.models import engine_has_room
 
 from .conftest import RECORDINGS, Connect, Peer, speech
 
@@ -105,9 +105,9 @@ async def test_who_leaves_the_line_makes_room_in_it(
     await third.until("place_in_line", lambda at: (at["position"], at["waiting"]) == (1, 1))
     await first.call("stop_stream")
     await third.until("place_in_line", lambda at: at["state"] == "admitted")
-    hub = server.app.state.hub
-    assert list(hub.streams) == ["c"]
-    assert len(hub.line) == 0
+    parts = server.app.state.parts
+    assert list(parts.service.admission.places) == ["c"]
+    assert len(parts.service.admission.line) == 0
 
 
 async def test_who_comes_back_at_once_has_its_place_again(
@@ -125,7 +125,7 @@ async def test_who_comes_back_at_once_has_its_place_again(
     # Who is away is passed over, and still does not lose its place.
     await again.sio.disconnect()
     await first.until(
-        "server_state_update", lambda _: not server.app.state.hub.members["b"].connected
+        "server_state_update", lambda _: not server.app.state.parts.rooms.members["b"].connected
     )
     await first.call("stop_stream")
     await third.until("place_in_line", lambda at: at["state"] == "admitted")
@@ -182,14 +182,14 @@ async def test_a_stream_that_cannot_be_opened_gives_its_place_on(
     await second.configure(wait=True)
     await third.configure(wait=True)
     # The model goes away while they wait.
-    models = server.app.state.hub.models
+    models = server.app.state.parts.models
     models.progress.state = "failed"
     models.progress.error = "The disk is gone."
     await first.call("stop_stream")
     ended = await second.until("place_in_line", lambda at: at["state"] == "ended")
     assert ended["message"] == "The disk is gone."
     await third.until("place_in_line", lambda at: at["state"] == "ended")
-    assert server.app.state.hub.streams == {}
+    assert server.app.state.parts.service.admission.places == {}
 
 
 async def test_the_python_client_waits_and_then_speaks(
@@ -246,10 +246,10 @@ async def test_auto_lets_in_as_many_as_the_measured_load_allows(
     start_server: Start, connect: Connect
 ) -> None:
     server = start_server(max_speakers="auto")
-    hub = server.app.state.hub
-    assert hub.load.cost is not None  # from the warm-up
+    parts = server.app.state.parts
+    assert parts.service.admission.load.cost is not None  # from the warm-up
     now = [0.0]
-    hub.load = load = Load(1, clock=lambda: now[0])
+    parts.service.admission.load = load = Load(1, clock=lambda: now[0])
 
     def measured(busy: float) -> None:
         """What streams took for a second of speech, until it outweighs what was before."""
@@ -280,7 +280,7 @@ async def test_auto_lets_nobody_in_while_a_stream_is_late(
     start_server: Start, connect: Connect
 ) -> None:
     server = start_server(max_speakers="auto")
-    hub = server.app.state.hub
+    parts = server.app.state.parts
     first, second = [await speaker(connect, server, name) for name in "ab"]
     await first.configure()
     # Far more audio than can be worked through at once: it waits, and so does the next speaker.
@@ -290,7 +290,7 @@ async def test_auto_lets_nobody_in_while_a_stream_is_late(
     assert (await second.configure(wait=True))["status"] == "waiting"
     await first.call("stop_stream")
     await second.until("place_in_line", lambda at: at["state"] == "admitted")
-    assert list(hub.streams) == ["b"]
+    assert list(parts.service.admission.places) == ["b"]
 
 
 def test_the_load_counts_work_of_speech_and_what_is_shared_once() -> None:
@@ -328,7 +328,7 @@ def test_the_load_counts_work_of_speech_and_what_is_shared_once() -> None:
 
 
 def test_the_engine_has_its_say(shared_server: BackgroundServer) -> None:
-    [system] = shared_server.app.state.hub.models.systems()
+    [system] = shared_server.app.state.parts.models.systems()
     assert engine_has_room(system, 1)
     assert not engine_has_room(system, system.agents.engine.load().slots)
 

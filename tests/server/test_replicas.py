@@ -110,7 +110,7 @@ async def test_another_replica_takes_over_by_client_id(replicas: Pair, connect: 
     await again.call("stop_stream")
     assert {text["lang"] for text in again.of("translation_text")} == {"fra"}
     # The first replica does not hold on to it.
-    assert "traveller" not in here.app.state.hub.members
+    assert "traveller" not in here.app.state.parts.rooms.members
 
 
 async def test_without_redis_a_replica_goes_on_alone(start_server: Start, connect: Connect) -> None:

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 from seamless_server.doors.running import BackgroundServer
-from seamless_server.doors.socketio.audience import Speaking
-from seamless_server.doors.socketio.hub import Connection
+from seamless_server.doors.socketio.connections import Connection
+from seamless_server.doors.socketio.speaker import Speaker
 from seamless_server.rooms.members import Member, Room
 from seamless_server.service.recording import Recording
 from seamless_server.service.session import Session
@@ -34,7 +34,7 @@ Start = Callable[..., BackgroundServer]
 
 
 def total(server: BackgroundServer, name: str, **labels: str) -> float:
-    return server.app.state.hub.metrics.registry.get_sample_value(name, labels) or 0.0
+    return server.app.state.parts.metrics.registry.get_sample_value(name, labels) or 0.0
 
 
 async def test_waiting_chunks_are_joined(start_server: Start, connect: Connect) -> None:
@@ -81,7 +81,7 @@ async def test_a_stalled_listener_holds_up_nobody_and_nothing(
     import websockets
 
     server = start_server(listener_backlog=8, wait_ready=False)
-    hub = server.app.state.hub
+    parts = server.app.state.parts
     witness = await connect(server, "witness", protocol=1)
     room = await witness.join(None, "listener")
     narrow = socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1])))
@@ -97,13 +97,13 @@ async def test_a_stalled_listener_holds_up_nobody_and_nothing(
         assert server.loop is not None
         for number in range(40):
             data = {"event": "translation_text", "payload": f"{number} " * 100_000, "eos": False}
-            work = hub.sio.emit("translation_text", data, room=f"{room}|v1")
+            work = parts.sio.emit("translation_text", data, room=f"{room}|v1")
             await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, server.loop))
             begin = f"{number} "
             await witness.until(
                 "translation_text", lambda d, begin=begin: d["payload"].startswith(begin)
             )
-        queues = [socket.queue.qsize() for socket in hub.sio.eio.sockets.values()]
+        queues = [socket.queue.qsize() for socket in parts.sio.eio.sockets.values()]
         assert len(witness.of("translation_text")) == 40
         assert max(queues) <= 12
         assert total(server, "seamless_skipped_messages_total") > 10
@@ -115,13 +115,13 @@ async def test_a_stalled_listener_holds_up_nobody_and_nothing(
 async def test_a_fault_ends_its_own_session_only(
     shared_server: BackgroundServer, connect: Connect
 ) -> None:
-    hub = shared_server.app.state.hub
+    parts = shared_server.app.state.parts
     broken, sound = await connect(shared_server), await connect(shared_server)
     for peer in (broken, sound):
         await peer.join()
         await peer.configure()
     # Its stream is taken away from under it: the next step fails inside the pipeline.
-    hub.streams[broken.client_id].session._stream.close()
+    parts.service.admission.places[broken.client_id].session._stream.close()
     await broken.speak(speech("human_short"))
     exception = await broken.until("server_exception")
     assert exception["clientID"] == broken.client_id
@@ -197,14 +197,14 @@ def alive() -> dict[str, int]:
     """Objects that outlive their use. For quiet moments: who looks at all objects holds them for an
     instant, and Python forbids that of those that another thread is just making."""
     gc.collect()
-    kinds = (Session, Speaking, Recording, LiveStream, Member, Connection, Room)
+    kinds = (Session, Speaker, Recording, LiveStream, Member, Connection, Room)
     found = Counter(type(thing) for thing in gc.get_objects() if type(thing) in kinds)
     return {kind.__name__: found[kind] for kind in kinds}
 
 
 def census(server: BackgroundServer) -> dict[str, int]:
     """What must not grow."""
-    hub = server.app.state.hub
+    parts = server.app.state.parts
     loop = server.loop
     assert loop is not None
     # Engine.IO lets a closed connection's next ping sleep on; it ends when it wakes.
@@ -213,10 +213,10 @@ def census(server: BackgroundServer) -> dict[str, int]:
         "threads": threading.active_count(),
         "tasks": len(tasks),
         "files": len(list(Path("/proc/self/fd").iterdir())),
-        "streams": len(hub.streams),
-        "members": len(hub.members),
-        "rooms": len(hub.rooms),
-        "sockets": len(hub.sio.eio.sockets),
+        "streams": len(parts.service.admission.places),
+        "members": len(parts.rooms.members),
+        "rooms": len(parts.rooms.rooms),
+        "sockets": len(parts.sio.eio.sockets),
     }
 
 

@@ -94,7 +94,7 @@ async def test_listeners_choose_their_own_language_and_the_encoder_runs_once(
         await speaker.call("stop_stream")
         for listener in listeners.values():
             await listener.until("translation_text", lambda text: text["eos"])
-        metrics = server.app.state.hub.metrics
+        metrics = server.app.state.parts.metrics
         encoded = metrics.registry.get_sample_value(
             "seamless_stage_calls_total", {"stage": "encode"}
         )
@@ -360,7 +360,7 @@ async def test_a_speaker_that_loses_its_connection_goes_on_where_it_was(
     await again.speak(audio[len(audio) // 2 :])
     await again.call("stop_stream")
     await listener.until("translation_text", lambda text: text["eos"])
-    metrics = server.app.state.hub.metrics.registry
+    metrics = server.app.state.parts.metrics.registry
     assert metrics.get_sample_value("seamless_sessions_started_total", {"model": "tiny"}) == 1
     heard = metrics.get_sample_value("seamless_audio_seconds_total")
     assert heard > 0.6 * len(audio) / 16_000
@@ -380,9 +380,9 @@ async def test_who_stays_away_is_forgotten_and_empty_rooms_expire(
         "server_state_update",
         lambda s: room not in s["statusByRoom"] and s["totalActiveTranscoders"] == 0,
     )
-    hub = server.app.state.hub
-    assert set(hub.members) == {"watcher"}
-    assert hub.streams == {}
+    parts = server.app.state.parts
+    assert set(parts.rooms.members) == {"watcher"}
+    assert parts.service.admission.places == {}
 
 
 async def test_a_client_id_can_be_reserved(

@@ -1,4 +1,4 @@
-"""Clients that connect, come back, and go."""
+"""Clients that connect, come back, go, and stay away."""
 
 from __future__ import annotations
 
@@ -7,27 +7,79 @@ import ipaddress
 import logging
 import secrets
 import time
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
+import socketio
 from socketio.exceptions import ConnectionRefusedError
 
-from seamless_server.doors.socketio.hub import Connection, Hub
+from seamless_server.doors.socketio.announcer import Announcer
+from seamless_server.doors.socketio.speaker import retarget_room
+from seamless_server.metrics import Metrics
 from seamless_server.rooms.members import Member
-from seamless_server.rooms.rights import token_of
+from seamless_server.rooms.rights import Authenticator, token_of
+from seamless_server.rooms.rooms import Rooms
 from seamless_server.service.limits import ClientLimits
+from seamless_server.service.lock import OwnerLock
+from seamless_server.service.service import Service
+from seamless_server.service.tasks import Tasks
+from seamless_server.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 _MAX_ID = 200
 
 
-class Connections:
-    """Handles `connect` and `disconnect`."""
+@dataclass(eq=False)
+class Connection:
+    """One Socket.IO connection."""
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
+    sid: str
+    member: Member
+    limits: ClientLimits
+    allowed: frozenset[str]
+    """Roles that the client's token gives it."""
+    address: str
+    local: bool
+    """From this very machine."""
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the client got its state."""
+
+
+class Connections:
+    """Handles `connect` and `disconnect`, and members that leave or stay away.
+
+    Args:
+        open: every connection by its Socket.IO session; kept by this class.
+    """
+
+    def __init__(
+        self,
+        open: dict[str, Connection],
+        *,
+        sio: socketio.AsyncServer,
+        settings: Settings,
+        metrics: Metrics,
+        rooms: Rooms,
+        service: Service,
+        lock: OwnerLock,
+        announcer: Announcer,
+        tasks: Tasks,
+    ) -> None:
+        self.open = open
+        self._sio = sio
+        self._settings = settings
+        self._metrics = metrics
+        self._rooms = rooms
+        self._service = service
+        self._lock = lock
+        self._announcer = announcer
+        self._tasks = tasks
+        self._auth = Authenticator(settings)
+        self._server_id = secrets.token_hex(8)
 
     async def connect(self, sid: str, environ: dict[str, Any], auth: Any = None) -> None:
         """A client connects, perhaps for the second time.
@@ -35,7 +87,6 @@ class Connections:
         Raises:
             ConnectionRefusedError: with a sentence for the client.
         """
-        hub = self._hub
         query = parse_qs(str(environ.get("QUERY_STRING", "")), max_num_fields=50)
         client_id = _one(auth, query, "clientID")
         if not client_id or len(client_id) > _MAX_ID:
@@ -50,112 +101,164 @@ class Connections:
         connection = Connection(
             sid=sid,
             member=member,
-            limits=ClientLimits(hub.settings.max_events_per_second),
-            allowed=hub.auth.roles(token_of(auth, query)),
+            limits=ClientLimits(self._settings.max_events_per_second),
+            allowed=self._auth.roles(token_of(auth, query)),
             address=address,
             local=local,
         )
         if not member.roles <= connection.allowed:
             member.roles &= set(connection.allowed)
-        hub.connections[sid] = connection
-        hub.metrics.connections.set(len(hub.connections))
-        hub.spawn(self._welcome(connection), "welcoming a client")
+        self.open[sid] = connection
+        self._metrics.connections.set(len(self.open))
+        self._tasks.spawn(self._welcome(connection), "welcoming a client")
 
     def _check_room_for(self, address: str, client_id: str) -> None:
-        settings = self._hub.settings
+        settings = self._settings
         # Members in their grace period count too: they cost memory all the same.
-        members = self._hub.members
+        members = self._rooms.members
         crowded = client_id not in members and len(members) >= 2 * settings.max_connections
-        if crowded or len(self._hub.connections) >= settings.max_connections:
-            self._hub.metrics.refused.labels("connections").inc()
+        if crowded or len(self.open) >= settings.max_connections:
+            self._metrics.refused.labels("connections").inc()
             raise ConnectionRefusedError("The server is full. Try again later.")
         limit = settings.max_connections_per_address
-        if limit and self._hub.by_address()[address] >= limit:
-            self._hub.metrics.refused.labels("connections").inc()
+        if limit and self._by_address()[address] >= limit:
+            self._metrics.refused.labels("connections").inc()
             raise ConnectionRefusedError("Too many connections from your address.")
 
     async def _member(self, client_id: str, resume_key: str | None) -> Member:
         """The member that comes back, or a new one."""
-        hub = self._hub
-        member = hub.members.get(client_id)
-        if member is None and (record := await hub.store.load_member(client_id)) is not None:
-            record.pop("replica", None)
-            member = Member.from_record({**record, "sid": None, "streaming": False})
+        member = await self._rooms.recall(client_id)
         if member is None:
             member = Member(client_id, resume_key=resume_key, gone_since=time.monotonic())
         elif member.resume_key is not None and not secrets.compare_digest(
             member.resume_key, resume_key or ""
         ):
             raise ConnectionRefusedError("clientID: taken by another client")
-        hub.members[client_id] = member
+        self._rooms.members[client_id] = member
         return member
 
     async def _welcome(self, connection: Connection) -> None:
         """Gives a client its state, then what it missed, then lets its events in."""
-        hub, sid, member = self._hub, connection.sid, connection.member
+        sid, member = connection.sid, connection.member
         try:
             # Events must not overtake the answer to the connection.
-            while hub.sio.manager.is_pre_connected(sid, "/"):  # noqa: ASYNC110
+            while self._sio.manager.is_pre_connected(sid, "/"):  # noqa: ASYNC110
                 await asyncio.sleep(0)
             if member.sid is not None and member.sid != sid:
                 await self._replace(member)
-            await hub.sio.emit("server_id", hub.server_id, to=sid)
-            await hub.sio.emit("server_state_update", hub.server_state(), to=sid)
+            await self._sio.emit("server_id", self._server_id, to=sid)
+            await self._sio.emit("server_state_update", self._announcer.server_state(), to=sid)
             if member.room_id is not None:
                 await self._return_to_room(connection)
             member.sid, member.gone_since = sid, None
-            if sid not in hub.connections:  # gone again meanwhile
+            if sid not in self.open:  # gone again meanwhile
                 member.sid, member.gone_since = None, time.monotonic()
         finally:
             connection.ready.set()
-        if (room := hub.room_of(member)) is not None:
-            hub.retarget(room)
-            hub.room_changed(room)
-            await hub.save(member)
-        hub.server_changed()
+        if (room := self._rooms.of(member)) is not None:
+            retarget_room(self._service, room)
+            self._announcer.room_changed(room)
+            await self._rooms.save(member)
+        self._announcer.server_changed()
 
     async def _replace(self, member: Member) -> None:
         """A client is back before its old connection was found dead."""
-        hub, old = self._hub, member.sid
-        hub.line.lose(member.client_id, time.monotonic())
+        old = member.sid
+        self._service.admission.line.lose(member.client_id, time.monotonic())
         member.sid, member.gone_since = None, time.monotonic()
         if old is not None:
-            hub.connections.pop(old, None)
-            await hub.sio.disconnect(old)
+            self.open.pop(old, None)
+            await self._sio.disconnect(old)
 
     async def _return_to_room(self, connection: Connection) -> None:
-        hub, sid, member = self._hub, connection.sid, connection.member
+        sid, member = connection.sid, connection.member
         assert member.room_id is not None
-        room = await hub.open_room(member.room_id)
-        member.replica = None
-        room.members[member.client_id] = member
-        await hub.sio.enter_room(sid, room.room_id)
+        room = await self._rooms.open(member.room_id)
+        self._rooms.enter(room, member)
+        await self._sio.enter_room(sid, room.room_id)
         sent = 0
         # More may come while this is sent.
         while len(missed := room.missed(member)) > sent:
             for held in missed[sent:]:
-                await hub.sio.emit(held.event, held.data, to=sid)
+                await self._sio.emit(held.event, held.data, to=sid)
             sent = len(missed)
         for group in member.groups():
-            await hub.sio.enter_room(sid, group)
+            await self._sio.enter_room(sid, group)
 
     async def disconnect(self, sid: str, reason: str = "") -> None:
         """A connection ended; its member stays for the grace period."""
-        hub = self._hub
-        connection = hub.connections.pop(sid, None)
-        hub.metrics.connections.set(len(hub.connections))
+        connection = self.open.pop(sid, None)
+        self._metrics.connections.set(len(self.open))
         if connection is None:
             return
         member = connection.member
         if member.sid == sid:
-            hub.line.lose(member.client_id, time.monotonic())
+            self._service.admission.line.lose(member.client_id, time.monotonic())
             member.sid, member.gone_since = None, time.monotonic()
-            if member.room_id is None and hub.members.get(member.client_id) is member:
-                del hub.members[member.client_id]
-            if (room := hub.room_of(member)) is not None:
-                hub.room_changed(room)
-                await hub.save(member)
-        hub.server_changed()
+            if member.room_id is None and self._rooms.members.get(member.client_id) is member:
+                del self._rooms.members[member.client_id]
+            if (room := self._rooms.of(member)) is not None:
+                self._announcer.room_changed(room)
+                await self._rooms.save(member)
+        self._announcer.server_changed()
+
+    # -- members who leave, and those who stay away -----------------------------------------------
+
+    async def enter_groups(self, member: Member, before: set[str]) -> None:
+        """Moves a connected member between delivery groups as its wishes say now."""
+        if member.sid is None:
+            return
+        now = member.groups()
+        for group in before - now:
+            await self._sio.leave_room(member.sid, group)
+        for group in now:
+            await self._sio.enter_room(member.sid, group)
+
+    async def leave_room(self, member: Member) -> None:
+        """Takes a member out of its room; its stream ends."""
+        self._service.admission.leave_line(member.client_id)
+        await self._service.admission.stop(member.client_id)
+        if member.sid is not None:
+            for group in member.groups():
+                await self._sio.leave_room(member.sid, group)
+            if member.room_id is not None:
+                await self._sio.leave_room(member.sid, member.room_id)
+        self._lock.release(member.client_id)
+        if (room := await self._rooms.leave(member)) is not None:
+            retarget_room(self._service, room)
+            self._announcer.room_changed(room)
+
+    def is_here(self, member: Member) -> bool:
+        """Whether a member has a connection to this very server."""
+        return member.connected or any(
+            connection.member is member for connection in self.open.values()
+        )
+
+    def _by_address(self) -> Counter[str]:
+        return Counter(connection.address for connection in self.open.values())
+
+    async def tend(self) -> None:
+        """Runs for the server's life: tidies up and keeps members known to other replicas."""
+        grace = self._settings.grace_seconds
+        pause = max(0.05, min(5.0, grace / 4))
+        saved = pruned = time.monotonic()
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                for member in self._rooms.overdue():
+                    self._rooms.members.pop(member.client_id, None)
+                    await self.leave_room(member)
+                for room_id in await self._rooms.expire():
+                    self._announcer.forget_room(room_id)
+                if time.monotonic() - saved > grace / 2:
+                    saved = time.monotonic()
+                    await self._rooms.save_all()
+                if time.monotonic() - pruned > 3600:
+                    pruned = time.monotonic()
+                    await self._service.recorder.prune()
+            except Exception:
+                self._metrics.errors.labels("tidy").inc()
+                logger.exception("tidying up failed")
 
 
 def _one(auth: object, query: Mapping[str, list[str]], name: str) -> str | None:

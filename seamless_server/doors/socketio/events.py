@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import numpy as np
+import socketio
 
-from seamless_server.doors.socketio.connections import Connections
-from seamless_server.doors.socketio.hub import Connection, Hub, Lock
+from seamless_server.doors.socketio.announcer import Announcer
+from seamless_server.doors.socketio.connections import Connection, Connections
 from seamless_server.doors.socketio.schema import (
     INBOUND,
     DynamicConfig,
@@ -20,9 +21,17 @@ from seamless_server.doors.socketio.schema import (
     StreamConfig,
     parse,
 )
-from seamless_server.errors import SeamlessError
-from seamless_server.rooms.members import Member
-from seamless_server.service.service import Configuring
+from seamless_server.doors.socketio.speaker import Speaker, retarget_room, speaker_of
+from seamless_server.errors import ConfigError, SeamlessError
+from seamless_server.metrics import Metrics
+from seamless_server.rooms.members import Member, Wish
+from seamless_server.rooms.rooms import Rooms
+from seamless_server.service.admission import Refused
+from seamless_server.service.lock import OwnerLock
+from seamless_server.service.owner import StreamRequest
+from seamless_server.service.service import Service
+from seamless_server.service.tasks import Tasks
+from seamless_server.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -35,16 +44,33 @@ ESCAPE_HATCH = "remove_server_lock"
 class Events:
     """The handlers of one server."""
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-        self._configuring = Configuring(hub)
-        hub.spawn(self._configuring.tend_line(), "tending the line")
-        connections = Connections(hub)
-        hub.sio.on("connect", connections.connect)
-        hub.sio.on("disconnect", connections.disconnect)
+    def __init__(
+        self,
+        *,
+        sio: socketio.AsyncServer,
+        settings: Settings,
+        metrics: Metrics,
+        rooms: Rooms,
+        service: Service,
+        lock: OwnerLock,
+        announcer: Announcer,
+        connections: Connections,
+        tasks: Tasks,
+    ) -> None:
+        self._sio = sio
+        self._settings = settings
+        self._metrics = metrics
+        self._rooms = rooms
+        self._service = service
+        self._lock = lock
+        self._announcer = announcer
+        self._connections = connections
+        self._tasks = tasks
+        sio.on("connect", connections.connect)
+        sio.on("disconnect", connections.disconnect)
         for event in INBOUND:
-            hub.sio.on(event, self._guarded(event, getattr(self, event)))
-        hub.sio.on("*", self._unknown)
+            sio.on(event, self._guarded(event, getattr(self, event)))
+        sio.on("*", self._unknown)
 
     # -- around every handler ---------------------------------------------------------------------
 
@@ -52,7 +78,7 @@ class Events:
         """Limits, checks and runs a handler; whatever fails is answered with a sentence."""
 
         async def guarded(sid: str, *args: Any) -> Answer:
-            connection = self._hub.connections.get(sid)
+            connection = self._connections.open.get(sid)
             if connection is None:
                 return _error("You are not connected.")
             if not await self._allowed(connection, event):
@@ -61,14 +87,14 @@ class Events:
                 await connection.ready.wait()
                 return await handler(connection, *parse(event, args))
             except EventError as error:
-                self._hub.metrics.refused.labels("invalid").inc()
+                self._metrics.refused.labels("invalid").inc()
                 await self._notice(connection, error.message, error.code, event, error.field)
                 return _error(error.message, error.field or None)
             except SeamlessError as error:
                 await self._notice(connection, error.message, error.code, event)
                 return {**_error(error.message), "code": error.code}
             except Exception:
-                self._hub.metrics.errors.labels("event").inc()
+                self._metrics.errors.labels("event").inc()
                 logger.exception("%s failed", event)
                 message = "The server failed to do this; its log says why."
                 await self._notice(connection, message, "internal", event)
@@ -81,11 +107,11 @@ class Events:
         bucket = limits.audio if event == "incoming_audio" else limits.events
         if bucket.take() and (event != "join_room" or limits.joins.take()):
             return True
-        self._hub.metrics.refused.labels("rate").inc()
+        self._metrics.refused.labels("rate").inc()
         await self._notice(connection, f"{event}: too many events; slow down", "rate", event)
         if not limits.patience.take():
             logger.warning("a client is disconnected: it floods the server")
-            await self._hub.sio.disconnect(connection.sid)
+            await self._sio.disconnect(connection.sid)
         return False
 
     async def _notice(
@@ -97,7 +123,7 @@ class Events:
         field: str | None = None,
     ) -> None:
         if connection.limits.notices.take():
-            await self._hub.complain(
+            await self._announcer.complain(
                 connection.sid,
                 message,
                 code=code,
@@ -107,10 +133,10 @@ class Events:
             )
 
     async def _unknown(self, event: str, sid: str, *_: Any) -> Answer:
-        connection = self._hub.connections.get(sid)
+        connection = self._connections.open.get(sid)
         if connection is None or not await self._allowed(connection, "event"):
             return _error("Too many events: slow down.")
-        self._hub.metrics.refused.labels("unknown").inc()
+        self._metrics.refused.labels("unknown").inc()
         shown = str(event)[:40]
         message = f"event: '{shown}' is none that this server knows"
         await self._notice(connection, message, "invalid", shown, "event")
@@ -122,7 +148,7 @@ class Events:
         self, connection: Connection, client_id: str, room_id: str | None, config: JoinConfig
     ) -> Answer:
         """Joins or makes a room, or changes roles in it."""
-        hub, member = self._hub, connection.member
+        member = connection.member
         if client_id != member.client_id:
             raise EventError("join_room", "clientID", "is not the one that you connected with")
         roles = set(config.roles) if config.roles is not None else set(member.roles)
@@ -133,39 +159,30 @@ class Events:
                 code="unauthorized",
             )
         if member.room_id is not None and member.room_id != room_id:
-            await hub.leave_room(member)
-        room = await hub.open_room(room_id or hub.new_room_id())
+            await self._connections.leave_room(member)
+        room = await self._rooms.open(room_id or self._rooms.new_code())
         before = member.groups()
-        member.room_id = room.room_id
         stops = "speaker" in member.roles and "speaker" not in roles
         member.roles = roles
-        room.members[member.client_id] = member
-        room.empty_since = None
-        await hub.sio.enter_room(connection.sid, room.room_id)
-        await hub.enter_groups(member, before)
+        self._rooms.enter(room, member)
+        await self._sio.enter_room(connection.sid, room.room_id)
+        await self._connections.enter_groups(member, before)
         self._take_lock(member, config)
-        if stops and (stream := hub.streams.get(member.client_id)) is not None:
-            hub.spawn(stream.stop(), "stopping a stream")
+        if stops:
+            self._tasks.spawn(self._service.admission.stop(member.client_id), "stopping a stream")
         if "speaker" not in roles:
-            hub.leave_line(member.client_id)
-        hub.retarget(room)
-        hub.room_changed(room)
-        await hub.save(member)
+            self._service.admission.leave_line(member.client_id)
+        await self._changed(member)
         return {"roomsJoined": [room.room_id], "roomID": room.room_id}
 
     def _take_lock(self, member: Member, config: JoinConfig) -> None:
-        hub, name = self._hub, config.lockServerName
-        if name == ESCAPE_HATCH and hub.settings.lock_escape_hatch:
-            hub.lock = None
+        lock, name = self._lock, config.lockServerName
+        if name == ESCAPE_HATCH and self._settings.lock_escape_hatch:
+            lock.remove()
         elif name and "speaker" in member.roles:
-            if hub.lock is None or hub.lock.client_id == member.client_id:
-                hub.lock = Lock(name, member.client_id)
-        elif (
-            hub.lock is not None
-            and hub.lock.client_id == member.client_id
-            and ("lockServerName" in config.model_fields_set or "speaker" not in member.roles)
-        ):
-            hub.lock = None
+            lock.take(name, member.client_id)
+        elif "lockServerName" in config.model_fields_set or "speaker" not in member.roles:
+            lock.release(member.client_id)
 
     async def set_name(self, connection: Connection, name: str) -> Answer:
         """Sets the name that others see."""
@@ -176,14 +193,14 @@ class Events:
 
     async def set_listener_config(self, connection: Connection, config: ListenerConfig) -> Answer:
         """A listener chooses its language and whether it reads or hears it."""
-        hub, member = self._hub, connection.member
+        member = connection.member
         if member.protocol < 2:
             raise EventError("set_listener_config", "protocol", "connect with protocol 2 for it")
         output = config.output
         note = "listener_config_set"
         lang = config.targetLanguage
         if lang is not None:
-            systems = hub.models.systems()
+            systems = self._service.models.systems()
             written = {code for system in systems for code in system.text_languages}
             spoken = {code for system in systems for code in system.speech_languages}
             if systems and lang not in written | spoken:
@@ -194,21 +211,21 @@ class Events:
                 output, note = "s2t", f"{lang} is offered as text only"
             self._check_languages(member, lang)
         before = member.groups()
-        member.listener = ListenerConfig(targetLanguage=lang, output=output)
-        await hub.enter_groups(member, before)
+        member.wish = Wish(lang, output)
+        await self._connections.enter_groups(member, before)
         await self._changed(member)
         return {**_ok(note), "targetLanguage": lang, "output": output}
 
     def _check_languages(self, member: Member, lang: str) -> None:
-        room = self._hub.room_of(member)
+        room = self._rooms.of(member)
         if room is None:
             return
         others = {
-            other.listener.targetLanguage
+            other.wish.lang
             for other in room.members.values()
-            if other is not member and other.listener is not None
+            if other is not member and other.wish is not None
         } - {None}
-        most = self._hub.settings.max_languages
+        most = self._settings.max_languages
         if lang not in others and len(others) >= most:
             raise SeamlessError(
                 f"This room already listens in {most} languages, which is the most that this "
@@ -221,27 +238,29 @@ class Events:
         room_id = connection.member.room_id
         if room_id is None:
             raise SeamlessError("Join a room first.", code="no_room")
-        return await self._hub.store.transcript(room_id)
+        return await self._rooms.store.transcript(room_id)
 
     async def clear_transcript_for_all(self, connection: Connection) -> Answer:
         """Clears what everybody in the room sees."""
         room_id = connection.member.room_id
         if room_id is None:
             raise SeamlessError("Join a room first.", code="no_room")
-        await self._hub.store.clear_transcript(room_id)
-        await self._hub.sio.emit("clear_transcript", room=room_id)
+        await self._rooms.store.clear_transcript(room_id)
+        await self._sio.emit("clear_transcript", room=room_id)
         return _ok("transcript_cleared")
 
     # -- streams ----------------------------------------------------------------------------------
 
     async def set_dynamic_config(self, connection: Connection, config: DynamicConfig) -> Answer:
         """Changes the speaker's language or manner, before or during a stream."""
-        hub, member = self._hub, connection.member
+        member = connection.member
+        speaker = speaker_of(self._service, member.client_id)
         if config.targetLanguage is not None:
-            stream = hub.streams.get(member.client_id)
-            systems = (stream.system,) if stream is not None else hub.models.systems()
-            offered = {code for system in systems for code in system.text_languages}
-            if systems and config.targetLanguage not in offered:
+            offered = set(speaker.text_languages() or ()) if speaker is not None else set()
+            if not offered:
+                systems = self._service.models.systems()
+                offered = {code for system in systems for code in system.text_languages}
+            if offered and config.targetLanguage not in offered:
                 raise EventError(
                     "set_dynamic_config",
                     "targetLanguage",
@@ -250,49 +269,98 @@ class Events:
             member.target_language = config.targetLanguage
         if "expressive" in config.model_fields_set:
             member.expressive = config.expressive
-        if (stream := hub.streams.get(member.client_id)) is not None:
-            stream.retarget()
+        if speaker is not None:
+            speaker.retarget()
         await self._changed(member)
         return _ok("dynamic_config_set")
 
     async def configure_stream(self, connection: Connection, config: StreamConfig) -> Answer:
-        """Makes the member's session."""
-        return await self._configuring.configure(connection, config)
+        """Starts the member's stream, or puts it in line; a running one ends first."""
+        member, service = connection.member, self._service
+        if self._rooms.of(member) is None:
+            return _error("member_or_room_is_none")
+        if "speaker" not in member.roles:
+            return _error("Join the room as a speaker to start a stream.")
+        try:
+            options = self._settings.option_policy.admit(config.options)
+        except ConfigError as error:
+            raise EventError("configure_stream", f"options.{error.field}", error.reason) from None
+        speaker = Speaker(
+            member,
+            config,
+            sio=self._sio,
+            settings=self._settings,
+            metrics=self._metrics,
+            rooms=self._rooms,
+            service=service,
+            announcer=self._announcer,
+        )
+        request = StreamRequest(
+            rate=config.rate,
+            targets=speaker.choose,
+            model=config.model_name,
+            speech=config.model_type != "s2t",
+            options=options,
+            record=config.debug and service.recorder.allows(local=connection.local),
+            room=member.room_id or "",
+            segment_base=lambda: member.segment_base,
+        )
+        waits = config.wait and member.protocol >= 2
+        try:
+            session = await service.open(speaker, request, speaker, waits=waits)
+        except Refused as refused:
+            return _error(refused.code)
+        except ConfigError as error:
+            field = {"model": "model_name", "speech": "model_type"}.get(error.field, error.field)
+            raise EventError("configure_stream", field, error.reason) from None
+        if session is None:
+            line = service.admission.line
+            return {
+                "status": "waiting",
+                "message": "max_speakers",
+                "position": line.position(member.client_id),
+                "waiting": len(line),
+            }
+        await speaker.started()
+        answer = _ok("server_ready")
+        if config.debug:
+            answer["debug"] = session.recording is not None
+        return answer
 
     async def incoming_audio(self, connection: Connection, audio: bytes) -> Answer:
         """Takes mono 16-bit little-endian audio at the stream's rate."""
         if len(audio) % 2:
             raise EventError("incoming_audio", "audio", "16-bit samples come in even byte counts")
-        stream = self._hub.streams.get(connection.member.client_id)
-        if (place := self._hub.line.position(connection.member.client_id)) > 0:
+        client_id = connection.member.client_id
+        if (place := self._service.admission.line.position(client_id)) > 0:
             raise SeamlessError(
                 f"You are number {place} in line: send audio when you are admitted.",
                 code="waiting",
             )
-        if stream is None or stream.session is None:
+        speaker = speaker_of(self._service, client_id)
+        session = None if speaker is None else speaker.session
+        if speaker is None or session is None:
             if time.monotonic() - connection.member.stream_ended < 5:
                 return {"queuedMs": 0.0}  # still on its way when the stream ended
             raise SeamlessError(
                 "There is no stream: send configure_stream first.", code="no_stream"
             )
         if audio:
-            dropped_ms = stream.session.feed(np.frombuffer(audio, dtype="<i2"))
-            await stream.audio_dropped(dropped_ms)
-        return {"queuedMs": round(stream.session.queued_ms, 1)}
+            dropped_ms = session.feed(np.frombuffer(audio, dtype="<i2"))
+            await speaker.audio_dropped(dropped_ms)
+        return {"queuedMs": round(session.queued_ms, 1)}
 
     async def stop_stream(self, connection: Connection) -> Answer:
         """Ends the stream when everything that was said is translated and sent."""
-        self._hub.leave_line(connection.member.client_id)
-        stream = self._hub.streams.get(connection.member.client_id)
-        if stream is not None:
-            await stream.stop()
+        self._service.admission.leave_line(connection.member.client_id)
+        await self._service.admission.stop(connection.member.client_id)
         return _ok("Stream stopped")
 
     async def _changed(self, member: Member) -> None:
-        if (room := self._hub.room_of(member)) is not None:
-            self._hub.retarget(room)
-            self._hub.room_changed(room)
-            await self._hub.save(member)
+        if (room := self._rooms.of(member)) is not None:
+            retarget_room(self._service, room)
+            self._announcer.room_changed(room)
+            await self._rooms.save(member)
 
 
 def _ok(message: str) -> dict[str, Any]:

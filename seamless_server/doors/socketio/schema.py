@@ -24,7 +24,9 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import models_json_schema
 
+from seamless_server.doors.catalogue import Capability
 from seamless_server.errors import SeamlessError
+from seamless_server.rooms.members import Role, Take
 
 MIN_RATE, MAX_RATE = 8_000, 192_000
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -55,9 +57,7 @@ Name = Annotated[str, StringConstraints(max_length=100), AfterValidator(_clean)]
 ClientID = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 RoomID = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Lang = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,4}(_[A-Za-z]{4})?$")]
-Output = Literal["s2s&t", "s2t", "s2s", "none"]
 ModelType = Literal["s2s&t", "s2t", "s2s"]
-Role = Literal["speaker", "listener"]
 Rate = Annotated[int, BeforeValidator(_whole), Field(ge=MIN_RATE, le=MAX_RATE)]
 
 
@@ -91,30 +91,19 @@ class StreamConfig(_Inbound):
     async_processing: bool = True
     buffer_limit: float = Field(default=0.0, ge=0.0, le=60.0, allow_inf_nan=False)
     wait: bool = False
+    options: dict[str, Any] = Field(default_factory=dict, max_length=50)
+    """By the names of `StreamOptions`; those that a speaker may set."""
 
 
 class ListenerConfig(_Inbound):
     """Argument of `set_listener_config`."""
 
     targetLanguage: Lang | None = None
-    output: Output = "s2s&t"
+    output: Take = "s2s&t"
 
 
 class _Outbound(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
-
-
-class Capability(_Outbound):
-    """A model that is served."""
-
-    name: str
-    description: str
-    modalities: list[Literal["s2t", "s2s"]]
-    targetLangs: list[str]
-    dynamicParams: list[Literal["expressive"]] = []
-    speechLangs: list[str] = []
-    sourceLangs: list[str] = []
-    demonstration: bool = False
 
 
 class RoomStatus(_Outbound):
@@ -277,7 +266,7 @@ class ListenerAck(Ack):
     """Answer to `set_listener_config`: what the listener will get."""
 
     targetLanguage: str | None = None
-    output: Output = "s2s&t"
+    output: Take = "s2s&t"
 
 
 class AudioAck(_Outbound):

@@ -172,6 +172,9 @@ export interface StreamConfig {
   async_processing?: boolean;
   buffer_limit?: number;
   wait?: boolean;
+  options?: {
+    [k: string]: unknown;
+  };
 }
 /**
  * `stream_status`, to the speaker, at most twice a second.

@@ -1,15 +1,16 @@
-"""What a session gives to those who listen, ready for the wire."""
+"""What goes over the wire to those who listen, and what is gathered before it goes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 
 from seamless_server.languages import all_languages
-from seamless_server.service.system import Samples
 
+Samples = npt.NDArray[np.float32]
 _UNSPACED_SCRIPTS = frozenset({"Hans", "Hant", "Jpan", "Thai", "Laoo", "Khmr", "Mymr"})
 _UNSPACED = frozenset(
     language.code for language in all_languages() if language.script in _UNSPACED_SCRIPTS
@@ -51,11 +52,6 @@ class SpeechEvent:
     latency_ms: float
     finished: bool
     main: bool
-
-
-def to_pcm16(samples: Samples) -> bytes:
-    """Float samples in [-1, 1] as 16-bit little-endian, clipped."""
-    return (np.clip(samples, -1.0, 1.0) * 32767.0).round().astype("<i2").tobytes()
 
 
 def to_json_floats(samples: Samples, sample_rate: int) -> tuple[bytes, ...]:

@@ -1,0 +1,353 @@
+"""A member that speaks: what its listeners want of its stream, and its output's way to them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import socketio
+
+from seamless_server.doors.socketio.announcer import Announcer
+from seamless_server.doors.socketio.codec import Ready
+from seamless_server.doors.socketio.packing import OutputPacker
+from seamless_server.doors.socketio.schema import (
+    PlaceInLine,
+    RecordingSaved,
+    StreamConfig,
+    StreamStatus,
+    TranscriptEntry,
+    TranslationSpeech,
+    TranslationText,
+)
+from seamless_server.doors.socketio.wire_outputs import SpeechEvent, TextEvent
+from seamless_server.errors import SeamlessError
+from seamless_server.metrics import Metrics
+from seamless_server.rooms.members import ANY, FOLLOW, V1, Kind, Member, Room, group_name
+from seamless_server.rooms.rooms import Rooms
+from seamless_server.service.owner import Audience, EndReason, Targets, Waiter
+from seamless_server.service.service import Service
+from seamless_server.service.session import Session
+from seamless_server.settings import Settings
+
+if TYPE_CHECKING:
+    from seamless_server.streaming import Output, System
+
+_STATUS_SECONDS = 0.5
+_NOTICE_SECONDS = 5.0
+
+
+class Speaker(Waiter, Audience):
+    """Owns a member's stream, and brings its output to the room."""
+
+    def __init__(
+        self,
+        member: Member,
+        config: StreamConfig,
+        *,
+        sio: socketio.AsyncServer,
+        settings: Settings,
+        metrics: Metrics,
+        rooms: Rooms,
+        service: Service,
+        announcer: Announcer,
+    ) -> None:
+        self.member = member
+        self.config = config
+        self._sio = sio
+        self._settings = settings
+        self._metrics = metrics
+        self._rooms = rooms
+        self._service = service
+        self._announcer = announcer
+        self._system: System | None = None
+        self._packer = OutputPacker("", config.buffer_limit)
+        self._last_notice = 0.0
+        self._status_task: asyncio.Task[None] | None = None
+
+    # -- the owner of its stream ------------------------------------------------------------------
+
+    @property
+    def key(self) -> str:
+        """The client ID."""
+        return self.member.client_id
+
+    @property
+    def session(self) -> Session | None:
+        """Its running session."""
+        return self._service.session(self.key)
+
+    def present(self) -> bool:
+        """Whether it is still in a room."""
+        return self._rooms.of(self.member) is not None
+
+    def away_for(self) -> float:
+        """Seconds since its connection was lost; negative while it has one."""
+        return self.member.away_for()
+
+    async def complain(self, message: str, code: str) -> None:
+        """`server_exception` to the speaker."""
+        await self._announcer.complain(self.member.sid, message, code=code, member=self.member)
+
+    async def moved(self, position: int, waiting: int) -> None:
+        """Its place in line is another."""
+        await self._place("waiting", position=position, waiting=waiting)
+
+    async def admitted(self) -> None:
+        """Its turn came and its stream runs."""
+        await self.started()
+        recorded = self.session is not None and self.session.recording is not None
+        await self._place("admitted", debug=recorded if self.config.debug else None)
+
+    async def refused(self, message: str) -> None:
+        """Its turn came, and its stream could not be started."""
+        await self._place("ended", message=message)
+
+    async def _place(self, state: Any, position: int = 0, **fields: Any) -> None:
+        if self.member.sid is not None:
+            fields.setdefault("waiting", len(self._service.admission.line))
+            place = PlaceInLine(state=state, position=position, **fields)
+            await self._sio.emit("place_in_line", place.model_dump(), to=self.member.sid)
+
+    async def started(self) -> None:
+        """The session is there."""
+        self.member.streaming, self.member.model_type = True, self.config.model_type
+        self.retarget()
+        if self.member.protocol >= 2:
+            self._status_task = asyncio.create_task(self._report(), name="stream status")
+        await self._changed()
+
+    async def _changed(self) -> None:
+        if (room := self._rooms.of(self.member)) is not None:
+            self._announcer.room_changed(room)
+        await self._rooms.save(self.member)
+
+    # -- what is wanted ---------------------------------------------------------------------------
+
+    def choose(self, system: System) -> Targets:
+        """What to make of the speaker's audio with the model that it gets."""
+        self._system = system
+        targets, main = self._targets(system)
+        self._packer = OutputPacker(main, self.config.buffer_limit)
+        return targets
+
+    def _targets(self, system: System) -> tuple[Targets, str]:
+        """What is wanted now, and the speaker's own language.
+
+        The speaker's language is always written, for the transcript; it is spoken only if
+        somebody hears it.
+        """
+        from seamless_server.streaming import Target  # brings torch, which is slow to import
+
+        main = self._main_language(system)
+        speech: set[str] = set()
+        text = {main}
+        room = self._rooms.of(self.member)
+        if room is not None:
+            groups = room.audience()
+            followed = {group_name(room.room_id, V1), group_name(room.room_id, FOLLOW)} & groups
+            if followed and self.config.model_type != "s2t":
+                speech.add(main)
+            if group_name(room.room_id, ANY, "speech") in groups:
+                speech.add(main)
+            for lang in room.languages():
+                if group_name(room.room_id, lang, "speech") in groups:
+                    speech.add(lang)
+                text.add(lang)
+        if self.config.debug and self.config.model_type != "s2t":
+            speech.add(main)
+        text &= set(system.text_languages)
+        speech &= set(system.speech_languages)
+        return {
+            lang: Target(text=lang in text, speech=lang in speech) for lang in sorted(text | speech)
+        }, main
+
+    def _main_language(self, system: System) -> str:
+        """The speaker's choice, or the default."""
+        offered = system.text_languages
+        for wanted in (self.member.target_language, self._settings.default_target_language):
+            if wanted in offered:
+                return wanted
+        return offered[0]
+
+    def text_languages(self) -> tuple[str, ...] | None:
+        """What the model of the running stream writes."""
+        return None if self._system is None else self._system.text_languages
+
+    def retarget(self) -> None:
+        """Takes over what is wanted now; in force with the next step."""
+        session = self.session
+        if session is None or self._system is None:
+            return
+        targets, main = self._targets(self._system)
+        session.set_targets(targets, lambda: self._packer.set_main(main))
+        room = self._rooms.of(self.member)
+        wants_floats = room is not None and group_name(room.room_id, V1) in room.audience()
+        self._packer.wants_floats = wants_floats
+
+    # -- the audience of its stream ---------------------------------------------------------------
+
+    def pack(self, output: Output) -> Iterator[TextEvent | SpeechEvent]:
+        """The events of an output."""
+        return self._packer.pack(output)
+
+    def packed_rest(self) -> Iterator[TextEvent]:
+        """Closes what a change of the speaker's language left open."""
+        return self._packer.switched()
+
+    async def on_output(self, packed: TextEvent | SpeechEvent) -> None:
+        """Sends an event to everyone who wants it."""
+        event = packed
+        room = self._rooms.of(self.member)
+        if room is None:
+            return
+        kind: Kind = "text" if isinstance(event, TextEvent) else "speech"
+        name = f"translation_{kind}"
+        audience = room.audience()
+        groups = [group for group in self._groups(room, event, kind) if group in audience]
+        modern = [group for group in groups if group != group_name(room.room_id, V1)]
+        if modern:
+            data = self._modern(event)
+            payload = data["payload"]
+            for group in modern:
+                room.hold(group, name, data, 300 + len(payload))
+            await self._sio.emit(name, data, room=modern)
+        if len(modern) < len(groups):
+            await self._send_v1(room, name, event)
+        self._metrics.outputs.labels(kind).inc()
+        self._metrics.output_latency.labels(kind).observe(event.latency_ms / 1000)
+        if isinstance(event, TextEvent):
+            await self._rooms.store.add_text(room.room_id, self._entry(event))
+
+    def _groups(self, room: Room, event: TextEvent | SpeechEvent, kind: Kind) -> Iterator[str]:
+        yield group_name(room.room_id, event.lang, kind)
+        if event.main:
+            yield group_name(room.room_id, ANY, kind)
+            without = {"text": "s2s", "speech": "s2t"}[kind]
+            if self.config.model_type != without:
+                yield group_name(room.room_id, FOLLOW)
+                yield group_name(room.room_id, V1)
+
+    def _modern(self, event: TextEvent | SpeechEvent) -> dict[str, Any]:
+        common: dict[str, Any] = {
+            "eos": event.finished,
+            "speakerID": self.member.client_id,
+            "lang": event.lang,
+            "segmentID": event.segment_id,
+            "seq": event.seq,
+            "startMs": event.start_ms,
+            "endMs": event.end_ms,
+            "latencyMs": event.latency_ms,
+        }
+        if isinstance(event, TextEvent):
+            return TranslationText(payload=event.text, **common).model_dump(by_alias=True)
+        return TranslationSpeech(
+            payload=event.pcm16, sample_rate=event.sample_rate, **common
+        ).model_dump(by_alias=True)
+
+    async def _send_v1(self, room: Room, name: str, event: TextEvent | SpeechEvent) -> None:
+        group = group_name(room.room_id, V1)
+        if isinstance(event, TextEvent):
+            if not event.words and not event.finished:
+                return
+            data: dict[str, Any] = {"event": name, "payload": event.words, "eos": event.finished}
+            room.hold(group, name, data, 100 + len(event.words))
+            await self._sio.emit(name, data, room=group)
+            return
+        for number, floats in enumerate(event.floats, 1):
+            data = {
+                "event": name,
+                "payload": Ready(floats),
+                "sample_rate": event.sample_rate,
+                "eos": event.finished and number == len(event.floats),
+            }
+            room.hold(group, name, data, 100 + len(floats))
+            await self._sio.emit(name, data, room=group)
+            await asyncio.sleep(0)
+
+    def _entry(self, event: TextEvent) -> dict[str, Any]:
+        return TranscriptEntry(
+            speakerID=self.member.client_id,
+            lang=event.lang,
+            segmentID=event.segment_id,
+            startMs=event.start_ms,
+            endMs=event.end_ms,
+            text=event.text,
+            finished=event.finished,
+        ).model_dump()
+
+    async def on_end(
+        self, reason: EndReason, error: BaseException | None, next_segment: int
+    ) -> None:
+        """The stream is over."""
+        member = self.member
+        if self._status_task is not None:
+            self._status_task.cancel()
+        member.segment_base = max(member.segment_base, next_segment)
+        if self._service.session(self.key) is None:
+            member.streaming, member.stream_ended = False, time.monotonic()
+        if isinstance(error, SeamlessError):
+            await self.complain(error.message, error.code)
+        elif error is not None:
+            await self.complain(
+                "The translation of your stream failed. Start it again to go on.", "stream_failed"
+            )
+        await self._changed()
+
+    async def on_recording(self, name: str, files: list[str]) -> None:
+        """Tells the speaker where its debug recording is."""
+        saved = RecordingSaved(name=name, files=files, url=f"/api/debug/{name}/")
+        if self.member.sid is not None:
+            await self._sio.emit("recording_saved", saved.model_dump(), to=self.member.sid)
+
+    # -- telling the speaker ----------------------------------------------------------------------
+
+    async def audio_dropped(self, dropped_ms: float) -> None:
+        """Tells the speaker that audio was lost, now and then."""
+        now = time.monotonic()
+        if dropped_ms > 0 and now - self._last_notice > _NOTICE_SECONDS:
+            self._last_notice = now
+            await self.complain(
+                "The server cannot keep up with your audio, so its oldest part was left out.",
+                "overload",
+            )
+
+    async def _report(self) -> None:
+        last: Mapping[str, Any] | None = None
+        while True:
+            await asyncio.sleep(_STATUS_SECONDS)
+            session, sid = self.session, self.member.sid
+            if session is None or sid is None:
+                continue
+            status = session.status()
+            behind = status.queued_ms > 2 * self._settings.join_limit_ms
+            report = StreamStatus(
+                state=status.state,
+                lagMs=round(status.lag_ms, 1),
+                queuedMs=round(status.queued_ms, 1),
+                coalesced=status.coalesced,
+                droppedMs=round(status.dropped_ms, 1),
+                realTimeFactor=None
+                if status.real_time_factor is None
+                else round(status.real_time_factor, 3),
+                warning=f"{status.queued_ms / 1000:.0f} s of your audio wait to be translated."
+                if behind
+                else None,
+            ).model_dump()
+            if report != last:
+                last = report
+                await self._sio.emit("stream_status", report, to=sid)
+
+
+def speaker_of(service: Service, client_id: str) -> Speaker | None:
+    """The speaker of that client ID, if it has a place."""
+    place = service.admission.places.get(client_id)
+    return place.owner if place is not None and isinstance(place.owner, Speaker) else None
+
+
+def retarget_room(service: Service, room: Room) -> None:
+    """The wishes of a room's listeners changed."""
+    for client_id in room.members:
+        if (speaker := speaker_of(service, client_id)) is not None:
+            speaker.retarget()

@@ -1,0 +1,204 @@
+"""A file over HTTP as a stream: what every door for files shares."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+from fastapi import Request
+from starlette.datastructures import UploadFile
+from starlette.types import Message
+
+from seamless_server.errors import SeamlessError
+from seamless_server.service.owner import Audience, EndReason, Owner, StreamRequest
+from seamless_server.service.service import Service
+from seamless_server.service.session import Session
+
+if TYPE_CHECKING:
+    from seamless_server.doors.application import Parts
+    from seamless_server.streaming import Output
+
+Samples = npt.NDArray[np.float32]
+
+_WAITING = 32
+"""Outputs that may wait for a client that reads slowly; then its stream waits too."""
+
+
+@asynccontextmanager
+async def upload_form(
+    request: Request, max_mb: float
+) -> AsyncIterator[tuple[dict[str, Any], IO[bytes]]]:
+    """The form's fields and its `file`, with the upload's size bounded while it arrives.
+
+    Raises:
+        SeamlessError: it is too large, no form, or without a file.
+    """
+    limit = int(max_mb * 1e6)
+    too_large = SeamlessError(f"The upload is larger than {max_mb:g} MB.", code="too_large")
+    announced = request.headers.get("content-length") or "0"
+    if announced.isdecimal() and int(announced) > limit:
+        raise too_large
+    received = 0
+
+    async def receive() -> Message:
+        nonlocal received
+        message = await request.receive()
+        received += len(message.get("body", b""))
+        if received > limit:
+            raise too_large
+        return message
+
+    bounded = Request(request.scope, receive)
+    try:
+        form = await bounded.form(max_files=1, max_fields=50)
+    except SeamlessError:
+        raise
+    except Exception as error:
+        raise SeamlessError("Send the file as multipart/form-data.", code="invalid") from error
+    try:
+        fields: dict[str, Any] = {**request.query_params, **form}
+        file = fields.pop("file", None)
+        if not isinstance(file, UploadFile):
+            raise SeamlessError("file: send a sound file in this field.", code="invalid")
+        yield fields, file.file
+    finally:
+        await form.close()
+
+
+class Sound:
+    """An uploaded sound file: blocks of mono samples.
+
+    Raises:
+        SeamlessError: it cannot be read, is empty or too long.
+    """
+
+    def __init__(self, file: IO[bytes], max_seconds: float) -> None:
+        try:
+            self._file = soundfile.SoundFile(file)
+        except soundfile.LibsndfileError:
+            raise SeamlessError(
+                "file: this is no sound file that can be read.", code="audio"
+            ) from None
+        self.rate: int = self._file.samplerate
+        seconds = self._file.frames / self.rate
+        self.duration_ms = round(seconds * 1000, 1)
+        if seconds > max_seconds:
+            raise SeamlessError(
+                f"file: {seconds:.0f} s are too long; {max_seconds:.0f} s are the most.",
+                code="too_large",
+            )
+        if not self._file.frames:
+            raise SeamlessError("file: there is no sound in it.", code="audio")
+        if not 4_000 <= self.rate <= 384_000:
+            raise SeamlessError(
+                f"file: a sample rate of {self.rate} Hz is outside of 4,000-384,000 Hz",
+                code="audio",
+            )
+
+    def blocks(self) -> Iterator[Samples]:
+        """Samples, shape (n,), float32, at `rate`."""
+        with self._file as file:
+            for block in file.blocks(self.rate, dtype="float32", always_2d=True):
+                mono: Samples = block.mean(axis=1, dtype=np.float32)
+                if not np.isfinite(mono).all():
+                    raise SeamlessError("file: holds samples that are no numbers.", code="audio")
+                yield mono
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How much of the file was taken so far."""
+
+    position_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    error: BaseException | None
+
+
+class Upload(Owner, Audience):
+    """Owns a file's stream, and hands its outputs on."""
+
+    def __init__(self) -> None:
+        self._key = f"upload-{uuid.uuid4().hex}"
+        self.waiting: asyncio.Queue[Output | Progress | _End] = asyncio.Queue(_WAITING)
+        self.read_error: BaseException | None = None
+        self.gone = False
+
+    @property
+    def key(self) -> str:
+        """Its own, so that uploads do not replace each other."""
+        return self._key
+
+    async def on_output(self, packed: Output) -> None:
+        """Waits while the client is slow."""
+        if not self.gone:
+            await self.waiting.put(packed)
+
+    async def on_end(
+        self, reason: EndReason, error: BaseException | None, next_segment: int
+    ) -> None:
+        """The stream is over."""
+        if not self.gone:
+            await self.waiting.put(_End(self.read_error or error))
+
+
+async def translate_file(
+    parts: Parts, sound: Sound, request: StreamRequest
+) -> AsyncGenerator[Output | Progress, None]:
+    """The outputs of a file's stream as they are made, and how far it is.
+
+    Raises:
+        SeamlessError: no place is free, or the file or the stream failed.
+    """
+    limit = parts.settings.max_translate_jobs
+    running = sum(isinstance(x.owner, Upload) for x in parts.service.admission.places.values())
+    if running >= limit:
+        raise SeamlessError("The server is busy with other files; try again soon.", code="busy")
+    upload = Upload()
+    session = await _open(parts.service, upload, request)
+    feeding = asyncio.create_task(_feed(upload, session, sound), name="reading an upload")
+    try:
+        while not isinstance(event := await upload.waiting.get(), _End):
+            yield event
+        if event.error is not None:
+            raise event.error
+        yield Progress(session.received_ms)
+    finally:
+        upload.gone = True
+        while not upload.waiting.empty():  # an output may wait to be taken
+            upload.waiting.get_nowait()
+        feeding.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await feeding
+        await session.abort()
+
+
+async def _open(service: Service, upload: Upload, request: StreamRequest) -> Session:
+    session = await service.open(upload, request, upload)
+    assert session is not None  # an upload does not wait in line
+    return session
+
+
+async def _feed(upload: Upload, session: Session, sound: Sound) -> None:
+    """Gives the session the file, as fast as it is taken."""
+    loop = asyncio.get_running_loop()
+    blocks = sound.blocks()
+    try:
+        while (block := await loop.run_in_executor(None, next, blocks, None)) is not None:
+            session.feed(block)
+            await session.wants_audio()
+            await upload.waiting.put(Progress(session.received_ms - session.queued_ms))
+        await session.stop()
+    except SeamlessError as error:
+        upload.read_error = error
+        await session.abort()

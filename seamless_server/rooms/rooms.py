@@ -1,0 +1,141 @@
+"""Every room and member that this server knows, those of other replicas too."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from seamless_server.rooms.members import Member, Room, new_room_code
+from seamless_server.rooms.store import StateStore
+from seamless_server.settings import Settings
+
+
+class Rooms:
+    """Members by client ID, rooms by code. Belongs to the event loop's thread.
+
+    Args:
+        store: what replicas share.
+        is_here: whether a member has a connection to this very server.
+        on_wishes: told when the wishes of a room's listeners changed elsewhere.
+        on_claim: told when a member came over from another replica, which may not know yet.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: StateStore,
+        *,
+        is_here: Callable[[Member], bool],
+        on_wishes: Callable[[Room], None],
+        on_claim: Callable[[Member], None],
+    ) -> None:
+        self._settings = settings
+        self.store = store
+        self._is_here = is_here
+        self._on_wishes = on_wishes
+        self._on_claim = on_claim
+        self.members: dict[str, Member] = {}
+        self.rooms: dict[str, Room] = {}
+
+    def get(self, room_id: str) -> Room | None:
+        """The room of that code."""
+        return self.rooms.get(room_id)
+
+    def of(self, member: Member) -> Room | None:
+        """The member's room."""
+        return self.rooms.get(member.room_id) if member.room_id else None
+
+    def new_code(self) -> str:
+        """A code that no room has."""
+        return new_room_code(self._settings.room_code_length, self.rooms)
+
+    async def open(self, room_id: str) -> Room:
+        """The room of that code, made if need be, with the members that other replicas hold."""
+        room = self.rooms.get(room_id)
+        if room is None:
+            room = self.rooms[room_id] = Room(room_id, self._settings.replay_bytes)
+            await self.refresh(room_id)
+        return room
+
+    async def refresh(self, room_id: str) -> None:
+        """Another replica changed a room: take over what it says of its members."""
+        room = self.rooms.get(room_id)
+        if room is None:
+            return
+        records = {record["client_id"]: record for record in await self.store.members(room_id)}
+        for client_id, member in list(room.members.items()):
+            if member.replica is not None and client_id not in records:
+                del room.members[client_id]
+        for client_id, record in records.items():
+            known = room.members.get(client_id)
+            if known is not None and known.replica is None and self._is_here(known):
+                # It has come over to us; the other replica did not know yet.
+                self._on_claim(known)
+                continue
+            if known is not None and known.replica is None:
+                self.members.pop(client_id, None)
+            replica = record.pop("replica", "elsewhere")
+            remote = Member.from_record(record)
+            remote.replica = replica
+            room.members[client_id] = remote
+        self._on_wishes(room)
+
+    async def recall(self, client_id: str) -> Member | None:
+        """The member of that ID, also one whose connection another replica has."""
+        member = self.members.get(client_id)
+        if member is None and (record := await self.store.load_member(client_id)) is not None:
+            record.pop("replica", None)
+            member = Member.from_record({**record, "sid": None, "streaming": False})
+        return member
+
+    def enter(self, room: Room, member: Member) -> None:
+        """A member is in a room from now on."""
+        member.room_id = room.room_id
+        member.replica = None
+        room.members[member.client_id] = member
+        room.empty_since = None
+
+    async def leave(self, member: Member) -> Room | None:
+        """Takes a member out of its room, which is returned."""
+        room = self.of(member)
+        await self.store.remove_member(member.client_id, member.room_id)
+        member.room_id = None
+        if room is not None:
+            room.members.pop(member.client_id, None)
+            if not room.members:
+                room.empty_since = time.monotonic()
+        return room
+
+    async def save(self, member: Member) -> None:
+        """Lets replicas know of a member."""
+        if member.room_id is not None and member.replica is None:
+            await self.store.save_member(member.record(), self._settings.grace_seconds * 2)
+
+    async def save_all(self) -> None:
+        """Keeps every member known to other replicas."""
+        for member in list(self.members.values()):
+            await self.save(member)
+
+    def overdue(self) -> list[Member]:
+        """Members whose grace period is over."""
+        now = time.monotonic()
+        return [
+            member
+            for member in self.members.values()
+            if member.gone_since is not None
+            and now - member.gone_since > self._settings.grace_seconds
+        ]
+
+    async def expire(self) -> list[str]:
+        """Removes rooms that stayed empty and output that nobody waits for; returns the codes."""
+        now = time.monotonic()
+        expired = []
+        for room in list(self.rooms.values()):
+            room.forget_held()
+            if room.members:
+                room.empty_since = None
+            elif now - (room.empty_since or now) > self._settings.room_expiry_seconds:
+                del self.rooms[room.room_id]
+                expired.append(room.room_id)
+                await self.store.clear_transcript(room.room_id)
+        return expired
