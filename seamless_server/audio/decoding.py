@@ -1,0 +1,287 @@
+"""Sound files as FFmpeg's libraries (PyAV) read them: blocks of samples as they lie in the file.
+
+Only containers of sound and film are opened. Playlists and descriptions that name other files or
+addresses (HLS, DASH, concat, SDP) are not, so that a file which somebody sends can never make this
+machine read another one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from seamless_server.errors import SeamlessError, UsageError
+
+Frames = npt.NDArray[np.float32]
+"""Samples with their channels, (n, c)."""
+
+_CONTAINERS = """
+3dostr aa aac ac3 adts adx aea aiff alaw amr amrnb amrwb ape apm asf asf_o ast au avi avr caf codec2
+dsf dss dts dtshd eac3 epaf f32be f32le f64be f64le flac flv g722 g726 g726le gsm gxf ilbc ircam
+iff kvag latm loas matroska matroska,webm mlp mov mov,mp4,m4a,3gp,3g2,mj2 mp2 mp3 mpc mpc8 mpeg
+mpegts mulaw mxf nistsphere nut oga ogg oma opus paf pvf qcp qoa rm rso s16be s16le s24be s24le
+s32be s32le s8 sbc sds shn sln sol sox spx swf tak truehd tta u16be u16le u24be u24le u32be u32le
+u8 voc w64 wav webm wsd wtv wv wve xa xwma
+""".split()
+
+RAW_FORMATS = tuple(
+    "u8 s8 s16le s16be u16le u16be s24le s24be s32le s32be f32le f32be f64le f64be mulaw alaw".split()
+)
+"""Encodings of sound without a header, as FFmpeg calls them."""
+
+_CHECKED = {"flac", "tta", "wavpack", "truehd", "mlp", "ape", "tak", "shorten", "alac"}
+"""Codecs whose frames carry a checksum that their encoders get right."""
+_HONEST = {"wav", "flac", "aiff", "caf", "w64", "au", "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "ogg"}
+"""Containers whose length is written down, not guessed from the bit rate."""
+UNKNOWN_SIZE = 0x7FFF_0000
+"""What writes WAV into a pipe puts such a size, or 0, into the header."""
+_TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICS")
+"""What else lies between the frames of an MP3."""
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """How samples without a header lie in their file."""
+
+    rate: int
+    channels: int
+    encoding: str
+
+    @classmethod
+    def parse(cls, text: str) -> Raw:
+        """``RATE,CHANNELS,ENCODING``, e.g. ``16000,1,s16le``.
+
+        Raises:
+            UsageError: it is none of that form.
+        """
+        match = re.fullmatch(r"\s*(\d{1,6})\s*,\s*(\d{1,2})\s*,\s*(\w+)\s*", text)
+        encoding = match[3].lower() if match else ""
+        if match is None or encoding not in RAW_FORMATS or not 1 <= int(match[2]) <= 64:
+            raise UsageError(
+                "raw: say RATE,CHANNELS,ENCODING, for example 16000,1,s16le; an encoding is one of "
+                + ", ".join(RAW_FORMATS)
+            )
+        return cls(int(match[1]), int(match[2]), encoding)
+
+
+class NotSound(SeamlessError):
+    """FFmpeg finds no sound here; the message is the reason, without a subject."""
+
+    code = "audio"
+
+
+class Decoder:
+    """Decodes the best stream of sound of an open file.
+
+    What is damaged is left out, never guessed: no frame is given that the codec calls wrong.
+
+    Args:
+        file: with `read`, and with `seek` and `tell` unless it is a pipe.
+        name: of the file, for formats that are known by their ending alone.
+        raw: the file has no header.
+        live: it is being written; take what is there instead of looking ahead.
+
+    Raises:
+        NotSound: nothing that could be decoded.
+    """
+
+    def __init__(
+        self, file: IO[bytes] | Any, name: str = "", raw: Raw | None = None, *, live: bool = False
+    ) -> None:
+        look = file.seekable() and raw is None
+        self._cut_off = look and _ogg_is_cut_off(file)
+        counted = look and _counts_its_frames(file)
+        options = {"format_whitelist": ",".join(_CONTAINERS), "protocol_whitelist": "none"}
+        if look and (length := _wav_length(file)) is not None:
+            self._cut_off = length == "short"
+            if length == "wrong":
+                options["ignore_length"] = "1"
+        if raw is not None:
+            options |= {
+                "sample_rate": str(raw.rate),
+                "ch_layout": "mono" if raw.channels == 1 else f"{raw.channels}c",
+            }
+        if live:
+            options |= {"probesize": "8192", "analyzeduration": "1"}
+        try:
+            self._container: Any = av.open(
+                _Named(file, name),
+                format=None if raw is None else raw.encoding,
+                options=options,
+                metadata_errors="replace",
+            )
+        except (av.FFmpegError, ValueError):
+            raise NotSound("is not a sound file that can be read") from None
+        try:
+            self._stream: Any = self._container.streams.best("audio")
+            if self._stream is None or self._stream.codec_context is None:
+                kinds = {stream.type for stream in self._container.streams}
+                raise NotSound(
+                    "holds no sound" if kinds & {"video", "subtitle"}
+                    else "is not a sound file that can be read"
+                )
+            self._codec: Any = self._stream.codec_context
+            if self._codec.name in _CHECKED:
+                self._codec.options = {"err_detect": "crccheck+explode"}
+        except BaseException:
+            self._container.close()
+            raise
+        self.format: str = self._codec.codec.canonical_name if raw is None else raw.encoding
+        container = self._container.format.name
+        self._honest = container in _HONEST or (container == "mp3" and counted)
+        self.rate: int = self._stream.rate or 0
+        self.channels: int = self._stream.channels or 0
+        self.declared_s: float | None = self._declared()
+        """What the file says that it holds, for a display of progress."""
+        self.decoded_s = 0.0
+        """What was decoded so far."""
+        self.damaged_at_s: float | None = None
+        """Where the first piece lay that could not be decoded."""
+        self.ends_early = False
+        """After the end: nothing could be decoded behind that place, or the file is cut off."""
+        self.missing_s = 0.0
+        """After the end: how much more the file says that it holds."""
+
+    def _declared(self) -> float | None:
+        stream = self._stream
+        if stream.duration is not None and stream.duration > 0 and stream.time_base is not None:
+            return float(stream.duration * stream.time_base)
+        whole = self._container.duration
+        return whole / av.time_base if whole and whole > 0 else None
+
+    def __iter__(self) -> Iterator[tuple[Frames, int]]:
+        """Samples (n, c) and their rate in Hz, which may change from block to block."""
+        for packet in self._packets():
+            try:
+                frames = self._codec.decode(packet)
+            except av.FFmpegError:
+                if packet is not None and not bytes(packet)[:8].startswith(_TAGS):
+                    self._damage()
+                continue
+            for frame in frames:
+                if frame.is_corrupt:
+                    self._damage()
+                elif frame.samples:
+                    self.ends_early = False
+                    self.decoded_s += frame.samples / frame.sample_rate
+                    yield samples_of(frame), frame.sample_rate
+        if self._cut_off:
+            self._damage()
+        elif self._honest and self.declared_s is not None:
+            self.missing_s = max(0.0, self.declared_s - self.decoded_s)
+
+    def _packets(self) -> Iterator[Any]:
+        plain = self._codec.name.startswith("pcm_")
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except av.EOFError:
+                return
+            except av.FFmpegError:  # of the container; what the decoder still holds is sound
+                self._damage()
+                yield None
+                return
+            if packet.is_corrupt and not plain and packet.size:
+                self._damage()  # cut off
+            else:
+                yield packet
+
+    def _damage(self) -> None:
+        if self.damaged_at_s is None:
+            self.damaged_at_s = self.decoded_s
+        self.ends_early = True
+
+    def close(self) -> None:
+        """Let go of the decoder; the file itself stays open."""
+        self._container.close()
+
+
+def _wav_length(file: Any) -> str | None:
+    """``short``: a WAV is shorter than it says; ``wrong``: what it says cannot be; else `None`."""
+    begin = file.tell()
+    end = file.seek(0, 2)
+    file.seek(begin)
+    head = file.read(12)
+    found = None
+    at = begin + 12
+    if head[:4] == b"RIFF" and head[8:] == b"WAVE":
+        while at + 8 <= end and found is None:
+            file.seek(at)
+            chunk, size = file.read(4), int.from_bytes(file.read(4), "little")
+            if not any(chunk) and not any(file.read(2**20)):
+                break  # padding
+            if not chunk.isascii() or not all(32 <= byte < 127 for byte in chunk):
+                found = "wrong"  # there are samples where a chunk should begin
+                break
+            if chunk == b"data" and (size == 0 or size >= UNKNOWN_SIZE):
+                break
+            if chunk == b"data" and at + 8 + size > end:
+                found = "short"
+            at += 8 + size + size % 2
+    file.seek(begin)
+    return found
+
+
+def _ogg_is_cut_off(file: Any) -> bool:
+    """Whether the last page of an Ogg file is not there."""
+    begin = file.tell()
+    is_ogg = file.read(4) == b"OggS"
+    if is_ogg:
+        end = file.seek(0, 2)
+        file.seek(max(begin, end - 2**16 - 2**8))
+        tail = file.read()
+        page = max(0, tail.rfind(b"OggS"))
+        sizes = tail[page + 27 : page + 27 + tail[page + 26]] if len(tail) > page + 26 else b""
+        is_whole = bool(sizes) and len(tail) >= page + 27 + len(sizes) + sum(sizes)
+        is_last = is_whole and bool(tail[page + 5] & 4)
+    file.seek(begin)
+    return is_ogg and not is_last
+
+
+def _counts_its_frames(file: Any) -> bool:
+    """Whether the file is an MP3 that says in its first frame how many there are."""
+    begin = file.tell()
+    head = file.read(10)
+    size = 0
+    if head[:3] == b"ID3":
+        for byte in head[6:]:
+            size = size << 7 | byte & 0x7F
+        size += 10
+    file.seek(begin + size)
+    frame = file.read(200)
+    file.seek(begin)
+    return any(mark in frame for mark in (b"Xing", b"Info", b"VBRI"))
+
+
+class _Named:
+    """What PyAV needs of a file, with a name that FFmpeg takes for nothing but a name."""
+
+    def __init__(self, file: Any, name: str) -> None:
+        self.name = re.sub(r"[^\w.]", "_", name, flags=re.ASCII)
+        self.read = file.read
+        if file.seekable():
+            self.seek = file.seek
+            self.tell = file.tell
+
+
+def samples_of(frame: Any) -> Frames:
+    """A frame as (n, c) float32, integers scaled by their width."""
+    data = frame.to_ndarray()
+    channels = frame.layout.nb_channels
+    data = data.T if frame.format.is_planar else data.reshape(-1, channels)
+    if data.dtype == np.uint8:
+        return (data.astype(np.float32) - 128.0) / np.float32(128.0)
+    if data.dtype.kind == "i":
+        scale = np.float32(2.0 ** -(8 * data.dtype.itemsize - 1))
+        scaled: Frames = data.astype(np.float32) * scale
+        return scaled
+    return np.ascontiguousarray(data, dtype=np.float32)
