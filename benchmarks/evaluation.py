@@ -26,7 +26,7 @@ import numpy as np
 import soundfile
 import torch
 
-from seamless_server.audio.files import read_audio
+from seamless_server.audio.reader import read_audio
 from seamless_server.evaluation.audio import Preparation
 from seamless_server.evaluation.experiment import Evaluator, Experiment, plan
 from seamless_server.evaluation.manifest import Selection

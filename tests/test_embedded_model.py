@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seamless_server.audio.files import Samples, read_audio
+from seamless_server.audio.reader import Samples, read_audio
 from seamless_server.checkpoints.cards import SYSTEM_DIRS
 from seamless_server.streaming import SpeechOutput, System, Target, TextOutput, load_system
 

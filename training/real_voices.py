@@ -15,9 +15,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import soundfile
 import torch
 
+from seamless_server.audio.decoding import Raw
+from seamless_server.audio.reader import read_audio
 from seamless_server.streaming import load_system
 from training.evaluate import interpret
 from training.metrics import word_error_rate
@@ -46,11 +47,7 @@ NUMBERS = frozenset(_NUMBERS.split(" "))
 
 def read(path: Path) -> Any:
     """Mono samples at 16 kHz of a WAV or headerless file."""
-    raw = {"samplerate": 16_000, "channels": 1, "subtype": "PCM_16", "format": "RAW"}
-    samples, rate = soundfile.read(path, dtype="float32", **(raw if path.suffix == ".raw" else {}))
-    if rate != 16_000:
-        raise ValueError(f"{path}: {rate} Hz, expected 16000")
-    return samples
+    return read_audio(path, raw=Raw(16_000, 1, "s16le") if path.suffix == ".raw" else None)
 
 
 def main() -> None:

@@ -38,8 +38,9 @@ def as_frames(array: ArrayLike) -> npt.NDArray[np.float32]:
     return _scaled(_by_channels(data))
 
 
-_EXPECTED = "expected an array of floats in [-1, 1] or of integers, (n,), (n, channels) or " \
-    "(channels, n)"
+_EXPECTED = (
+    "expected an array of floats in [-1, 1] or of integers, (n,), (n, channels) or (channels, n)"
+)
 
 
 def _by_channels(data: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -51,9 +52,7 @@ def _by_channels(data: npt.NDArray[Any]) -> npt.NDArray[Any]:
         raise UsageError(f"audio: {_EXPECTED}, not of shape {data.shape}")
     first, second = data.shape
     if min(first, second) > MOST_CHANNELS or (first == second and first > 1):
-        raise UsageError(
-            f"audio: which side of shape {data.shape} are the channels? {_EXPECTED}"
-        )
+        raise UsageError(f"audio: which side of shape {data.shape} are the channels? {_EXPECTED}")
     return data if second <= first or not data.size else data.T
 
 

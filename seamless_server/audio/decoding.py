@@ -22,22 +22,33 @@ Frames = npt.NDArray[np.float32]
 """Samples with their channels, (n, c)."""
 
 _CONTAINERS = """
-3dostr aa aac ac3 adts adx aea aiff alaw amr amrnb amrwb ape apm asf asf_o ast au avi avr caf codec2
-dsf dss dts dtshd eac3 epaf f32be f32le f64be f64le flac flv g722 g726 g726le gsm gxf ilbc ircam
-iff kvag latm loas matroska matroska,webm mlp mov mov,mp4,m4a,3gp,3g2,mj2 mp2 mp3 mpc mpc8 mpeg
-mpegts mulaw mxf nistsphere nut oga ogg oma opus paf pvf qcp qoa rm rso s16be s16le s24be s24le
-s32be s32le s8 sbc sds shn sln sol sox spx swf tak truehd tta u16be u16le u24be u24le u32be u32le
-u8 voc w64 wav webm wsd wtv wv wve xa xwma
-""".split()
+3dostr aa aac ac3 adts adx aea aiff alaw amr amrnb amrwb ape apm asf asf_o ast au avi avr caf
+codec2 dsf dss dts dtshd eac3 epaf f32be f32le f64be f64le flac flv g722 g726 g726le gsm gxf
+ilbc ircam iff kvag latm loas matroska matroska,webm mlp mov mov,mp4,m4a,3gp,3g2,mj2 mp2 mp3 mpc
+mpc8 mpeg mpegts mulaw mxf nistsphere nut oga ogg oma opus paf pvf qcp qoa rm rso s16be s16le
+s24be s24le s32be s32le s8 sbc sds shn sln sol sox spx swf tak truehd tta u16be u16le u24be
+u24le u32be u32le u8 voc w64 wav webm wsd wtv wv wve xa xwma
+""".split()  # noqa: SIM905
 
-RAW_FORMATS = tuple(
-    "u8 s8 s16le s16be u16le u16be s24le s24be s32le s32be f32le f32be f64le f64be mulaw alaw".split()
-)
+RAW_FORMATS = (
+    "u8", "s8", "s16le", "s16be", "u16le", "u16be", "s24le", "s24be", "s32le", "s32be", "f32le",
+    "f32be", "f64le", "f64be", "mulaw", "alaw",
+)  # fmt: skip
 """Encodings of sound without a header, as FFmpeg calls them."""
 
 _CHECKED = {"flac", "tta", "wavpack", "truehd", "mlp", "ape", "tak", "shorten", "alac"}
 """Codecs whose frames carry a checksum that their encoders get right."""
-_HONEST = {"wav", "flac", "aiff", "caf", "w64", "au", "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "ogg"}
+_HONEST = {
+    "wav",
+    "flac",
+    "aiff",
+    "caf",
+    "w64",
+    "au",
+    "mov,mp4,m4a,3gp,3g2,mj2",
+    "matroska,webm",
+    "ogg",
+}
 """Containers whose length is written down, not guessed from the bit rate."""
 UNKNOWN_SIZE = 0x7FFF_0000
 """What writes WAV into a pipe puts such a size, or 0, into the header."""
@@ -94,9 +105,8 @@ class Decoder:
     def __init__(
         self, file: IO[bytes] | Any, name: str = "", raw: Raw | None = None, *, live: bool = False
     ) -> None:
-        look = file.seekable() and raw is None
-        self._cut_off = look and _ogg_is_cut_off(file)
-        counted = look and _counts_its_frames(file)
+        look = can_seek(file) and raw is None
+        self._cut_off = look and (_ogg_is_cut_off(file) or _mp3_is_cut_off(file))
         options = {"format_whitelist": ",".join(_CONTAINERS), "protocol_whitelist": "none"}
         if look and (length := _wav_length(file)) is not None:
             self._cut_off = length == "short"
@@ -110,33 +120,34 @@ class Decoder:
         if live:
             options |= {"probesize": "8192", "analyzeduration": "1"}
         try:
-            self._container: Any = av.open(
+            container: Any = av.open(
                 _Named(file, name),
                 format=None if raw is None else raw.encoding,
                 options=options,
                 metadata_errors="replace",
             )
         except (av.FFmpegError, ValueError):
-            raise NotSound("is not a sound file that can be read") from None
+            raise NotSound("cannot be read as audio: it is not a sound file") from None
         try:
-            self._stream: Any = self._container.streams.best("audio")
-            if self._stream is None or self._stream.codec_context is None:
-                kinds = {stream.type for stream in self._container.streams}
+            stream: Any = container.streams.best("audio")
+            if stream is None or stream.codec_context is None:
+                seen = {one.type for one in container.streams} & {"video", "subtitle"}
                 raise NotSound(
-                    "holds no sound" if kinds & {"video", "subtitle"}
-                    else "is not a sound file that can be read"
+                    "holds no audio: there is no sound in it"
+                    if seen
+                    else "cannot be read as audio: it is not a sound file"
                 )
-            self._codec: Any = self._stream.codec_context
-            if self._codec.name in _CHECKED:
-                self._codec.options = {"err_detect": "crccheck+explode"}
+            codec: Any = stream.codec_context
+            if codec.name in _CHECKED:
+                codec.options = {"err_detect": "crccheck+explode"}
         except BaseException:
-            self._container.close()
+            container.close()
             raise
-        self.format: str = self._codec.codec.canonical_name if raw is None else raw.encoding
-        container = self._container.format.name
-        self._honest = container in _HONEST or (container == "mp3" and counted)
-        self.rate: int = self._stream.rate or 0
-        self.channels: int = self._stream.channels or 0
+        self._container, self._stream, self._codec = container, stream, codec
+        self.format: str = codec.codec.canonical_name if raw is None else raw.encoding
+        self._honest = container.format.name in _HONEST
+        self.rate: int = codec.sample_rate or 0
+        self.channels: int = codec.channels or 0
         self.declared_s: float | None = self._declared()
         """What the file says that it holds, for a display of progress."""
         self.decoded_s = 0.0
@@ -247,9 +258,11 @@ def _ogg_is_cut_off(file: Any) -> bool:
     return is_ogg and not is_last
 
 
-def _counts_its_frames(file: Any) -> bool:
-    """Whether the file is an MP3 that says in its first frame how many there are."""
+def _mp3_is_cut_off(file: Any) -> bool:
+    """Whether an MP3 is shorter than its first frame says."""
     begin = file.tell()
+    end = file.seek(0, 2)
+    file.seek(begin)
     head = file.read(10)
     size = 0
     if head[:3] == b"ID3":
@@ -259,7 +272,17 @@ def _counts_its_frames(file: Any) -> bool:
     file.seek(begin + size)
     frame = file.read(200)
     file.seek(begin)
-    return any(mark in frame for mark in (b"Xing", b"Info", b"VBRI"))
+    at = max(frame.find(b"Xing"), frame.find(b"Info"))
+    if at < 0 or not frame[at + 7 : at + 8] or frame[at + 7] & 2 == 0:
+        return False
+    field = at + 8 + 4 * (frame[at + 7] & 1)
+    return bool(end - begin - size < int.from_bytes(frame[field : field + 4], "big"))
+
+
+def can_seek(file: Any) -> bool:
+    """Whether it is a file and no pipe."""
+    # Before Python 3.11 SpooledTemporaryFile can seek, but does not say so.
+    return bool(file.seekable()) if hasattr(file, "seekable") else True
 
 
 class _Named:
@@ -268,20 +291,20 @@ class _Named:
     def __init__(self, file: Any, name: str) -> None:
         self.name = re.sub(r"[^\w.]", "_", name, flags=re.ASCII)
         self.read = file.read
-        if file.seekable():
+        if can_seek(file):
             self.seek = file.seek
             self.tell = file.tell
 
 
 def samples_of(frame: Any) -> Frames:
     """A frame as (n, c) float32, integers scaled by their width."""
-    data = frame.to_ndarray()
-    channels = frame.layout.nb_channels
-    data = data.T if frame.format.is_planar else data.reshape(-1, channels)
+    data: npt.NDArray[Any] = frame.to_ndarray()
+    data = data.T if frame.format.is_planar else data.reshape(-1, frame.layout.nb_channels)
     if data.dtype == np.uint8:
-        return (data.astype(np.float32) - 128.0) / np.float32(128.0)
-    if data.dtype.kind == "i":
-        scale = np.float32(2.0 ** -(8 * data.dtype.itemsize - 1))
-        scaled: Frames = data.astype(np.float32) * scale
-        return scaled
-    return np.ascontiguousarray(data, dtype=np.float32)
+        return (data.astype(np.float32) - np.float32(128)) / np.float32(128)
+    floats: Frames = data.astype(np.float32)
+    return (
+        floats * np.float32(2.0 ** (1 - 8 * data.dtype.itemsize))
+        if data.dtype.kind == "i"
+        else floats
+    )

@@ -1,65 +1,60 @@
-"""Sound files: anything that libsndfile reads, and WAV out."""
+"""WAV files that are written piece by piece."""
 
 from __future__ import annotations
 
 import os
+import struct
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
-import soxr
 from typing_extensions import Self
 
-from seamless_server.errors import AudioError
-
-Samples = npt.NDArray[np.float32]
-
-SAMPLE_RATE = 16_000
-SHORTEST = 400
-"""Samples at 16 kHz below which there is not one frame of features (25 ms)."""
-
-
-def read_audio(path: str | os.PathLike[str]) -> Samples:
-    """Read a sound file of any rate and channel count as mono at 16 kHz, (N,) in [-1, 1].
-
-    Raises:
-        AudioError: no such file, no audio, damaged, empty, too short, or with NaN samples.
-    """
-    if not Path(path).is_file():
-        raise AudioError(path, "there is no such file")
-    try:
-        data, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, RuntimeError, OSError):
-        raise AudioError(path, "is not a sound file that can be read") from None
-    if not len(data):
-        raise AudioError(path, "holds no audio")
-    if not np.isfinite(data).all():
-        raise AudioError(path, "holds samples that are not numbers (NaN or infinite)")
-    mono: Samples = data.mean(axis=1, dtype=np.float32)
-    if rate != SAMPLE_RATE:
-        mono = soxr.resample(mono, rate, SAMPLE_RATE).astype(np.float32)
-    if len(mono) < SHORTEST:
-        raise AudioError(path, f"is too short: {len(mono) / 16:.0f} ms of at least 25 ms")
-    return mono
+_LARGEST = 0xFFFF_FFFF
+"""The header's sizes have 32 bits; readers take this one as "until the end"."""
 
 
 class WavWriter:
-    """Writes 16-bit mono WAV piece by piece; the file is valid after every piece."""
+    """Writes 16-bit mono WAV piece by piece; the file is valid after every piece.
 
-    def __init__(self, path: str | os.PathLike[str], sample_rate: int = SAMPLE_RATE) -> None:
-        try:
-            self._file = soundfile.SoundFile(
-                path, "w", samplerate=sample_rate, channels=1, format="WAV", subtype="PCM_16"
-            )
-        except (soundfile.SoundFileError, RuntimeError, OSError):
-            raise AudioError(path, "cannot be written") from None
+    Args:
+        path: also of a pipe, whose header then leaves the length open.
+        sample_rate: in Hz.
 
-    def write(self, samples: Samples) -> None:
-        """Append samples in [-1, 1]."""
-        self._file.write(np.clip(samples, -1.0, 1.0))
-        self._file.flush()
+    Raises:
+        OSError: from any method, when it cannot be written.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], sample_rate: int) -> None:
+        self._file = Path(path).open("wb", buffering=0)  # noqa: SIM115
+        self._rate = sample_rate
+        self._bytes = 0
+        self._file.write(self._header())
+
+    def _header(self) -> bytes:
+        known = self._file.seekable() and self._bytes + 36 <= _LARGEST
+        size = self._bytes if known else _LARGEST
+        return struct.pack(
+            "<4sI4s4sIHHIIHH4sI",
+            *(b"RIFF", size + 36 if known else _LARGEST, b"WAVE"),
+            *(b"fmt ", 16, 1, 1, self._rate, 2 * self._rate, 2, 16),
+            *(b"data", size),
+        )
+
+    def write(self, samples: npt.NDArray[np.float32] | npt.NDArray[np.int16]) -> None:
+        """Append samples: floats in [-1, 1], or 16-bit integers."""
+        if samples.dtype != np.int16:
+            samples = (np.clip(samples, -1.0, 1.0) * 32767).round().astype(np.int16)
+        data = samples.astype("<i2").tobytes()
+        left = memoryview(data)
+        while left:
+            left = left[self._file.write(left) :]
+        self._bytes += len(data)
+        if self._file.seekable():
+            self._file.seek(0)
+            self._file.write(self._header())
+            self._file.seek(0, os.SEEK_END)
 
     def close(self) -> None:
         """Finish the file."""

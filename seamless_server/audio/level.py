@@ -34,8 +34,8 @@ class LevelMeter:
         frames = samples[:, None] if samples.ndim == 1 else samples
         if not len(frames):
             return
-        size = np.abs(frames)
-        clipped = (size >= _FULL_SCALE).sum(axis=0)
+        size = np.abs(np.ascontiguousarray(frames.T))
+        clipped = (size >= _FULL_SCALE).sum(axis=1)
         same = self._clipped is not None and len(self._clipped) == len(clipped)
         self._clipped = self._clipped + clipped if same and self._clipped is not None else clipped
         self.samples += len(frames)
@@ -45,8 +45,8 @@ class LevelMeter:
         end = len(frames) // self._size * self._size
         self._rest = frames[end:]
         if end:
-            windows = frames[:end].reshape(-1, self._size, frames.shape[1])
-            power = np.square(windows, dtype=np.float64).mean(axis=1)
+            planes = np.ascontiguousarray(frames[:end].T)
+            power = np.square(planes.reshape(-1, self._size)).mean(axis=1)
             self.loudest_rms = max(self.loudest_rms, float(np.sqrt(power.max())))
 
     @property

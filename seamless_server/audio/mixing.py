@@ -58,9 +58,9 @@ class Mixer:
         return np.concatenate(windows) if windows else np.zeros(0, np.float32)
 
     def _window(self, samples: Samples) -> Samples:
-        energy = np.square(samples, dtype=np.float64).sum(axis=0)
         mix = _mean(samples)
-        mix_energy = float(np.square(mix, dtype=np.float64).sum())
+        energy = np.array([_energy(samples[:, i]) for i in range(samples.shape[1])])
+        mix_energy = _energy(mix)
         if self._energy is None or self._total is None or len(self._energy) != len(energy):
             self._energy, self._total, self._mix_energy = energy, energy.copy(), mix_energy
         else:
@@ -75,8 +75,17 @@ class Mixer:
 
 
 def _mean(samples: Samples) -> Samples:
-    mean: Samples = samples.mean(axis=1, dtype=np.float32)
-    return mean
+    # Channel by channel: many times faster than NumPy's mean over a short axis.
+    total = samples[:, 0].copy()
+    for i in range(1, samples.shape[1]):
+        total += samples[:, i]
+    total /= np.float32(samples.shape[1])
+    return total
+
+
+def _energy(samples: Samples) -> float:
+    plane = np.ascontiguousarray(samples)
+    return float(np.dot(plane, plane))
 
 
 def parse_channel(text: str) -> str | int:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import io
 import os
-import stat
 import struct
 import tempfile
 from collections.abc import Iterator
@@ -28,7 +27,7 @@ from typing_extensions import Self
 
 from seamless_server.audio.arrays import MOST_CHANNELS, ArrayLike, as_frames
 from seamless_server.audio.checks import checked
-from seamless_server.audio.decoding import UNKNOWN_SIZE, Decoder, Frames, NotSound, Raw
+from seamless_server.audio.decoding import UNKNOWN_SIZE, Decoder, Frames, NotSound, Raw, can_seek
 from seamless_server.audio.level import LevelMeter
 from seamless_server.audio.mixing import Mixer
 from seamless_server.audio.resample import MAX_RATE, MIN_RATE, StreamResampler
@@ -63,6 +62,7 @@ class AudioReader:
         source_rate: int = 0,
         channels: int = 0,
         declared_ms: float | None = None,
+        live: bool = False,
         files: tuple[IO[bytes], ...] = (),
     ) -> None:
         self.name = name
@@ -74,6 +74,8 @@ class AudioReader:
         self.channels = decoder.channels if decoder is not None else channels
         self.declared_ms = declared_ms
         """What the file says that it holds, for a display of progress; often missing or wrong."""
+        self.live = live
+        """Whether it comes from a pipe, as it is made."""
         self.duration_ms = 0.0
         """What was decoded so far; the sound's true duration at the end."""
         self.notices: list[str] = []
@@ -132,7 +134,11 @@ class AudioReader:
                 self._meter = self._meter or LevelMeter(rate)
                 if not self.channels or not self.source_rate:
                     self.source_rate, self.channels = form
-            assert mixer is not None and resampler is not None and self._meter is not None
+            assert mixer is not None
+            assert resampler is not None
+            assert self._meter is not None
+            if not np.isfinite(frames).all():
+                raise AudioError(self.name, "holds samples that are not numbers (NaN or infinite)")
             try:
                 checked(frames.reshape(-1))
             except UsageError as error:
@@ -143,9 +149,7 @@ class AudioReader:
         if mixer is not None and resampler is not None:
             yield self._through(mixer, resampler, None)
 
-    def _through(
-        self, mixer: Mixer, resampler: StreamResampler, frames: Frames | None
-    ) -> Samples:
+    def _through(self, mixer: Mixer, resampler: StreamResampler, frames: Frames | None) -> Samples:
         last = frames is None
         if frames is None:
             frames = np.zeros((0, self.channels), np.float32)
@@ -179,7 +183,7 @@ class AudioReader:
         decoder = self._decoder
         damaged_at = None if decoder is None else decoder.damaged_at_s
         if not self.duration_ms:
-            reason = "holds no sound"
+            reason = "holds no audio: there is no sound in it"
             if damaged_at is not None:
                 reason = "is damaged: no sound can be decoded from it"
             raise AudioError(self.name, reason)
@@ -308,7 +312,7 @@ def _open_path(path: str | os.PathLike[str]) -> tuple[IO[bytes], str]:
             if os.isatty(0):
                 raise AudioError("-", "standard input is a terminal: pipe sound into it")
             return os.fdopen(os.dup(0), "rb", buffering=0), "standard input"
-        if stat.S_ISDIR(os.stat(path).st_mode):
+        if Path(path).is_dir():
             raise AudioError(path, "is a folder, not a sound file")
         return Path(path).open("rb", buffering=0), text
     except FileNotFoundError:
@@ -327,8 +331,10 @@ def _open_file(
     files: tuple[IO[bytes], ...] = (file,) if owned else ()
     ending = Path(name).name
     try:
-        if file.seekable():
-            buffered = io.BufferedReader(cast(Any, file)) if isinstance(file, io.RawIOBase) else file
+        if can_seek(file):
+            buffered = (
+                io.BufferedReader(cast(Any, file)) if isinstance(file, io.RawIOBase) else file
+            )
             decoder = Decoder(buffered, ending, raw)
             live = False
         else:
@@ -343,7 +349,9 @@ def _open_file(
     except (NotSound, OSError) as error:
         for opened in files:
             opened.close()
-        reason = error.message if isinstance(error, NotSound) else f"cannot be read: {error.strerror}"
+        reason = (
+            error.message if isinstance(error, NotSound) else f"cannot be read: {error.strerror}"
+        )
         raise AudioError(name, reason) from None
     declared = None if live or decoder.declared_s is None else decoder.declared_s * 1000
     return AudioReader(
@@ -353,6 +361,7 @@ def _open_file(
         channel=channel,
         decoder=decoder,
         declared_ms=declared,
+        live=live,
         files=files,
     )
 
@@ -414,7 +423,7 @@ class _Pipe:
 
     def whole(self) -> IO[bytes]:
         """All of it as a file, once the pipe has ended."""
-        whole = tempfile.SpooledTemporaryFile(max_size=2**22)
+        whole = tempfile.SpooledTemporaryFile(max_size=2**22)  # noqa: SIM115
         while data := self.read(2**16):
             whole.write(data)
         whole.seek(0)

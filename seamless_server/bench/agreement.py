@@ -15,7 +15,7 @@ import torch
 
 from seamless_server.agents.loading import set_cpu_threads
 from seamless_server.agents.system import AgentSystem
-from seamless_server.audio.files import read_audio
+from seamless_server.audio.reader import read_audio
 from seamless_server.bench.simulation import Load
 from seamless_server.checkpoints.loader import Checkpoint, load_checkpoint
 from seamless_server.engine import DecodeRequest, DecodeResult, Engine, InlineEngine

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from seamless_server.agents.system import AgentSystem
-from seamless_server.audio.files import SAMPLE_RATE, Samples, read_audio
+from seamless_server.audio.reader import SAMPLE_RATE, Samples, read_audio
 from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.engine import Engine, InlineEngine, ScheduledEngine, SchedulerOptions
 from seamless_server.engine.naive import NaiveEngine

@@ -1,78 +1,147 @@
-"""Where a client's audio comes from: a file, a microphone, an array, or anything that yields it."""
+"""Where a client's audio comes from: a file, a pipe, a microphone, an array, or what yields it."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
 
-from seamless_server.errors import AudioError, DependencyError, UsageError
+from seamless_server.audio.arrays import ArrayLike, as_frames
+from seamless_server.audio.decoding import Raw
+from seamless_server.audio.mixing import Mixer
+from seamless_server.audio.reader import SAMPLE_RATE, AudioSource, check_rate, open_audio
+from seamless_server.audio.resample import StreamResampler
+from seamless_server.errors import DependencyError, UsageError
 
 Pcm: TypeAlias = npt.NDArray[np.int16]
-Source: TypeAlias = str | Path | npt.NDArray[Any]
+Source: TypeAlias = AudioSource
 
-_MIC_RATE = 16_000
+_WAITING = 16
+"""Chunks that are read ahead."""
+
+
+@dataclass
+class Opened:
+    """A source that can be sent."""
+
+    chunks: AsyncIterator[Pcm]
+    """Mono, at 16 kHz, 16 bits."""
+    notices: list[str] = field(default_factory=list)
+    """What is odd with the sound; complete when the chunks have ended."""
 
 
 @asynccontextmanager
 async def open_source(
-    source: Source | AsyncIterable[Pcm], rate: int | None, chunk_ms: int
-) -> AsyncIterator[tuple[AsyncIterator[Pcm], int]]:
-    """Chunks of mono 16-bit audio of about `chunk_ms`, and their rate in Hz.
+    source: Source | AsyncIterable[ArrayLike],
+    rate: int | None,
+    chunk_ms: int,
+    *,
+    channel: str | int = "auto",
+    raw: Raw | None = None,
+) -> AsyncIterator[Opened]:
+    """Chunks of mono 16-bit audio at 16 kHz of about `chunk_ms`, whatever the source's rate.
 
     Raises:
         AudioError: the file cannot be read.
-        UsageError: `rate` is needed and missing.
+        UsageError: `rate` is needed and missing, or an array cannot be meant as sound.
         DependencyError: the microphone needs a package.
     """
-    if isinstance(source, (str, Path)) and str(source) == "mic":
+    if isinstance(source, str) and source == "mic":
         async with _microphone(chunk_ms) as chunks:
-            yield chunks, _MIC_RATE
-    elif isinstance(source, (str, Path)):
-        path = Path(source)
-        if not await asyncio.to_thread(path.is_file):
-            raise AudioError(path, "there is no such file")
-        try:
-            file = soundfile.SoundFile(path)
-        except soundfile.LibsndfileError:
-            raise AudioError(path, "this is no sound file that can be read") from None
-        with file:
-            yield _of_file(file, chunk_ms), file.samplerate
-    elif rate is None:
-        raise UsageError("rate: say how many samples a second there are")
-    elif isinstance(source, np.ndarray):
-        yield _of_array(_to_pcm(source), rate * chunk_ms // 1000), rate
+            yield Opened(chunks)
+    elif hasattr(source, "__aiter__"):
+        yield Opened(
+            _of_iterable(cast("AsyncIterable[ArrayLike]", source), check_rate(rate), channel)
+        )
     else:
-        yield _of_iterable(source), rate
+        reading = _Reading(source, rate, chunk_ms, channel, raw)
+        try:
+            yield await reading.opened()
+        finally:
+            reading.stop()
 
 
-def _to_pcm(samples: npt.NDArray[Any]) -> Pcm:
-    if samples.dtype == np.int16:
-        return samples
-    pcm: Pcm = (np.clip(samples, -1.0, 1.0) * 32767).round().astype(np.int16)
+def _to_pcm(samples: npt.NDArray[np.float32]) -> Pcm:
+    # As integers are read, so that what was 16 bits is so again, bit by bit.
+    pcm: Pcm = np.clip((samples * 32768).round(), -32768, 32767).astype(np.int16)
     return pcm
 
 
-async def _of_array(pcm: Pcm, size: int) -> AsyncIterator[Pcm]:
-    for start in range(0, len(pcm), size):
-        yield pcm[start : start + size]
-
-
-async def _of_iterable(source: AsyncIterable[Pcm]) -> AsyncIterator[Pcm]:
+async def _of_iterable(
+    source: AsyncIterable[ArrayLike], rate: int, channel: str | int
+) -> AsyncIterator[Pcm]:
+    mixer, resampler = Mixer(rate, channel), StreamResampler(rate, SAMPLE_RATE)
+    channels = 1
     async for chunk in source:
-        yield _to_pcm(chunk)
+        frames = as_frames(chunk)
+        channels = frames.shape[1]
+        yield _to_pcm(resampler.process(mixer.process(frames)))
+    rest = mixer.process(np.zeros((0, channels), np.float32), last=True)
+    yield _to_pcm(resampler.process(rest, last=True))
 
 
-async def _of_file(file: soundfile.SoundFile, chunk_ms: int) -> AsyncIterator[Pcm]:
-    size = max(1, file.samplerate * chunk_ms // 1000)
-    while len(block := await asyncio.to_thread(file.read, size, "float32", True)):
-        yield _to_pcm(block.mean(axis=1))
+class _Reading:
+    """Reads a source in a thread of its own, which may wait for a pipe as long as it likes."""
+
+    def __init__(
+        self,
+        source: Source,
+        rate: int | None,
+        chunk_ms: int,
+        channel: str | int,
+        raw: Raw | None,
+    ) -> None:
+        self._options: dict[str, Any] = {"array_rate": rate, "channel": channel, "raw": raw}
+        self._source = source
+        self._size = SAMPLE_RATE * chunk_ms // 1000
+        self._loop = asyncio.get_running_loop()
+        self._queue: asyncio.Queue[Pcm | BaseException | None] = asyncio.Queue()
+        self._room = threading.Semaphore(_WAITING)
+        self._stopped = False
+        self._notices: list[str] = []
+        # A daemon, since nothing but its writer can end the wait for a pipe.
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _put(self, item: Pcm | BaseException | None) -> None:
+        if not self._stopped:
+            self._loop.call_soon_threadsafe(self._queue.put_nowait, item)
+
+    def _run(self) -> None:
+        try:
+            with open_audio(self._source, rate=SAMPLE_RATE, **self._options) as sound:
+                self._put(None)
+                for block in sound.blocks(self._size):
+                    self._room.acquire()
+                    if self._stopped:
+                        return
+                    self._put(_to_pcm(block))
+                self._notices += sound.notices
+            self._put(None)
+        except BaseException as error:
+            self._put(error)
+
+    async def opened(self) -> Opened:
+        error = await self._queue.get()
+        if isinstance(error, BaseException):
+            raise error
+        return Opened(self._chunks(), self._notices)
+
+    async def _chunks(self) -> AsyncIterator[Pcm]:
+        while (item := await self._queue.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            self._room.release()
+            yield item
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._room.release()
 
 
 @asynccontextmanager
@@ -95,10 +164,10 @@ async def _microphone(chunk_ms: int) -> AsyncIterator[AsyncIterator[Pcm]]:
 
     try:
         stream = sounddevice.InputStream(
-            samplerate=_MIC_RATE,
+            samplerate=SAMPLE_RATE,
             channels=1,
             dtype="int16",
-            blocksize=_MIC_RATE * chunk_ms // 1000,
+            blocksize=SAMPLE_RATE * chunk_ms // 1000,
             callback=callback,
         )
     except sounddevice.PortAudioError as error:

@@ -21,6 +21,9 @@ from urllib.parse import urlencode
 
 import socketio
 
+from seamless_server.audio.arrays import ArrayLike
+from seamless_server.audio.decoding import Raw
+from seamless_server.audio.reader import SAMPLE_RATE
 from seamless_server.client.events import (
     Cleared,
     Event,
@@ -35,8 +38,8 @@ from seamless_server.client.events import (
     status_of,
     text_of,
 )
-from seamless_server.client.sources import Source, open_source
-from seamless_server.errors import SeamlessError
+from seamless_server.client.sources import Opened, Source, open_source
+from seamless_server.errors import SeamlessError, UsageError
 
 Output = Literal["s2s&t", "s2t", "s2s"]
 __all__ = [
@@ -233,33 +236,43 @@ class StreamingClient:
 
     async def translate(
         self,
-        source: Source | AsyncIterable[Pcm],
+        source: Source | AsyncIterable[ArrayLike],
         *,
         rate: int | None = None,
         realtime: bool = True,
         chunk_ms: int = 100,
+        channel: str | int = "auto",
+        raw: Raw | None = None,
     ) -> AsyncIterator[Event]:
         """Sends `source` and gives what comes of it, in order; ends when all of it is translated.
 
         Args:
-            source: a sound file, `"mic"`, a NumPy array, or an asynchronous iterator of 16-bit
-                mono chunks (the latter two with `rate` in Hz).
+            source: a sound file's path (`-` is standard input), its bytes, `"mic"`, an array
+                (NumPy, PyTorch, any numeric type, with channels or without), or an asynchronous
+                iterator of such arrays.
+            rate: of an array or of what the iterator gives, 4,000 to 384,000 Hz.
             realtime: send at the pace of speech; else as fast as the server works.
             chunk_ms: audio in one message.
+            channel: which channel to use: "auto", "mix", "loudest" or a number from 1.
+            raw: how samples without a header lie in the file.
 
         Raises:
             ClientError: the server refuses the stream.
+            AudioError: the sound cannot be read.
+            UsageError: an array that cannot be meant as sound, or a rate that is none.
         """
+        if not 10 <= chunk_ms <= 10_000:
+            raise UsageError("chunk_ms: from 10 to 10,000 are possible")
         async with contextlib.AsyncExitStack() as stack:
-            chunks, opened_rate = await stack.enter_async_context(
-                open_source(source, rate, chunk_ms)
+            opened = await stack.enter_async_context(
+                open_source(source, rate, chunk_ms, channel=channel, raw=raw)
             )
-            self._rate = opened_rate
+            self._rate = SAMPLE_RATE
             if "speaker" not in self._roles:
                 self._roles = ["speaker", "listener"]
                 await self._join()
             await self._configure()
-            sender = asyncio.create_task(self._send_all(chunks, opened_rate, realtime=realtime))
+            sender = asyncio.create_task(self._send_all(opened, realtime=realtime))
             try:
                 while (event := await self._events.get()) is not None:
                     if isinstance(event, BaseException):
@@ -318,22 +331,24 @@ class StreamingClient:
         if answer["status"] == "ok":
             self._admitted.set()
 
-    async def _send_all(self, chunks: AsyncIterable[Pcm], rate: int, *, realtime: bool) -> None:
+    async def _send_all(self, source: Opened, *, realtime: bool) -> None:
         try:
             await self._admitted.wait()
             self.sent_ms = self.queued_ms = 0.0
             started = time.monotonic()
-            async for pcm in chunks:
+            async for pcm in source.chunks:
                 while not await self._send(pcm):
                     await self._online.wait()
                     await self._admitted.wait()
-                self.sent_ms += len(pcm) * 1000 / rate
+                self.sent_ms += len(pcm) * 1000 / SAMPLE_RATE
                 if realtime:
                     await asyncio.sleep(started + self.sent_ms / 1000 - time.monotonic())
                 while not realtime and self.queued_ms > _AHEAD_MS:
                     await asyncio.sleep(0.1)
                     await self._send(pcm[:0])
             await self._online.wait()
+            for notice in source.notices:
+                self._events.put_nowait(Notice(notice, "sound"))
             await self._call("stop_stream", wait=600)
         except Exception as error:
             self._events.put_nowait(error)

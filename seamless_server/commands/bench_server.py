@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import typer
 
 from seamless_server.commands.bench import Output, bench
-from seamless_server.errors import AudioError, SeamlessError, UsageError
+from seamless_server.errors import SeamlessError, UsageError
 
 
 def register(app: typer.Typer) -> None:
@@ -109,7 +109,8 @@ def _counts(text: str) -> list[int]:
 def _speech(path: Path | None) -> tuple[Any, int]:
     """A recording; by default a clip that comes with the embedded model."""
     import numpy as np
-    import soundfile
+
+    from seamless_server.audio.reader import open_audio
 
     if path is None:
         from seamless_server.checkpoints.cards import EMBEDDED, SYSTEM_DIRS
@@ -118,15 +119,11 @@ def _speech(path: Path | None) -> tuple[Any, int]:
         if not clips:
             raise UsageError("--audio: name a recording of speech")
         path = clips[0]
-    if not path.is_file():
-        raise AudioError(path, "there is no such file")
-    try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError:
-        raise AudioError(path, "this is no sound file that can be read") from None
-    pcm = (np.clip(samples.mean(axis=1), -1, 1) * 32767).astype(np.int16)
+    with open_audio(path) as sound:
+        samples, rate = sound.read(), sound.rate
+    pcm = (np.clip(samples, -1, 1) * 32767).astype(np.int16)
     # People pause between sentences.
-    return np.concatenate([pcm, np.zeros(rate, np.int16)]), int(rate)
+    return np.concatenate([pcm, np.zeros(rate, np.int16)]), rate
 
 
 @contextmanager

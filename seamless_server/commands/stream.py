@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seamless_server.commands.translate import CHANNEL, RAW
 from seamless_server.errors import UsageError
 
 if TYPE_CHECKING:
     from seamless_server.client import Event, StreamingClient, Text
+    from seamless_server.commands.output_files import OutputFiles
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +24,8 @@ def register(app: typer.Typer) -> None:
 
 def stream(
     source: Annotated[
-        str | None, typer.Argument(help="A sound file, or mic. Without it: only listen.")
+        str | None,
+        typer.Argument(help="A sound file, - for a pipe, or mic. Without it: only listen."),
     ] = None,
     url: Annotated[str, typer.Option(help="Address of the server.")] = "http://localhost:8000",
     room: Annotated[str | None, typer.Option(help="Code of the room; a new one if absent.")] = None,
@@ -36,6 +39,8 @@ def stream(
     wav: Annotated[Path | None, typer.Option(help="Write the translated speech.")] = None,
     srt: Annotated[Path | None, typer.Option(help="Write SubRip captions.")] = None,
     vtt: Annotated[Path | None, typer.Option(help="Write WebVTT captions.")] = None,
+    channel: Annotated[str, typer.Option(help=CHANNEL)] = "auto",
+    raw: Annotated[str | None, typer.Option(help=RAW)] = None,
     realtime: Annotated[
         bool, typer.Option(help="Send a file at the pace of speech, or as fast as it goes.")
     ] = True,
@@ -49,7 +54,10 @@ def stream(
 
     Captions appear as they are written. Ctrl-C ends it and leaves valid files.
     """
+    from seamless_server.audio.decoding import Raw
+    from seamless_server.audio.mixing import parse_channel
     from seamless_server.client import StreamingClient
+    from seamless_server.commands.output_files import OutputFiles
 
     if output not in ("s2s&t", "s2t", "s2s"):
         raise UsageError("--output: choose one of s2s&t, s2t, s2s")
@@ -65,32 +73,30 @@ def stream(
         wait=wait,
         verify_tls=not insecure,
     )
-    results = _Results()
-    try:
-        asyncio.run(_run(client, source, results, realtime=realtime))
-    finally:
-        results.save(wav, srt, vtt)
+    read = {
+        "realtime": realtime,
+        "channel": parse_channel(channel),
+        "raw": None if raw is None else Raw.parse(raw),
+    }
+    with OutputFiles(wav=wav, srt=srt, vtt=vtt, source=source) as files:
+        asyncio.run(_run(client, source, _Results(files), read))
 
 
 async def _run(
-    client: StreamingClient, source: str | None, results: _Results, *, realtime: bool
+    client: StreamingClient, source: str | None, results: _Results, read: dict[str, Any]
 ) -> None:
     async with client:
         typer.echo(f"room {client.room}", err=True)
-        events = client.listen() if source is None else client.translate(source, realtime=realtime)
+        events = client.listen() if source is None else client.translate(source, **read)
         async for event in events:
             results.take(event)
 
 
 class _Results:
-    """Prints what comes and keeps it for the files."""
+    """Prints what comes and hands it to the files."""
 
-    def __init__(self) -> None:
-        from seamless_server.service.captions import CaptionMaker
-
-        self._captions: dict[tuple[str, str], CaptionMaker] = {}
-        self._speech: list[bytes] = []
-        self._rate = 16_000
+    def __init__(self, files: OutputFiles) -> None:
+        self._files = files
         self._open = False
 
     def take(self, event: Event) -> None:
@@ -99,8 +105,7 @@ class _Results:
         if isinstance(event, Text):
             self._text(event)
         elif isinstance(event, Speech):
-            self._speech.append(event.samples.tobytes())
-            self._rate = event.sample_rate
+            self._files.speech(event.samples, event.sample_rate)
         elif isinstance(event, Notice):
             self._say(event.message)
         elif isinstance(event, Status) and event.warning:
@@ -111,8 +116,6 @@ class _Results:
             self._say(f"recorded: {event.url}timeline.html")
 
     def _text(self, event: Text) -> None:
-        from seamless_server.service.captions import CaptionMaker
-
         text = event.text if self._open else event.text.lstrip()
         sys.stdout.write(text)
         self._open = self._open or bool(text)
@@ -120,28 +123,15 @@ class _Results:
             sys.stdout.write("\n")
             self._open = False
         sys.stdout.flush()
-        maker = self._captions.setdefault((event.speaker_id, event.lang), CaptionMaker())
-        maker.add(event.text, event.start_ms, event.end_ms, finished=event.finished)
+        self._files.text(
+            event.text,
+            event.start_ms,
+            event.end_ms,
+            finished=event.finished,
+            who=(event.speaker_id, event.lang),
+        )
 
     def _say(self, message: str) -> None:
         if self._open and sys.stdout.isatty():
             sys.stdout.write("\n")
         typer.echo(message, err=True)
-
-    def save(self, wav: Path | None, srt: Path | None, vtt: Path | None) -> None:
-        from seamless_server.service.captions import to_srt, to_vtt
-
-        captions = sorted(
-            (caption for maker in self._captions.values() for caption in maker.finish()),
-            key=lambda caption: caption.start_ms,
-        )
-        if srt is not None:
-            srt.write_text(to_srt(captions), encoding="utf-8")
-        if vtt is not None:
-            vtt.write_text(to_vtt(captions), encoding="utf-8")
-        if wav is not None:
-            import numpy as np
-            import soundfile
-
-            samples = np.frombuffer(b"".join(self._speech), dtype="<i2")
-            soundfile.write(wav, samples, self._rate, subtype="PCM_16")

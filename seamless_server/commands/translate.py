@@ -21,6 +21,10 @@ class Task(str, Enum):
     asr = "asr"
 
 
+CHANNEL = "auto (the mix, or the loudest where it cancels), mix, loudest, or a number from 1."
+RAW = "Samples without a header: RATE,CHANNELS,ENCODING, e.g. 16000,1,s16le."
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
     app.command("translate")(translate)
@@ -28,7 +32,12 @@ def register(app: typer.Typer) -> None:
 
 @with_stream_flags("chunk_ms")
 def translate(
-    audio: Annotated[Path, typer.Argument(help="Sound file of any rate and channel count.")],
+    audio: Annotated[
+        str,
+        typer.Argument(
+            help="A sound or film file of any format that FFmpeg knows, or - for a pipe."
+        ),
+    ],
     model: Annotated[
         str | None, typer.Option(help="Name or folder of a model; the best one present if absent.")
     ] = None,
@@ -45,9 +54,12 @@ def translate(
     ] = None,
     wav: Annotated[Path | None, typer.Option(help="Write the translated speech.")] = None,
     srt: Annotated[Path | None, typer.Option(help="Write SubRip captions.")] = None,
+    vtt: Annotated[Path | None, typer.Option(help="Write WebVTT captions.")] = None,
     jsonl: Annotated[
         str | None, typer.Option(help="Write one line a chunk; - is standard output.")
     ] = None,
+    channel: Annotated[str, typer.Option(help=CHANNEL)] = "auto",
+    raw: Annotated[str | None, typer.Option(help=RAW)] = None,
     realtime: Annotated[bool, typer.Option(help="Feed the file at the pace of speech.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda:0 or mps.")] = "auto",
     dtype: Annotated[
@@ -58,8 +70,11 @@ def translate(
 ) -> None:
     """Translate a sound file as a stream, chunk by chunk, and print the text as it is written.
 
-    Ctrl-C ends it and leaves valid files of what was done.
+    A pipe is translated as it comes in, for example: ffmpeg -i URL -f wav - | seamless-server
+    translate - --tgt-lang spa. Ctrl-C ends it and leaves valid files of what was done.
     """
+    from seamless_server.audio.decoding import Raw
+    from seamless_server.audio.mixing import parse_channel
     from seamless_server.commands.translate_job import Job, run
 
     if not 10 <= chunk_ms <= 60_000:
@@ -69,6 +84,8 @@ def translate(
     run(
         Job(
             audio=audio,
+            channel=parse_channel(channel),
+            raw=None if raw is None else Raw.parse(raw),
             model=model,
             speech=task is Task.s2st,
             tgt_lang=tgt_lang,
@@ -77,6 +94,7 @@ def translate(
             compat=compat,
             wav=wav,
             srt=srt,
+            vtt=vtt,
             jsonl=jsonl,
             realtime=realtime,
             device=device,

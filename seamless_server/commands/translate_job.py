@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from seamless_server.audio.files import SAMPLE_RATE, Samples, WavWriter, read_audio
-from seamless_server.errors import UsageError
+from seamless_server.audio.decoding import Raw
+from seamless_server.audio.reader import SAMPLE_RATE, AudioReader, open_audio
+from seamless_server.commands.output_files import OutputFiles
 from seamless_server.languages import lookup
-from seamless_server.service.captions import CaptionMaker, to_srt
 from seamless_server.stream_options import StreamOptions
 from seamless_server.streaming import (
     OfficialStream,
@@ -35,7 +34,9 @@ from seamless_server.streaming import (
 class Job:
     """What the command line asks for."""
 
-    audio: Path
+    audio: str
+    channel: str | int
+    raw: Raw | None
     model: str | None
     speech: bool
     tgt_lang: str | None
@@ -44,6 +45,7 @@ class Job:
     compat: str | None
     wav: Path | None
     srt: Path | None
+    vtt: Path | None
     jsonl: str | None
     realtime: bool
     device: str
@@ -59,45 +61,45 @@ class _Tally:
 
 
 def run(job: Job) -> None:
-    """Translate the file; every output file is valid whenever this ends."""
-    samples = read_audio(job.audio)
+    """Translate the sound; every output file is valid whenever this ends."""
     screen = Console(stderr=job.jsonl == "-", highlight=False, soft_wrap=True)
-    with screen.status("loading the model") if screen.is_terminal else _nothing():
-        system = load_system(job.model, job.device, job.dtype, compat=job.compat, speech=job.speech)
-    lang = _language(job, system)
-    stream = system.open_stream({lang: Target(text=True, speech=job.speech)}, job.vad, job.options)
-    captions, tally = CaptionMaker(), _Tally()
     with ExitStack() as stack:
-        wav = stack.enter_context(WavWriter(job.wav)) if job.wav is not None else None
-        trace = _open_trace(job.jsonl, stack)
-        if job.srt is not None:
-            _check_writable(job.srt)
-            stack.callback(lambda: job.srt and job.srt.write_text(to_srt(captions.finish())))
-        advance = _progress(screen, len(samples), stack)
+        sound = stack.enter_context(open_audio(job.audio, channel=job.channel, raw=job.raw))
+        files = OutputFiles(
+            wav=job.wav, srt=job.srt, vtt=job.vtt, jsonl=job.jsonl, source=job.audio
+        )
+        with screen.status("loading the model") if screen.is_terminal else nullcontext():
+            system = load_system(
+                job.model, job.device, job.dtype, compat=job.compat, speech=job.speech
+            )
+        lang = _language(job, system)
+        targets = {lang: Target(text=True, speech=job.speech)}
+        stream = system.open_stream(targets, job.vad, job.options)
+        tally = _Tally()
+        advance = _progress(screen, sound, stack)
+        stack.enter_context(files)
         began = time.perf_counter()
-        for number, source_ms, outputs in _pushes(job, stream, samples):
+        for number, source_ms, outputs in _pushes(job, stream, sound):
             for output in outputs:
                 if tally.first_ms is None:
                     tally.first_ms = source_ms
                 if isinstance(output, TextOutput):
-                    captions.add(
+                    files.text(
                         output.text, output.start_ms, output.end_ms, finished=output.finished
                     )
                     if output.text.strip():
                         screen.print(
                             f"{source_ms / 1000:7.2f} s  {output.text.strip()}", markup=False
                         )
-                elif wav is not None:
-                    wav.write(output.samples)
-            if trace is not None:
-                trace.write(
-                    json.dumps(_line(number, source_ms, outputs), ensure_ascii=False) + "\n"
-                )
-                trace.flush()
-            tally.chunks += 1
+                else:
+                    files.speech(output.samples, output.sample_rate)
+            files.line(_line(number, source_ms, outputs))
+            tally.chunks = number + 1
             advance(source_ms)
         tally.seconds = time.perf_counter() - began
-    _summarize(screen, job, stream, tally, len(samples) / SAMPLE_RATE)
+        for notice in sound.notices:
+            typer.echo(notice, err=True)
+        _summarize(screen, job, stream, tally, sound.duration_ms / 1000)
 
 
 def _language(job: Job, system: System) -> str:
@@ -111,17 +113,25 @@ def _language(job: Job, system: System) -> str:
 
 
 def _pushes(
-    job: Job, stream: Stream, samples: Samples
+    job: Job, stream: Stream, sound: AudioReader
 ) -> Iterator[tuple[int, float, list[Output]]]:
-    """Push chunk by chunk; the end of the stream belongs to the last chunk."""
-    size = job.chunk_ms * SAMPLE_RATE // 1000
+    """Push chunk by chunk; the end of the stream belongs to the last chunk.
+
+    Of a pipe nobody knows which chunk is the last: there the end is a line of its own.
+    """
     began = time.perf_counter()
-    for number, start in enumerate(range(0, len(samples), size)):
-        chunk = samples[start : start + size]
-        end = start + len(chunk)
+    chunks = sound.blocks(job.chunk_ms * SAMPLE_RATE // 1000)
+    following = None if sound.live else next(chunks, None)
+    end, number = 0, -1
+    while (chunk := next(chunks, None) if sound.live else following) is not None:
+        number += 1
+        end += len(chunk)
         if job.realtime:
             time.sleep(max(0.0, began + end / SAMPLE_RATE - time.perf_counter()))
-        last = end == len(samples)
+        last = False
+        if not sound.live:
+            following = next(chunks, None)
+            last = following is None
         if isinstance(stream, OfficialStream):
             outputs = list(stream.push(chunk, last=last))
         else:
@@ -129,6 +139,8 @@ def _pushes(
         if last:
             outputs += stream.finish()
         yield number, end * 1000 / SAMPLE_RATE, outputs
+    if sound.live:
+        yield number + 1, end * 1000 / SAMPLE_RATE, list(stream.finish())
 
 
 def _line(number: int, source_ms: float, outputs: list[Output]) -> dict[str, Any]:
@@ -147,23 +159,7 @@ def _entry(output: Output) -> dict[str, Any]:
     return {"type": "text", "content": output.text, "finished": output.finished}
 
 
-def _open_trace(jsonl: str | None, stack: ExitStack) -> IO[str] | None:
-    if jsonl is None:
-        return None
-    if jsonl == "-":
-        return sys.stdout
-    _check_writable(Path(jsonl))
-    return stack.enter_context(Path(jsonl).open("w", encoding="utf-8"))
-
-
-def _check_writable(path: Path) -> None:
-    try:
-        path.touch()
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}") from None
-
-
-def _progress(screen: Console, total: int, stack: ExitStack) -> Any:
+def _progress(screen: Console, sound: AudioReader, stack: ExitStack) -> Any:
     if not screen.is_terminal:
         return lambda source_ms: None
     progress = stack.enter_context(
@@ -176,7 +172,7 @@ def _progress(screen: Console, total: int, stack: ExitStack) -> Any:
             transient=True,
         )
     )
-    task = progress.add_task("translating", total=total / SAMPLE_RATE * 1000)
+    task = progress.add_task("translating", total=sound.declared_ms)
     return lambda source_ms: progress.update(task, completed=source_ms)
 
 
@@ -192,7 +188,3 @@ def _summarize(
     screen.print(f"first output at    {first}")
     for name, (seconds, calls) in stream.stats.items():
         screen.print(f"{name:<18} {seconds:.3f} s in {calls} calls")
-
-
-def _nothing() -> ExitStack:
-    return ExitStack()

@@ -277,6 +277,7 @@ async def _say(_: Request, error: Exception) -> JSONResponse:
         "no_model": 503,
         "max_speakers": 503,
         "server_locked": 503,
+        "no_room": 507,
     }
     return JSONResponse({"detail": error.message, "code": error.code}, status.get(error.code, 422))
 

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import orjson
@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from seamless_server.audio.pcm import to_pcm16
 from seamless_server.doors.rest import parts_of
-from seamless_server.doors.uploads import Progress, Sound, translate_file, upload_form
+from seamless_server.doors.uploads import Progress, Sound, no_room, translate_file, upload_form
 from seamless_server.errors import SeamlessError
 from seamless_server.rooms.rights import bearer
 from seamless_server.service.owner import StreamRequest
@@ -41,6 +41,7 @@ _EXAMPLE = {
     "segments": [
         {"segmentID": 0, "startMs": 320.0, "endMs": 2100.0, "text": "¿Dónde está la estación?"}
     ],
+    "notices": [],
     "speech": None,
 }
 _FIELDS = {
@@ -100,6 +101,7 @@ class TranslateRequest(BaseModel):
         401: {"description": "A token is needed"},
         413: {"description": "The file is too large or too long"},
         422: {"description": "A field or the file cannot be used; says which"},
+        507: {"description": "The server has no room to store the upload"},
         503: {"description": "Busy, or the model is still loading"},
     },
 )
@@ -115,25 +117,23 @@ async def translate(
     wants_wav = "audio/wav" in accept or "audio/x-wav" in accept
     wants_lines = "application/x-ndjson" in accept
     async with upload_form(request, parts.settings.max_upload_mb) as (given, file):
-        fields = _fields(given)
+        fields, content = _fields(given), file.file
         if wants_wav:
             fields.speech = True
         system = _system(parts, fields)
         stream_request = _request(parts, fields, given)
         if fields.stream or wants_lines:
             # The upload is gone when this function returns, the answer only begins then.
-            held = tempfile.TemporaryFile()  # noqa: SIM115
-            await asyncio.to_thread(shutil.copyfileobj, file, held)
-            held.seek(0)
-            file = held
-        sound = await asyncio.to_thread(Sound, file, parts.settings.max_upload_seconds)
+            content = await asyncio.to_thread(_copied, content)
+        limit = parts.settings.max_upload_seconds
+        sound = await asyncio.to_thread(Sound, content, file.filename or "file", limit)
         events = translate_file(parts, sound, replace(stream_request, rate=sound.rate))
         if fields.stream or wants_lines:
             # What is wrong with the file shows at once, while the status can still tell.
             first = await anext(events)
-            lines = _lines(first, events, sound.duration_ms)
+            lines = _lines(first, events, sound)
             return StreamingResponse(lines, media_type="application/x-ndjson")
-        result, speech, rate = await _collect(events, system, fields, sound.duration_ms)
+        result, speech, rate = await _collect(events, system, fields, sound)
     if wants_wav:
         return Response(_wav(speech, rate), media_type="audio/wav")
     if fields.speech:
@@ -144,6 +144,16 @@ async def translate(
             "base64": base64.b64encode(wav).decode(),
         }
     return JSONResponse(result)
+
+
+def _copied(file: IO[bytes]) -> IO[bytes]:
+    try:
+        held = tempfile.TemporaryFile()  # noqa: SIM115
+        shutil.copyfileobj(file, held)
+        held.seek(0)
+    except OSError as error:
+        raise no_room(error) from error
+    return held
 
 
 def _fields(given: dict[str, Any]) -> TranslateRequest:
@@ -188,12 +198,12 @@ def _request(parts: Parts, fields: TranslateRequest, given: dict[str, Any]) -> S
     )
 
 
-def _event(output: Output | Progress, duration_ms: float) -> dict[str, Any]:
+def _event(output: Output | Progress, sound: Sound) -> dict[str, Any]:
     from seamless_server.streaming import TextOutput
 
     if isinstance(output, Progress):
         position = round(output.position_ms, 1)
-        return {"type": "progress", "positionMs": position, "durationMs": duration_ms}
+        return {"type": "progress", "positionMs": position, "durationMs": sound.duration_ms}
     event: dict[str, Any] = {
         "lang": output.lang,
         "segmentID": output.segment_id,
@@ -210,13 +220,15 @@ def _event(output: Output | Progress, duration_ms: float) -> dict[str, Any]:
 async def _lines(
     first: Output | Progress,
     events: AsyncGenerator[Output | Progress, None],
-    duration_ms: float,
+    sound: Sound,
 ) -> AsyncIterator[bytes]:
     try:
         async with aclosing(events) as rest:
-            yield orjson.dumps(_event(first, duration_ms)) + b"\n"
+            yield orjson.dumps(_event(first, sound)) + b"\n"
             async for event in rest:
-                yield orjson.dumps(_event(event, duration_ms)) + b"\n"
+                yield orjson.dumps(_event(event, sound)) + b"\n"
+        for notice in sound.notices:
+            yield orjson.dumps({"type": "notice", "message": notice}) + b"\n"
         yield orjson.dumps({"type": "done"}) + b"\n"
     except SeamlessError as error:
         # The answer has begun, so its status cannot tell any more.
@@ -227,7 +239,7 @@ async def _collect(
     events: AsyncGenerator[Output | Progress, None],
     system: System,
     fields: TranslateRequest,
-    duration_ms: float,
+    sound: Sound,
 ) -> tuple[dict[str, Any], bytes, int]:
     from seamless_server.streaming import SpeechOutput, TextOutput
 
@@ -256,9 +268,10 @@ async def _collect(
     result = {
         "model": system.name,
         "language": fields.target_language,
-        "durationMs": duration_ms,
+        "durationMs": sound.duration_ms,
         "text": " ".join(segment["text"] for segment in said),
         "segments": said,
+        "notices": sound.notices,
         "speech": None,
     }
     return result, bytes(speech), rate

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -12,12 +13,12 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
 from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.types import Message
 
-from seamless_server.errors import SeamlessError
+from seamless_server.audio.reader import SAMPLE_RATE, open_audio
+from seamless_server.errors import AudioError, SeamlessError
 from seamless_server.service.owner import Audience, EndReason, Owner, StreamRequest
 from seamless_server.service.service import Service
 from seamless_server.service.session import Session
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 Samples = npt.NDArray[np.float32]
 
+logger = logging.getLogger(__name__)
+
 _WAITING = 32
 """Outputs that may wait for a client that reads slowly; then its stream waits too."""
 
@@ -35,7 +38,7 @@ _WAITING = 32
 @asynccontextmanager
 async def upload_form(
     request: Request, max_mb: float
-) -> AsyncIterator[tuple[dict[str, Any], IO[bytes]]]:
+) -> AsyncIterator[tuple[dict[str, Any], UploadFile]]:
     """The form's fields and its `file`, with the upload's size bounded while it arrives.
 
     Raises:
@@ -61,6 +64,8 @@ async def upload_form(
         form = await bounded.form(max_files=1, max_fields=50)
     except SeamlessError:
         raise
+    except OSError as error:
+        raise no_room(error) from error
     except Exception as error:
         raise SeamlessError("Send the file as multipart/form-data.", code="invalid") from error
     try:
@@ -68,49 +73,71 @@ async def upload_form(
         file = fields.pop("file", None)
         if not isinstance(file, UploadFile):
             raise SeamlessError("file: send a sound file in this field.", code="invalid")
-        yield fields, file.file
+        yield fields, file
     finally:
         await form.close()
 
 
 class Sound:
-    """An uploaded sound file: blocks of mono samples.
+    """An uploaded file of sound: blocks of mono samples.
 
     Raises:
-        SeamlessError: it cannot be read, is empty or too long.
+        SeamlessError: it cannot be read, or says that it is too long.
     """
 
-    def __init__(self, file: IO[bytes], max_seconds: float) -> None:
+    rate = SAMPLE_RATE
+
+    def __init__(self, file: IO[bytes], name: str, max_seconds: float) -> None:
+        self._max_seconds = max_seconds
+        self._ended = False
         try:
-            self._file = soundfile.SoundFile(file)
-        except soundfile.LibsndfileError:
+            self._reader = open_audio(file, rate=self.rate, name=name)
+        except AudioError as error:
+            raise _of_the_file(error) from None
+        self._bound()
+
+    @property
+    def duration_ms(self) -> float:
+        """What was decoded, or, before the end, what the file says if that is more."""
+        declared = 0.0 if self._ended else self._reader.declared_ms or 0.0
+        return round(max(declared, self._reader.duration_ms), 1)
+
+    @property
+    def notices(self) -> list[str]:
+        """What is odd with the sound; complete at the end."""
+        return self._reader.notices
+
+    def _bound(self) -> None:
+        seconds = self.duration_ms / 1000
+        if seconds > self._max_seconds:
             raise SeamlessError(
-                "file: this is no sound file that can be read.", code="audio"
-            ) from None
-        self.rate: int = self._file.samplerate
-        seconds = self._file.frames / self.rate
-        self.duration_ms = round(seconds * 1000, 1)
-        if seconds > max_seconds:
-            raise SeamlessError(
-                f"file: {seconds:.0f} s are too long; {max_seconds:.0f} s are the most.",
+                f"file: {seconds:.0f} s are too long; {self._max_seconds:.0f} s are the most.",
                 code="too_large",
-            )
-        if not self._file.frames:
-            raise SeamlessError("file: there is no sound in it.", code="audio")
-        if not 4_000 <= self.rate <= 384_000:
-            raise SeamlessError(
-                f"file: a sample rate of {self.rate} Hz is outside of 4,000-384,000 Hz",
-                code="audio",
             )
 
     def blocks(self) -> Iterator[Samples]:
         """Samples, shape (n,), float32, at `rate`."""
-        with self._file as file:
-            for block in file.blocks(self.rate, dtype="float32", always_2d=True):
-                mono: Samples = block.mean(axis=1, dtype=np.float32)
-                if not np.isfinite(mono).all():
-                    raise SeamlessError("file: holds samples that are no numbers.", code="audio")
-                yield mono
+        with self._reader as reader:
+            try:
+                for block in reader.blocks(self.rate):
+                    self._bound()
+                    yield block
+            except AudioError as error:
+                raise _of_the_file(error) from None
+            self._ended = True
+
+
+def _of_the_file(error: AudioError) -> SeamlessError:
+    return SeamlessError(f"file: {error.reason}.", code="audio")
+
+
+def no_room(error: OSError) -> SeamlessError:
+    """What is said when an upload cannot be stored."""
+    logger.warning("an upload could not be stored: %s", error)
+    return SeamlessError(
+        "The server has no room for the upload; its operator may free some (TMPDIR).",
+        code="no_room",
+    )
 
 
 @dataclass(frozen=True, slots=True)

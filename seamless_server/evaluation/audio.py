@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
 import io
+import logging
 import re
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
+from seamless_server.audio.reader import AudioReader, open_audio
 from seamless_server.errors import AudioError
+
+logger = logging.getLogger(__name__)
 
 SAMPLE_RATE = 16_000
 """What the models expect, in Hz."""
@@ -21,7 +24,6 @@ SAMPLE_RATE = 16_000
 Samples = npt.NDArray[np.float32]
 
 _SLICE = re.compile(r"^(?P<path>.+):(?P<offset>\d+):(?P<size>\d+)$")
-_PROBE_FRAMES = 1600
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +41,12 @@ class AudioRef:
     @classmethod
     def parse(cls, text: str, root: Path | None = None) -> AudioRef:
         """Read a manifest's ``audio`` field; relative paths are below `root`."""
+        whole = Path(text) if root is None else root / text
         match = _SLICE.match(text)
-        path = Path(match["path"] if match else text)
-        if root is not None:
-            path = root / path
-        if match:
-            return cls(path, int(match["offset"]), int(match["size"]))
-        return cls(path)
+        if match is None or whole.is_file():  # a name may have colons
+            return cls(whole)
+        path = Path(match["path"]) if root is None else root / match["path"]
+        return cls(path, int(match["offset"]), int(match["size"]))
 
     def __str__(self) -> str:
         return str(self.path) if self.size is None else f"{self.path}:{self.offset}:{self.size}"
@@ -59,28 +60,23 @@ class AudioRef:
             return io.BytesIO(file.read(self.size))
 
 
+def _opened(ref: AudioRef) -> AudioReader:
+    if not ref.path.exists():
+        raise AudioError(str(ref), "no such file")
+    try:
+        return open_audio(ref.open(), rate=SAMPLE_RATE, name=str(ref.path))
+    except OSError as error:
+        raise AudioError(str(ref), f"cannot be read: {error.strerror}") from None
+
+
 def probe(ref: AudioRef) -> str | None:
     """Why this audio cannot be used, without decoding all of it; `None` if it seems fine."""
-    if not ref.path.is_file():
-        return "no such file" if not ref.path.exists() else "not a file"
-    import soundfile
-
     try:
-        with soundfile.SoundFile(ref.open()) as file:
-            if len(file.read(_PROBE_FRAMES)) == 0:
-                return "holds no audio"
-    except (soundfile.SoundFileError, OSError):
-        return _probe_with_av(ref)
-    return None
-
-
-def _probe_with_av(ref: AudioRef) -> str | None:
-    try:
-        for _ in _av_blocks(ref):
-            return None
+        with _opened(ref) as sound:
+            next(iter(sound), None)
     except AudioError as error:
         return error.reason
-    return "holds no audio"
+    return None
 
 
 def load(ref: AudioRef) -> Samples:
@@ -89,49 +85,11 @@ def load(ref: AudioRef) -> Samples:
     Raises:
         AudioError: the file is missing, unreadable, empty or not finite.
     """
-    if not ref.path.is_file():
-        raise AudioError(str(ref), "no such file")
-    samples, rate = _decode(ref)
-    if samples.size == 0:
-        raise AudioError(str(ref), "holds no audio")
-    mono = samples.mean(axis=1, dtype=np.float32) if samples.ndim == 2 else samples
-    if not np.isfinite(mono).all():
-        raise AudioError(str(ref), "holds samples that are not numbers")
-    if rate != SAMPLE_RATE:
-        import soxr
-
-        mono = soxr.resample(mono, rate, SAMPLE_RATE)
-    return np.ascontiguousarray(mono, dtype=np.float32)
-
-
-def _decode(ref: AudioRef) -> tuple[Samples, int]:
-    import soundfile
-
-    try:
-        samples, rate = soundfile.read(ref.open(), dtype="float32")
-        return cast(Samples, samples), int(rate)
-    except (soundfile.SoundFileError, OSError):
-        pass  # libsndfile does not know it; FFmpeg may
-    blocks = list(_av_blocks(ref))
-    if not blocks:
-        raise AudioError(str(ref), "holds no audio")
-    return np.concatenate([block for block, _ in blocks]), blocks[0][1]
-
-
-def _av_blocks(ref: AudioRef) -> Any:
-    """Yield ``(mono samples, rate)`` through FFmpeg's decoders (PyAV)."""
-    av: Any = importlib.import_module("av")
-    source = ref.open()
-    try:
-        with av.open(str(source) if isinstance(source, Path) else source) as container:
-            if not container.streams.audio:
-                raise AudioError(str(ref), "holds no audio")
-            resampler = av.AudioResampler(format="flt", layout="mono")
-            for frame in container.decode(audio=0):
-                for part in resampler.resample(frame):
-                    yield part.to_ndarray().reshape(-1).astype(np.float32), part.sample_rate
-    except av.FFmpegError as error:
-        raise AudioError(str(ref), f"cannot be read as audio ({error})") from None
+    with _opened(ref) as sound:
+        samples = sound.read()
+        for notice in sound.notices:
+            logger.warning("%s: %s", ref, notice)
+    return samples
 
 
 def standardize(samples: Samples) -> Samples:

@@ -126,7 +126,7 @@ async def test_what_the_server_refuses_is_said(start_server: Start, connect: Con
     async with StreamingClient(server.url, target_language="spa", wait=False) as client:
         with pytest.raises(ClientError, match="max_speakers"):
             await anext(client.translate(AUDIO))
-        with pytest.raises(AudioError, match="no sound file"):
+        with pytest.raises(AudioError, match="not a sound file"):
             await anext(client.translate(Path(__file__)))
     with pytest.raises(ClientError, match="'tlh' is not offered"):
         async with StreamingClient(server.url, target_language="tlh"):
