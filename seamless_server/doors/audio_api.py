@@ -117,7 +117,8 @@ async def translate(
     wants_wav = "audio/wav" in accept or "audio/x-wav" in accept
     wants_lines = "application/x-ndjson" in accept
     async with upload_form(request, parts.settings.max_upload_mb) as (given, file):
-        fields, content = _fields(given), file.file
+        fields = _fields(given)
+        content: IO[bytes] = file.file
         if wants_wav:
             fields.speech = True
         system = _system(parts, fields)

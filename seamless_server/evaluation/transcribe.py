@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
-from seamless_server.audio.files import read_audio
+from seamless_server.audio.reader import read_audio
 from seamless_server.errors import DependencyError, LanguageError, SeamlessError
 
 _WHISPER_CODES: Mapping[str, str] = {
