@@ -28,7 +28,7 @@ class WavWriter:
 
     def __init__(self, path: str | os.PathLike[str], sample_rate: int) -> None:
         self._file = Path(path).open("wb", buffering=0)  # noqa: SIM115
-        self._rate = sample_rate
+        self.rate = sample_rate
         self._bytes = 0
         self._file.write(self._header())
 
@@ -38,7 +38,7 @@ class WavWriter:
         return struct.pack(
             "<4sI4s4sIHHIIHH4sI",
             *(b"RIFF", size + 36 if known else _LARGEST, b"WAVE"),
-            *(b"fmt ", 16, 1, 1, self._rate, 2 * self._rate, 2, 16),
+            *(b"fmt ", 16, 1, 1, self.rate, 2 * self.rate, 2, 16),
             *(b"data", size),
         )
 

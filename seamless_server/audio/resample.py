@@ -12,9 +12,18 @@ import soxr
 
 Samples = npt.NDArray[np.float32]
 """Mono audio, float32 in [-1, 1], shape (n,)."""
+Integers = npt.NDArray[np.int16]
 
 MIN_RATE = 4_000
 MAX_RATE = 384_000
+
+
+def at_rate(samples: Samples | Integers, rate: int, wanted: int) -> Samples:
+    """A whole piece of sound of `rate` Hz, floats or 16-bit integers, at `wanted` Hz."""
+    if samples.dtype == np.int16:
+        samples = samples.astype(np.float32) / np.float32(32768)
+    floats: Samples = samples.astype(np.float32, copy=False)
+    return StreamResampler(rate, wanted).process(floats, last=True)
 
 
 class StreamResampler:

@@ -18,6 +18,7 @@ import typer
 from typing_extensions import Self
 
 from seamless_server.audio.files import WavWriter
+from seamless_server.audio.resample import at_rate
 from seamless_server.errors import SeamlessError, UsageError
 from seamless_server.service.captions import CaptionMaker, to_srt, to_vtt
 
@@ -82,6 +83,8 @@ class OutputFiles:
     def _write_wav(self, path: Path, samples: npt.NDArray[Any], sample_rate: int) -> None:
         if self._wav is None:
             self._wav = WavWriter(path, sample_rate)
+        if sample_rate != self._wav.rate:  # the stream speaks with another voice now
+            samples = at_rate(samples, sample_rate, self._wav.rate)
         self._wav.write(samples)
 
     def text(

@@ -20,6 +20,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from seamless_server.audio.pcm import to_pcm16
+from seamless_server.audio.resample import at_rate
 from seamless_server.doors.rest import parts_of
 from seamless_server.doors.uploads import Progress, Sound, no_room, translate_file, upload_form
 from seamless_server.errors import SeamlessError
@@ -246,12 +247,13 @@ async def _collect(
 
     segments: dict[int, dict[str, Any]] = {}
     speech = bytearray()
-    rate = system.sample_rate
+    rate = 0
     async with aclosing(events) as stream:
         async for output in stream:
             if isinstance(output, SpeechOutput):
-                speech += to_pcm16(output.samples)
-                rate = output.sample_rate
+                # One file has one rate, whatever voice says the rest.
+                rate = rate or output.sample_rate
+                speech += to_pcm16(at_rate(output.samples, output.sample_rate, rate))
             elif isinstance(output, TextOutput):
                 segment = segments.setdefault(
                     output.segment_id,
@@ -275,7 +277,7 @@ async def _collect(
         "notices": sound.notices,
         "speech": None,
     }
-    return result, bytes(speech), rate
+    return result, bytes(speech), rate or system.sample_rate
 
 
 def _wav(pcm: bytes, rate: int) -> bytes:

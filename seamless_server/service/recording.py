@@ -22,6 +22,7 @@ import orjson
 import soundfile
 
 from seamless_server.audio.pcm import to_pcm16
+from seamless_server.audio.resample import at_rate
 from seamless_server.service.debug_store import DebugStore
 from seamless_server.service.queue import Audio
 from seamless_server.service.timeline import write_timeline
@@ -169,6 +170,9 @@ class Recording:
             file = self._files[name] = soundfile.SoundFile(
                 self.folder / name, "w", samplerate=rate, channels=1, subtype="PCM_16"
             )
+        if rate != file.samplerate:  # the stream speaks with another voice now
+            floats = at_rate(samples, rate, file.samplerate)
+            samples = np.frombuffer(to_pcm16(floats), dtype="<i2")
         file.write(samples)
 
     def _event(self, entry: dict[str, Any]) -> None:

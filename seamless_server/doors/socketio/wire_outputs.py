@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from seamless_server.audio.resample import at_rate
 from seamless_server.languages import all_languages
 
 Samples = npt.NDArray[np.float32]
@@ -119,22 +120,25 @@ class TextGatherer:
 
 
 class SpeechGatherer:
-    """Gathers speech of a segment until it is `seconds` long or the segment ends."""
+    """Gathers speech of a segment until it is `seconds` long or the segment ends.
+
+    What is gathered has one rate: that of the newest piece, when a stream changes its voice.
+    """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._held: dict[str, list[Samples]] = {}
+        self._held: dict[str, tuple[Samples, int]] = {}
         self._start_ms: dict[str, float] = {}
 
     def add(
         self, lang: str, samples: Samples, rate: int, start_ms: float, *, finished: bool
     ) -> tuple[Samples, float] | None:
         """The speech to send now and where in the source it starts, or `None` to wait."""
-        parts = self._held.setdefault(lang, [])
-        parts.append(samples)
-        start = self._start_ms.setdefault(lang, start_ms)
-        total = sum(len(part) for part in parts)
-        if not finished and total < self._seconds * rate:
+        if lang in self._held:
+            before, old_rate = self._held.pop(lang)
+            samples = np.concatenate([at_rate(before, old_rate, rate), samples])
+        start = self._start_ms.pop(lang, start_ms)
+        if not finished and len(samples) < self._seconds * rate:
+            self._held[lang], self._start_ms[lang] = (samples, rate), start
             return None
-        del self._held[lang], self._start_ms[lang]
-        return (parts[0] if len(parts) == 1 else np.concatenate(parts)), start
+        return samples, start
