@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from functools import lru_cache
 from importlib import resources
 from types import MappingProxyType
 from typing import Literal
+
+import langcodes
 
 from seamless_server.errors import LanguageError
 
@@ -27,27 +30,25 @@ _DIRECTION_WORDS: Mapping[Direction, str] = {
     "speech": "translated speech",
 }
 
-# ISO 639-1 codes and other common codes that name a language of the table.
-_ALIASES: Mapping[str, str] = {
-    "af": "afr", "am": "amh", "ar": "arb", "ara": "arb", "as": "asm", "az": "azj", "aze": "azj",
-    "be": "bel", "bg": "bul", "bn": "ben", "bs": "bos", "ca": "cat", "cs": "ces", "cze": "ces",
-    "cy": "cym", "da": "dan", "de": "deu", "ger": "deu", "el": "ell", "en": "eng", "es": "spa",
-    "et": "est", "eu": "eus", "fa": "pes", "fas": "pes", "ff": "fuv", "fi": "fin", "fr": "fra",
-    "fre": "fra", "ga": "gle", "gl": "glg", "gu": "guj", "he": "heb", "hi": "hin", "hr": "hrv",
-    "hu": "hun", "hy": "hye", "id": "ind", "ig": "ibo", "is": "isl", "it": "ita", "ja": "jpn",
-    "jv": "jav", "ka": "kat", "kk": "kaz", "km": "khm", "kn": "kan", "ko": "kor", "ku": "ckb",
-    "ky": "kir", "lb": "ltz", "lg": "lug", "lo": "lao", "lt": "lit", "lv": "lvs", "lav": "lvs",
-    "mk": "mkd", "ml": "mal", "mn": "khk", "mon": "khk", "mr": "mar", "ms": "zsm", "msa": "zsm",
-    "mt": "mlt", "my": "mya", "nb": "nob", "ne": "npi", "nep": "npi", "nl": "nld", "nn": "nno",
-    "no": "nob", "nor": "nob", "ny": "nya", "oc": "oci", "om": "gaz", "or": "ory", "ori": "ory",
-    "pa": "pan", "pl": "pol", "ps": "pbt", "pus": "pbt", "pt": "por", "ro": "ron", "ru": "rus",
-    "sd": "snd", "sk": "slk", "sl": "slv", "sn": "sna", "so": "som", "sr": "srp", "sv": "swe",
-    "sw": "swh", "swa": "swh", "ta": "tam", "te": "tel", "tg": "tgk", "th": "tha", "tl": "tgl",
-    "tr": "tur", "uk": "ukr", "ur": "urd", "uz": "uzn", "uzb": "uzn", "vi": "vie", "xh": "xho",
-    "yo": "yor", "zh": "cmn", "zho": "cmn", "chi": "cmn", "zu": "zul", "chinese": "cmn",
-    "farsi": "pes", "persian": "pes", "malay": "zsm", "norwegian": "nob", "arabic": "arb",
-    "pashto": "pbt", "mandarin": "cmn", "latvian": "lvs", "uzbek": "uzn", "azerbaijani": "azj",
-    "oromo": "gaz", "fulfulde": "fuv", "kurdish": "ckb", "mongolian": "khk", "filipino": "tgl",
+# Which of a macrolanguage's members the table has (ISO 639-3), likeliest first, and individual
+# languages that the table calls by another code.
+_MEMBERS: Mapping[str, tuple[str, ...]] = {
+    "ara": ("arb",), "aze": ("azj",), "ekk": ("est",), "fas": ("pes",), "fil": ("tgl",),
+    "ful": ("fuv",), "kur": ("ckb",), "lav": ("lvs",),
+    "mon": ("khk",), "msa": ("zsm",), "nep": ("npi",), "nor": ("nob",), "ori": ("ory",),
+    "orm": ("gaz",), "pus": ("pbt",), "swa": ("swh",), "uzb": ("uzn",), "zho": ("cmn",),
+}  # fmt: skip
+
+# Codes of countries that people write for the language, and are no code of another language.
+_COUNTRIES: Mapping[str, str] = {
+    "cn": "cmn", "cz": "ces", "dk": "dan", "gr": "ell", "jp": "jpn", "kr": "kor", "ua": "ukr",
+    "vn": "vie",
+}  # fmt: skip
+
+# Old codes that libraries read as something narrower, and names that they do not have.
+_OLD: Mapping[str, tuple[str, ...]] = {
+    "sh": ("srp", "hrv", "bos"), "hbs": ("srp", "hrv", "bos"), "castellano": ("spa",),
+    "mandarin": ("cmn",), "farsi": ("pes",), "fulfulde": ("fuv",),
 }  # fmt: skip
 
 
@@ -114,25 +115,62 @@ def codes(direction: Direction) -> tuple[str, ...]:
 def suggest(text: str) -> tuple[Language, ...]:
     """The languages that `text` may have meant, likeliest first; at most three.
 
-    Understands ISO 639-1 and common three-letter codes, language tags such as ``pt-BR``, English
-    names, and near misses of all of these.
+    Understands the codes of ISO 639-1, 639-2 and 639-3 with macrolanguages and withdrawn codes,
+    language tags (BCP 47) and locales such as ``zh-TW`` or ``pt_BR.UTF-8``, English names and the
+    languages' own, and near misses of English names. A language that the table does not have gets
+    no suggestion.
     """
     table = _table()
     wanted = text.strip().casefold()
-    primary = wanted.replace("_", "-").split("-")[0]
+    by_code = {code.casefold(): code for code in table}
     # Two scripts of one language share a name: the first row is the common one.
     by_name = {one.name.casefold(): one.code for one in reversed(all_languages())}
-    by_code = {code.casefold(): code for code in table}
-    exact = {**by_name, **_ALIASES, **by_code}
-    for candidate in (wanted, primary):
-        if candidate in exact:
-            return (table[exact[candidate]],)
-    if len(wanted) >= 3:
-        within = [code for name, code in by_name.items() if wanted in name.split()]
-        near = [exact[match] for match in difflib.get_close_matches(wanted, exact, 5, 0.7)]
-        found = dict.fromkeys(within + near)
-        return tuple(table[code] for code in list(found)[:3])
-    return ()
+    exact = {**by_name, **_COUNTRIES, **by_code}
+    if wanted in exact:
+        return (table[exact[wanted]],)
+    if wanted in _OLD:
+        return tuple(table[code] for code in _OLD[wanted])
+    typos = difflib.get_close_matches(wanted, by_name, 1, 0.9)
+    tag = None if typos else _tag(wanted)
+    if tag is not None:
+        return tuple(table[code] for code in _codes_of(tag))
+    if len(wanted) < 4:
+        return ()
+    within = [code for name, code in by_name.items() if wanted in name.split()]
+    near = [by_name[match] for match in difflib.get_close_matches(wanted, by_name, 5, 0.8)]
+    return tuple(table[code] for code in list(dict.fromkeys(within + near))[:3])
+
+
+def _tag(wanted: str) -> langcodes.Language | None:
+    """A tag, locale or name in any language as a valid language tag."""
+    if not wanted:
+        return None
+    locale = re.sub(r"[.@].*", "", wanted).replace("_", "-")
+    try:
+        found = langcodes.Language.get(locale)
+        if found.is_valid() and found.language not in (None, "und"):
+            return found
+    except ValueError:
+        pass  # no tag; perhaps a name
+    if len(wanted) < 4 and wanted.isascii():
+        return None
+    try:
+        return langcodes.find(wanted)
+    except LookupError:
+        return None
+
+
+def _codes_of(tag: langcodes.Language) -> tuple[str, ...]:
+    """What the table has of a language, by its script where it has two."""
+    try:
+        code = tag.to_alpha3()
+    except LookupError:
+        return ()
+    members = (code,) if code in _table() else _MEMBERS.get(code, ())
+    if members == ("cmn",) and tag.maximize().script == "Hant":
+        # What is written there, and what is mostly spoken there.
+        return ("cmn_Hant", "yue") if tag.territory in ("HK", "MO") else ("cmn_Hant",)
+    return members
 
 
 def lookup(code: str, direction: Direction | None = None) -> Language:
@@ -190,8 +228,10 @@ def _unknown(code: str) -> str:
     if guesses:
         meant = " or ".join(f"'{guess.code}' ({guess.name})" for guess in guesses)
         return f"unknown language '{code}': did you mean {meant}?"
+    tag = _tag(code.strip().casefold())
+    other = "" if tag is None else f" ({tag.language_name()}, which the models do not know)"
     return (
-        f"unknown language '{code}': use a three-letter code such as "
+        f"unknown language '{code}'{other}: use a three-letter code such as "
         "'eng', 'spa' or 'cmn' (docs/languages.md lists them all)"
     )
 

@@ -54,6 +54,45 @@ def test_lookup_gives_the_row() -> None:
         ("cmn_hant", "cmn_Hant"),
         ("mandarin chinese", "cmn"),
         ("Welsch", "cym"),
+        # ISO 639-2/B and /T, 639-3 and macrolanguages
+        ("rum", "ron"),
+        ("chi", "cmn"),
+        ("zho", "cmn"),
+        ("may", "zsm"),
+        ("msa", "zsm"),
+        ("ekk", "est"),
+        ("kur", "ckb"),
+        ("fil", "tgl"),
+        # withdrawn codes
+        ("iw", "heb"),
+        ("in", "ind"),
+        ("jw", "jav"),
+        ("mo", "ron"),
+        # countries' codes
+        ("cn", "cmn"),
+        ("jp", "jpn"),
+        ("kr", "kor"),
+        ("ua", "ukr"),
+        ("cz", "ces"),
+        ("dk", "dan"),
+        ("gr", "ell"),
+        # tags and locales
+        ("zh-TW", "cmn_Hant"),
+        ("zh-Hant", "cmn_Hant"),
+        ("zho_Hant", "cmn_Hant"),
+        ("zh-HK", "cmn_Hant"),
+        ("zh-CN", "cmn"),
+        ("zh-yue", "yue"),
+        ("en_US.UTF-8", "eng"),
+        ("nb-NO", "nob"),
+        # names
+        ("Filipino", "tgl"),
+        ("Simplified Chinese", "cmn"),
+        ("Brazilian Portuguese", "por"),
+        ("Deutsch", "deu"),
+        ("español", "spa"),
+        ("日本語", "jpn"),
+        ("Ελληνικά", "ell"),
     ],
 )
 def test_a_near_miss_is_answered_with_the_code_that_was_meant(typed: str, meant: str) -> None:
@@ -67,6 +106,18 @@ def test_a_near_miss_is_answered_with_the_code_that_was_meant(typed: str, meant:
 def test_a_word_shared_by_several_names_suggests_them() -> None:
     assert suggest("Norwegian Nynors")[0].code == "nno"
     assert {language.code for language in suggest("standard")} == {"arb", "lvs", "zsm"}
+
+
+def test_what_was_one_language_suggests_its_parts():
+    assert [language.code for language in suggest("sh")] == ["srp", "hrv", "bos"]
+    assert [language.code for language in suggest("zh-HK")] == ["cmn_Hant", "yue"]
+
+
+@pytest.mark.parametrize("typed", ["se", "lat", "sqi", "kmr", "wuu", "gsw", "nan", "Turkmen", "bo"])
+def test_a_language_that_no_model_knows_is_not_taken_for_another(typed):
+    assert suggest(typed) == ()
+    with pytest.raises(LanguageError, match="which the models do not know"):
+        lookup(typed)
 
 
 def test_nonsense_is_answered_with_examples_of_codes() -> None:
