@@ -42,6 +42,7 @@ USER 1000
 VOLUME /data
 EXPOSE 7860
 # /healthz answers as soon as the process serves; /readyz only when the models are loaded.
-HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
-    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:7860/healthz', timeout=4)"]
+# Loading the published model took 104 s on two CPU cores, from which an answer may have to wait.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=300s --retries=3 \
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:7860/healthz', timeout=9)"]
 CMD ["seamless-server", "serve", "--host", "0.0.0.0", "--port", "7860"]

@@ -175,6 +175,9 @@ def test_the_image_runs_unprivileged_on_the_port_that_the_space_expects() -> Non
     assert values["EXPOSE"] == "7860"
     assert values["VOLUME"] == "/data"
     assert "/healthz" in values["HEALTHCHECK"]
+    # The published model takes 104 s to load on two cores.
+    (patience,) = re.findall(r"--start-period=(\d+)s", values["HEALTHCHECK"])
+    assert int(patience) >= 2 * 104
     space = SpaceCard.load(ROOT / "README.md", ignore_metadata_errors=False).data
     assert (space.sdk, space.app_port) == ("docker", int(values["EXPOSE"]))
     assert len(space.to_dict()["short_description"]) <= 60  # the Space's host refuses longer ones

@@ -85,6 +85,46 @@ def _fetch(
     raise CheckpointError(folder / file.name, f"is in none of {', '.join(file.repos)}")
 
 
+def compare_with_hub(
+    folder: Path, token: str | None = None, files: Sequence[PublishedFile] = FILES
+) -> list[tuple[str, bool | None, str]]:
+    """Checksums of the published files in a folder beside those that the hub states.
+
+    Returns:
+        for each file that is there its name, whether it is right (None: could not be compared),
+        and a phrase.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import EntryNotFoundError
+
+    found: list[tuple[str, bool | None, str]] = []
+    reachable = True
+    for file in files:
+        path = folder / file.name
+        if not path.is_file():
+            continue
+        stated: dict[str, str] = {}
+        for repo in file.repos if reachable else ():
+            try:
+                metadata = get_hf_file_metadata(hf_hub_url(repo, file.name), token=token)
+            except EntryNotFoundError:
+                continue
+            except Exception:  # the hub's client raises what its HTTP library of the day does
+                reachable = False
+                break
+            stated[repo] = (metadata.etag or "").strip('"')
+        if not reachable:
+            found.append((file.name, None, "not compared, for the hub cannot be reached"))
+        elif not stated:
+            found.append((file.name, None, "not on the hub"))
+        else:
+            ours = {64: sha256(path), 40: git_hash(path)}
+            same = [repo for repo, etag in stated.items() if ours.get(len(etag)) == etag]
+            phrase = f"as in {same[0]}" if same else f"differs from {', '.join(stated)}"
+            found.append((file.name, bool(same), phrase))
+    return found
+
+
 def _by_hand(folder: Path, error: Exception, files: Sequence[PublishedFile]) -> str:
     reason = type(error).__name__
     wanted = "; ".join(f"{file.name} from {' or '.join(file.repos)}" for file in files)
@@ -97,6 +137,15 @@ def _by_hand(folder: Path, error: Exception, files: Sequence[PublishedFile]) -> 
 def sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file."""
     digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(HASH_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def git_hash(path: Path) -> str:
+    """The name that git gives a file's content, by which the hub names small files."""
+    digest = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(HASH_BLOCK):
             digest.update(block)

@@ -246,7 +246,7 @@ def load_checkpoint(
     if not folder.is_dir():
         raise CheckpointError(folder, "is not a folder with a model")
     if progress is not None:
-        progress("reading tensors")
+        progress(f"reading tensors, {_size(folder) / 1e9:.1f} GB")
     found = read_tensors(folder, speech)
     config, networks, states = found.config, found.networks, found.states
     tokenizers = read_tokenizers(folder, config)
@@ -281,6 +281,13 @@ def load_checkpoint(
         t2u,
         vocoder,
     )
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the files that hold the tensors."""
+    own = folder / store.FILE
+    files = [own] if own.is_file() else [folder / name for name in published.WEIGHTS]
+    return sum(path.stat().st_size for path in files if path.is_file())
 
 
 def without_speech(config: ModelConfig) -> ModelConfig:

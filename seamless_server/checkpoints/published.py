@@ -16,6 +16,7 @@ DECODER = "seamless_streaming_monotonic_decoder.pt"
 VOCODER = "vocoder_v2.pt"
 TOKENIZER = "tokenizer.model"
 CHARACTERS = "spm_char_lang38_tc.model"
+WEIGHTS = (UNITY, DECODER, VOCODER)
 
 LICENCE = "CC-BY-NC 4.0 (non-commercial use only)"
 

@@ -1,18 +1,19 @@
-"""``seamless-server models``: list, download, convert and verify models."""
+"""``seamless-server models``: list, download, convert, verify and try models."""
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from seamless_server.errors import UsageError
+from seamless_server.errors import SeamlessError, UsageError
 
 models = typer.Typer(
-    help="List, download, convert and verify models.",
+    help="List, download, convert, verify and try models.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -145,6 +146,15 @@ def verify(
     text_only: Annotated[
         bool, typer.Option("--text-only", help="Only what text output needs.")
     ] = False,
+    deep: Annotated[
+        bool,
+        typer.Option(
+            "--deep",
+            help="Also compare checksums with the hub's, and run speech through every network.",
+        ),
+    ] = False,
+    device: Annotated[str, typer.Option(help="Where --deep runs: auto, cpu, cuda:0.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="Its precision: auto, fp32, fp16, bf16.")] = "auto",
 ) -> None:
     """Name every tensor that is missing, extra or of a wrong shape, without loading the model."""
     from seamless_server.checkpoints.cards import find_model
@@ -160,6 +170,99 @@ def verify(
     for notice in found.notices:
         typer.echo(f"note: {notice}")
     _tell(path, found.problems)
+    if deep:
+        _examine(path, device, dtype, speech=not text_only)
+
+
+def _examine(path: Path, device: str, dtype: str, *, speech: bool) -> None:
+    """Checksums and a known recording, in a line each; ends with code 2 if something is wrong."""
+    from seamless_server.checkpoints.download import compare_with_hub
+    from seamless_server.streaming import load_system
+    from seamless_server.trial import RECORDINGS, examine, troubles
+
+    wrong = 0
+    if not (path / "config.json").is_file():
+        for name, right, phrase in compare_with_hub(path):
+            wrong += right is False
+            typer.echo(f"{name}: {phrase}")
+    health, done = examine(load_system(path, device, dtype, speech=speech))
+    for part, found in health.items():
+        typer.echo(f"{part}: {found.calls} calls of layers, largest value {found.largest:.4g}")
+    typer.echo(f'heard: "{RECORDINGS[done.recording]}"')
+    typer.echo(f'text ({done.lang}): "{done.text}"')
+    if done.speech_seconds:
+        typer.echo(
+            f"speech: {done.units} units, {done.speech_seconds:.2f} s, RMS {done.rms:.4f}, "
+            f"{done.speech_share:.0%} of it voice"
+        )
+    # Whether it is the right text, and like a voice, is what `models try` judges.
+    problems = troubles(health) + [x for x in done.problems if x in ("no text", "no speech")]
+    for problem in problems:
+        typer.echo(problem)
+    if problems or wrong:
+        typer.echo(f"{path}: {len(problems) + wrong} things are wrong", err=True)
+        raise typer.Exit(2)
+    typer.echo(f"{path}: every network works")
+
+
+@models.command("try")
+def try_(
+    name: Annotated[
+        str | None, typer.Argument(help="Name or folder; the best model present if absent.")
+    ] = None,
+    output: Annotated[Path, typer.Option(help="Report to write.")] = Path("trial.md"),
+    langs: Annotated[str, typer.Option(help="Target languages: spa,fra. Default: five.")] = "",
+    compat: Annotated[
+        bool, typer.Option(help="Also with the official behaviour (slow on a CPU).")
+    ] = True,
+    asr_model: Annotated[
+        str, typer.Option(help="Whisper model that hears the speech: name, folder, or none.")
+    ] = "small",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda:0 or mps.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto, fp32, fp16, bf16, int8.")] = "auto",
+) -> None:
+    """Try a model on this machine: translate recordings of people, judge what comes out, report.
+
+    Every network's layers are looked at, recordings go into five languages with and without the
+    official behaviour, a recogniser (faster-whisper, where it is installed) hears the speech, speed
+    and memory are measured. Everything goes into one report, which says nothing of you but the name
+    of the machine's system and the model's folder. Ends with code 1 if something is wrong.
+    """
+    from seamless_server.checkpoints.cards import default_model
+    from seamless_server.trial import report, try_model
+
+    hear, recogniser = _recogniser(asr_model)
+    try:
+        output.touch()
+    except OSError as error:
+        raise UsageError(f"{output} cannot be written: {error.strerror}") from None
+    trial = try_model(
+        name or default_model(),
+        device=device,
+        dtype=dtype,
+        langs=[lang.strip() for lang in langs.split(",") if lang.strip()],
+        compat=compat,
+        hear=hear,
+        recogniser=recogniser,
+        say=typer.echo,
+    )
+    output.write_text(report(trial), encoding="utf-8")
+    typer.echo(f"{trial.model}: {'all good' if trial.good else 'something is wrong'}; {output}")
+    raise typer.Exit(0 if trial.good else 1)
+
+
+def _recogniser(model: str) -> tuple[Callable[[Path, str], str] | None, str]:
+    """What hears translated speech; without one the trial goes on, and says why."""
+    from seamless_server.evaluation.transcribe import FASTER, make_transcriber, signature
+
+    if model == "none":
+        return None, ""
+    try:
+        transcriber = make_transcriber(FASTER, model)
+    except SeamlessError as error:
+        typer.echo(f"No recogniser: {error.message}", err=True)
+        return None, ""
+    return transcriber, signature(transcriber)
 
 
 def _tell(path: Path, problems: list[str]) -> None:
