@@ -15,9 +15,11 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from training import checkpoint, config
 from training.data import EMPTY, Utterance, collate, read_shard, shards
@@ -26,6 +28,8 @@ from training.forced import word_ends
 from training.train_encoder import EncoderTrainer
 from training.vocabulary import Vocabulary
 
+Array = NDArray[Any]
+
 SPACE = "▁"
 CHUNK = config.ENCODER.attention_chunk_size
 _STEP = CHUNK * config.ENCODER.fbank_stride
@@ -33,13 +37,13 @@ _SHORT = 2
 """Filterbank frames (10 ms) that a multiple of 320 ms lacks, since a window lasts 25 ms."""
 
 
-def as_heard(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:  # type: ignore[type-arg]
+def as_heard(x: Array, rng: np.random.Generator) -> Array:
     """(T, 80), made longer to a length of run time with frames like its last ones."""
     lacking = (-_SHORT - len(x)) % _STEP
     return np.concatenate([x, x[-6:][rng.integers(0, len(x[-6:]), lacking)]])
 
 
-def parts(utterance: Utterance) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def parts(utterance: Utterance) -> tuple[Array, Array]:
     """States of the whole utterance and of its beginning (empty if it has none)."""
     cut = utterance.described.get("cut", 0)
     if not cut:
@@ -57,7 +61,7 @@ def load_encoder(folder: Path, vocabulary: Vocabulary) -> EncoderTrainer:
 
 def encode_rows(
     model: EncoderTrainer, vocabulary: Vocabulary, rows: list[Utterance]
-) -> list[tuple[np.ndarray, list[int]]]:  # type: ignore[type-arg]
+) -> list[tuple[Array, list[int] | None]]:
     """States (S, D) and ends of the words in frames; utterances that do not align get no words."""
     with torch.inference_mode(), config.autocast():
         batch = collate([u.features.astype(np.float32) for u in rows], rows)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,12 +18,22 @@ def averaged_model(model: nn.Module, decay: float) -> torch.optim.swa_utils.Aver
     An average that still remembers the random start is worth nothing.
     """
 
-    def update(average: list[Tensor], current: list[Tensor], count: Tensor) -> None:
+    def update(average: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
         kept = min(decay, (1 + int(count)) / (10 + int(count)))
         with torch.no_grad():
-            torch._foreach_lerp_(average, current, 1 - kept)
+            torch._foreach_lerp_(tuple(average), tuple(current), 1 - kept)
 
     return torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=update)
+
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def inside(average: torch.optim.swa_utils.AveragedModel, kind: type[Network]) -> Network:
+    """The averaged network itself."""
+    if not isinstance(average.module, kind):
+        raise TypeError(f"the average is not of a {kind.__name__}")
+    return average.module
 
 
 def save(

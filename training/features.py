@@ -68,8 +68,10 @@ def _blurred(x: Array, axis: int, reach: int) -> Array:
     width = [(0, 0), (0, 0)]
     width[axis] = (reach, reach)
     padded = np.pad(x, width, mode="edge")
-    shifted = (padded.take(range(i, i + x.shape[axis]), axis) for i in range(2 * reach + 1))
-    result: Array = sum(shifted) / np.float32(2 * reach + 1)
+    total = np.zeros_like(x)
+    for i in range(2 * reach + 1):
+        total += padded.take(range(i, i + x.shape[axis]), axis)
+    result: Array = total / np.float32(2 * reach + 1)
     return result
 
 

@@ -13,6 +13,7 @@ that (training/emma.py). Goes on from its last checkpoint.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import random
 import time
@@ -104,8 +105,7 @@ def tokenized(
         if vocabulary.text.index_to_token(tokens[place]).strip(SPACE) in PUNCTUATION:
             times[place] = following
         following = times[place]
-    running = np.maximum.accumulate(times) if times else []
-    return tokens, [int(t) for t in running]
+    return tokens, list(itertools.accumulate(times, max))
 
 
 def make_rows(
@@ -146,7 +146,7 @@ def make_rows(
     return Rows(source, tokens_in, targets, met, sure, written)
 
 
-def source_states(model: Translator, features: list[np.ndarray]) -> tuple[Tensor, Tensor]:  # type: ignore[type-arg]
+def source_states(model: Translator, features: list[np.ndarray]) -> tuple[Tensor, Tensor]:
     """Adapt (S, D) states of many utterances -> (B, S', D) and lengths (B,)."""
     lengths = torch.tensor([len(x) for x in features])
     padded = torch.zeros(len(features), int(lengths.max()), config.DIM)
@@ -196,7 +196,7 @@ def expected(
 
 def batches(
     folder: Path, vocabulary: Vocabulary, seed: int, frames: int, langs: int
-) -> Iterator[tuple[list[np.ndarray], Rows]]:  # type: ignore[type-arg]
+) -> Iterator[tuple[list[np.ndarray], Rows]]:
     """Endless training batches."""
     rng = random.Random(seed)
     source = stream(folder, rng, pool=8)
@@ -228,7 +228,7 @@ def translate(
     model: Translator,
     vocabulary: Vocabulary,
     features: list[np.ndarray],
-    lang: str,  # type: ignore[type-arg]
+    lang: str,
 ) -> list[str]:
     """Greedy translation of whole utterances."""
     states, lengths = source_states(model, features)
@@ -308,7 +308,8 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / "state.pt"
     step = checkpoint.load(path, model, optimizer, average)
-    for each in (model, average.module):
+    averaged = checkpoint.inside(average, Translator)
+    for each in (model, averaged):
         # The conformer may have been trained further since the decoder's last state.
         each.encoder.load_state_dict(conformer, strict=False)
     saved = started = time.monotonic()
@@ -344,7 +345,7 @@ def main() -> None:
             totals, counted = {}, 0
             if step % 500 == 0:
                 for folder in args.test:
-                    line |= evaluate(average.module, vocabulary, folder)
+                    line |= evaluate(averaged, vocabulary, folder)
             print(line, flush=True)
             with (args.out / "log.jsonl").open("a") as log:
                 log.write(json.dumps(line) + "\n")

@@ -104,6 +104,7 @@ def main() -> None:
     vocabulary = Vocabulary(args.vocabulary)
     model = EncoderTrainer(vocabulary)
     average = checkpoint.averaged_model(model, 0.998)
+    averaged = checkpoint.inside(average, EncoderTrainer)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=args.rate, betas=(0.9, 0.98), weight_decay=0.01
     )
@@ -144,7 +145,7 @@ def main() -> None:
                 for folder in args.test:
                     if shards(folder):
                         line[f"wer_{folder.name}"] = round(
-                            evaluate(average.module, vocabulary, folder), 2
+                            evaluate(averaged, vocabulary, folder), 2
                         )
             with log_path.open("a") as log:
                 log.write(json.dumps(line) + "\n")

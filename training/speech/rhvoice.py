@@ -74,4 +74,4 @@ class RHVoice:
             raise RuntimeError("RHVoice stopped; are the packages wine and wine64 installed?")
         hertz, count = struct.unpack("<ii", head)
         samples = np.frombuffer(self._process.stdout.read(2 * count), np.int16)
-        return samples.astype(np.float32) / 32768, hertz
+        return samples.astype(np.float32) / np.float32(32768), hertz
