@@ -1,4 +1,4 @@
-"""Training curves as pictures (SVG, drawn here: no plotting library is needed).
+"""Training curves as pictures.
 
     python -m training.plots --work WORK --out models/SeamlessStreaming-mini/curves
     python -m training.plots --policies supervised=A.json emma=B.json --out docs/images
@@ -10,48 +10,25 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-COLOURS = ("#1f6feb", "#d1442f", "#2e8b57", "#8a4fbf", "#c98a00", "#007c8a", "#b0306a", "#555555")
-WIDTH, HEIGHT, LEFT, BOTTOM = 640, 320, 56, 36
+from seamless_server.evaluation.report.charts import Point, curve
 
 
-def chart(title: str, series: dict[str, list[tuple[float, float]]]) -> str:
-    """An SVG line chart of named (step, value) lists."""
-    points = [p for line in series.values() for p in line]
-    right = max((x for x, _ in points), default=1) or 1
-    top = max((y for _, y in points), default=1) or 1
-
-    def place(x: float, y: float) -> str:
-        across = LEFT + x / right * (WIDTH - LEFT - 140)
-        return f"{across:.1f},{HEIGHT - BOTTOM - y / top * (HEIGHT - BOTTOM - 40):.1f}"
-
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-        'font-family="sans-serif" font-size="12">',
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
-        f'<text x="{LEFT}" y="22" font-size="15">{title}</text>',
-    ]
-    for i in range(5):
-        value = top * i / 4
-        x, y = place(0, value).split(",")
-        parts.append(
-            f'<line x1="{x}" x2="{WIDTH - 140}" y1="{y}" y2="{y}" stroke="#ddd"/>'
-            f'<text x="{LEFT - 6}" y="{float(y) + 4:.1f}" text-anchor="end">{value:.3g}</text>'
-        )
-    for i in range(5):
-        x, y = place(right * i / 4, 0).split(",")
-        parts.append(
-            f'<text x="{x}" y="{float(y) + 18:.1f}" text-anchor="middle">{right * i / 4:.0f}</text>'
-        )
-    for number, (name, line) in enumerate(series.items()):
-        colour = COLOURS[number % len(COLOURS)]
-        path = " ".join(place(x, y) for x, y in line)
-        parts.append(
-            f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.8"/>'
-            f'<text x="{WIDTH - 132}" y="{50 + 18 * number}" fill="{colour}">{name}</text>'
-        )
-    return "\n".join([*parts, "</svg>\n"])
+def chart(
+    title: str,
+    series: Mapping[str, Sequence[tuple[float, float]]],
+    x_name: str = "steps",
+    y_name: str = "",
+    *,
+    dots: bool = False,
+) -> str:
+    """An SVG picture of named (x, y) lists, one line each."""
+    points = [Point(x, y, "", name) for name, line in series.items() for x, y in line]
+    drawn = curve(points, x_name, y_name, title, dots=dots)
+    white = 'xmlns="http://www.w3.org/2000/svg" style="background: white"'
+    return drawn.replace('xmlns="http://www.w3.org/2000/svg"', white, 1) + "\n"
 
 
 def read(path: Path) -> dict[str, list[tuple[float, float]]]:
@@ -74,7 +51,7 @@ def last_step(path: Path) -> int:
 
 TRANSLATED = ("spa", "fra", "deu")
 
-CHARTS = {
+CHARTS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "encoder": {
         "loss": ("loss", "phonemes"),
         "word error rate (CTC, per cent)": ("wer_test_seen", "wer_test_unseen"),
@@ -104,7 +81,7 @@ def policies(reports: dict[str, Path]) -> str:
             )
             for row in rows
         )
-    return chart("BLEU (mean of es, fr, de) over LAAL in ms, seen voices", series)
+    return chart("Seen voices", series, "LAAL in ms", "BLEU, mean of es, fr, de", dots=True)
 
 
 def main() -> None:

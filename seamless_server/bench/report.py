@@ -2,46 +2,66 @@
 
 from __future__ import annotations
 
-from html import escape
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from seamless_server.bench.overload import verdicts
 from seamless_server.evaluation.report import charts
-from seamless_server.evaluation.report.page import cell, page, section, table
+from seamless_server.evaluation.report.page import Cell, Table, number, render
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and what stands below it, in this order, as far as there is any."""
+
+    heading: str
+    lead: str = ""
+    points: Sequence[str] = ()
+    table: Table | None = None
+    chart: str = ""
+    remark: str = ""
 
 
 def html(kind: str, document: dict[str, Any]) -> str:
     """The page of a kind of benchmark: ``engine``, ``capacity`` and so on."""
+    return benchmark_page(kind, document, [_BODIES[kind](document["result"])])
+
+
+def benchmark_page(kind: str, document: dict[str, Any], sections: Sequence[Section]) -> str:
+    """The page of a benchmark, with where and how it was measured."""
     machine = ", ".join(f"{k} {v}" for k, v in document["machine"].items())
-    sections = [_BODIES[kind](document["result"])]
-    sections.append(section("To repeat it", f"<pre>{escape(document['command'])}</pre>"))
-    return page(f"Benchmark: {kind}", f"{document['date']}, {machine}", sections)
-
-
-def _engine(result: dict[str, Any]) -> str:
-    rows = [
-        [
-            cell(mode),
-            cell(f"{x['throughput']:.2f}", numeric=True),
-            cell(f"{x['seconds']:.1f}", numeric=True),
-            cell(f"{x['cpu_seconds_per_second']:.3f}", numeric=True),
-            cell(f"{100 * x['share_of_peak']:.0f}%", numeric=True),
-        ]
-        for mode, x in result["modes"].items()
-    ]
-    return section(
-        f"{result['speakers']} speakers at once, as fast as it goes",
-        table(
-            ["mode", "x real time", "seconds", "CPU s for a second", "of the matmul peak"],
-            rows,
-            {1, 2, 3, 4},
-        ),
-        f"<p>scheduled / inline: {result['scheduled_over_inline']:.2f}; "
-        f"scheduled / naive: {result['scheduled_over_naive']:.2f}</p>",
+    return render(
+        "benchmark.html",
+        title=f"Benchmark: {kind}",
+        subtitle=f"{document['date']}, {machine}",
+        sections=sections,
+        command=document["command"],
     )
 
 
-def _capacity(result: dict[str, Any]) -> str:
+def _engine(result: dict[str, Any]) -> Section:
+    rows = [
+        [
+            Cell(mode),
+            number(f"{x['throughput']:.2f}"),
+            number(f"{x['seconds']:.1f}"),
+            number(f"{x['cpu_seconds_per_second']:.3f}"),
+            number(f"{100 * x['share_of_peak']:.0f}%"),
+        ]
+        for mode, x in result["modes"].items()
+    ]
+    return Section(
+        f"{result['speakers']} speakers at once, as fast as it goes",
+        table=Table(
+            ["mode", "x real time", "seconds", "CPU s for a second", "of the matmul peak"], rows
+        ),
+        remark=f"scheduled / inline: {result['scheduled_over_inline']:.2f}; "
+        f"scheduled / naive: {result['scheduled_over_naive']:.2f}",
+    )
+
+
+def _capacity(result: dict[str, Any]) -> Section:
     points = [
         charts.Point(float(n), min(lag, 5000.0), "", mode)
         for mode, x in result["modes"].items()
@@ -49,23 +69,23 @@ def _capacity(result: dict[str, Any]) -> str:
     ]
     rows = [
         [
-            cell(mode),
-            cell(str(x["speakers"]), numeric=True),
-            cell(_number(x.get("cpu_seconds_per_second"), 3), numeric=True),
-            cell(_percent(x.get("scheduler", {}).get("padding")), numeric=True),
-            cell(_percent(x.get("agreement", {}).get("same_token")), numeric=True),
+            Cell(mode),
+            number(str(x["speakers"])),
+            number(_decimal(x.get("cpu_seconds_per_second"), 3)),
+            number(_percent(x.get("scheduler", {}).get("padding"))),
+            number(_percent(x.get("agreement", {}).get("same_token"))),
         ]
         for mode, x in result["modes"].items()
     ]
     heads = ["mode", "speakers", "CPU s for a second", "padding", "next token as before"]
-    return section(
+    return Section(
         f"Real-time speakers with a p95 lag below {result['limit_ms']:.0f} ms",
-        table(heads, rows, {1, 2, 3, 4}),
-        charts.curve(points, "speakers", "p95 lag (ms)"),
+        table=Table(heads, rows),
+        chart=charts.curve(points, "speakers", "p95 lag (ms)"),
     )
 
 
-def _number(value: float | None, digits: int) -> str:
+def _decimal(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"
 
 
@@ -73,20 +93,20 @@ def _percent(value: float | None) -> str:
     return "" if value is None else f"{100 * value:.1f}%"
 
 
-def _fanout(result: dict[str, Any]) -> str:
+def _fanout(result: dict[str, Any]) -> Section:
     points = [
         charts.Point(x["languages"], x[result["clock"]], str(x["languages"]), "seconds")
         for x in result["rows"]
     ]
-    return section(
+    return Section(
         "One speaker, many target languages",
-        charts.curve(points, "languages", "seconds"),
-        f"<p>Of what a speaker with one language costs, the 16th language costs "
-        f"{100 * result['sixteenth_language']:.1f}% more.</p>",
+        chart=charts.curve(points, "languages", "seconds"),
+        remark=f"Of what a speaker with one language costs, the 16th language costs "
+        f"{100 * result['sixteenth_language']:.1f}% more.",
     )
 
 
-def _overload(result: dict[str, Any]) -> str:
+def _overload(result: dict[str, Any]) -> Section:
     points = [
         charts.Point(x["second"], min(x["lag_ms"], 60_000.0), "", "lag") for x in result["curve"]
     ]
@@ -95,50 +115,50 @@ def _overload(result: dict[str, Any]) -> str:
         f"{result['minutes']:g} minutes. Lag: median {result['median_lag_ms']:.0f} ms, p95 "
         f"{result['p95_lag_ms']:.0f} ms."
     )
-    items = "".join(f"<li>{escape(line)}</li>" for line in verdicts(result))
-    return section(
+    return Section(
         "More speakers than fit",
-        f"<p>{facts}</p><ul>{items}</ul>",
-        charts.curve(points, "seconds", "lag (ms)"),
+        lead=facts,
+        points=verdicts(result),
+        chart=charts.curve(points, "seconds", "lag (ms)"),
     )
 
 
-def _agreement(result: dict[str, Any]) -> str:
+def _agreement(result: dict[str, Any]) -> Section:
     rows = [
         [
-            cell(form),
-            cell(f"{100 * x['same_token']:.2f}%", numeric=True),
-            cell(f"{100 * x['same_call']:.2f}%", numeric=True),
-            cell(f"{100 * x['token_agreement']:.1f}%", numeric=True),
-            cell(f"{100 * x['same_text']:.0f}%", numeric=True),
+            Cell(form),
+            number(f"{100 * x['same_token']:.2f}%"),
+            number(f"{100 * x['same_call']:.2f}%"),
+            number(f"{100 * x['token_agreement']:.1f}%"),
+            number(f"{100 * x['same_text']:.0f}%"),
         ]
         for form, x in result["forms"].items()
     ]
     heads = ["form", "next token", "policy calls", "words of the text", "texts without difference"]
-    return section(
+    return Section(
         f"{result['model']}: what stays as in fp32",
-        f"<p>{len(result['files'])} recordings, {len(result['languages'])} languages, "
-        f"{result['policy_calls']} policy calls, {result['steps']} decoder steps.</p>",
-        table(heads, rows, {1, 2, 3, 4}),
+        lead=f"{len(result['files'])} recordings, {len(result['languages'])} languages, "
+        f"{result['policy_calls']} policy calls, {result['steps']} decoder steps.",
+        table=Table(heads, rows),
     )
 
 
-def _costs(result: dict[str, Any]) -> str:
+def _costs(result: dict[str, Any]) -> Section:
     rows = [
         [
-            cell(x["stage"]),
-            cell(f"{x['gflop']:.2f}", numeric=True),
-            cell(f"{x['weight_megabytes']:.0f}", numeric=True),
-            cell(f"{x['tflop_per_second']:.1f}", numeric=True),
+            Cell(x["stage"]),
+            number(f"{x['gflop']:.2f}"),
+            number(f"{x['weight_megabytes']:.0f}"),
+            number(f"{x['tflop_per_second']:.1f}"),
         ]
         for x in result["rows"]
     ]
     heads = ["stage", "GFLOP a chunk", "weights, MB", f"{result['speakers']} speakers, TFLOP/s"]
-    return section(
+    return Section(
         f"{result['size']}: counted, not measured",
-        f"<p>{result['seconds']:g} s of speech so far, chunks of {result['chunk_ms']} ms, "
-        f"{result['tokens']} tokens a chunk.</p>",
-        table(heads, rows, {1, 2, 3}),
+        lead=f"{result['seconds']:g} s of speech so far, chunks of {result['chunk_ms']} ms, "
+        f"{result['tokens']} tokens a chunk.",
+        table=Table(heads, rows),
     )
 
 

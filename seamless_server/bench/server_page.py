@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
+from seamless_server.bench.report import Section, benchmark_page
 from seamless_server.evaluation.report import charts
-from seamless_server.evaluation.report.page import cell, page, section, table
+from seamless_server.evaluation.report.page import Table, number
 
 _HEADINGS = [
     "speakers",
@@ -27,23 +27,19 @@ _HEADINGS = [
 def html(document: dict[str, Any]) -> str:
     """The page of one document of `bench server`."""
     results = document["results"]
-    rows = [[cell(value, numeric=True) for value in _row(result)] for result in results]
-    machine = ", ".join(f"{key} {value}" for key, value in document["machine"].items())
+    rows = [[number(value) for value in _row(result)] for result in results]
     points = [
         charts.Point(float(result["speakers"]), result[kind]["p95"], "", label)
         for kind, label in (("text_latency_ms", "text"), ("lag_ms", "lag"))
         for result in results
         if result[kind]
     ]
-    sections = [
-        section(
-            f"Model {document['model']}",
-            table(_HEADINGS, rows, set(range(len(_HEADINGS)))),
-            charts.curve(points, "speakers", "p95 (ms)") if points else "",
-        ),
-        section("To repeat it", f"<pre>{escape(document['command'])}</pre>"),
-    ]
-    return page("Benchmark: server", f"{document['date']}, {machine}", sections)
+    section = Section(
+        f"Model {document['model']}",
+        table=Table(_HEADINGS, rows),
+        chart=charts.curve(points, "speakers", "p95 (ms)") if points else "",
+    )
+    return benchmark_page("server", document, [section])
 
 
 def _row(result: dict[str, Any]) -> list[str]:

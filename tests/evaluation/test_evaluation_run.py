@@ -266,7 +266,10 @@ def test_a_sweep_over_several_languages(evaluate: Evaluate, data: Path, tmp_path
     assert starts[0] < starts[2]
     assert all(run["sentences"] == 3 for run in runs)
     report = (tmp_path / "out/report.html").read_text()
-    assert report.count("<circle") >= 6
+    chart = report[report.index('aria-label="BLEU over LAAL in seconds (computation-unaware)"') :]
+    drawn = re.findall(r"<text [^>]*>([^<]*)</text>", chart[: chart.index("</svg>")])
+    assert {"spa", "deu"} <= set(drawn)
+    assert all(drawn.count(wait) >= 2 for wait in "012")  # a point of each language's line
     assert "spa/wait=1/report.html" in report
     assert (tmp_path / "out/deu/wait=2/report.html").exists()
 
@@ -332,10 +335,10 @@ def test_the_report_shows_words_and_what_was_said(
     assert ">siete</text>" in report
     assert "<dd>what c said</dd>" in report
     # One row a sentence, with a figure for every heading.
-    (heading,) = re.findall(r'<div class="heading">(.*?)</div>', report)
+    (heading,) = re.findall(r'<div class="heading">(.*?)</div>', report, re.DOTALL)
     names = re.findall(r'<span class="n">(.*?)</span>', heading)
     assert names == ["chrF++", "LAAL", "StartOffset", "EndOffset"]
-    rows = re.findall(r"<summary>(.*?)</summary>", report)
+    rows = re.findall(r"<summary>(.*?)</summary>", report, re.DOTALL)
     assert all(len(re.findall(r'<span class="n">[\d.-]+</span>', row)) == 4 for row in rows[:4])
 
 

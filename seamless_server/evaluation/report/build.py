@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import io
+import json
+import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from html import escape
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,30 @@ from seamless_server.evaluation.audio import SAMPLE_RATE, AudioRef, Samples, loa
 from seamless_server.evaluation.compare import Comparison, Side
 from seamless_server.evaluation.latency import playback
 from seamless_server.evaluation.records import Record
-from seamless_server.evaluation.report import charts, page
+from seamless_server.evaluation.report.charts import Point, curve
+from seamless_server.evaluation.report.page import Cell, Sound, Table, number, render
+from seamless_server.evaluation.report.timeline import Mark, Timeline, draw
 from seamless_server.evaluation.runner import read_failures
 from seamless_server.evaluation.units import readable
 
 _ENVELOPE_POINTS = 180
+_NOTICEABLE = 0.005
+
+_TASKS: Mapping[str, str] = {
+    "s2tt": "speech to text",
+    "asr": "transcription",
+    "s2st": "speech to speech",
+}
+
+_LATENCY_HELP: Mapping[str, str] = {
+    "AL": "Average Lagging: mean lag behind an ideal writer",
+    "LAAL": "Length-adaptive Average Lagging",
+    "AP": "Average Proportion of the source that was waited for",
+    "DAL": "Differentiable Average Lagging",
+    "ATD": "Average Token Delay",
+    "StartOffset": "from the start of the source to the first output",
+    "EndOffset": "from the end of the source to the last output",
+}
 
 
 @dataclass(frozen=True)
@@ -40,24 +58,21 @@ def run_report(side: Side, options: ReportOptions) -> str:
     """The page of one run."""
     metrics = side.metrics
     speech = metrics["task"] == "s2st"
-    failed = [asdict(failure) for failure in read_failures(side.folder)]
-    unit = "chunks of speech" if speech else f"units: {metrics['latency_unit']}"
-    latency = page.section(
-        "Latency",
-        f"<p>In milliseconds (AP: share of the source), {escape(unit)}. Coloured figures of "
-        "SimulEval are others than ours; the guide tells why.</p>",
-        page.latency_table(metrics, with_simuleval=True),
-        _latency_notes(side),
+    return render(
+        "run.html",
+        title=(
+            f"{metrics['system'] or 'Evaluation'}: {_TASKS[metrics['task']]}, {metrics['tgt_lang']}"
+        ),
+        subtitle=_subtitle(metrics),
+        cards=_cards(metrics),
+        quality=_quality(metrics),
+        unit="chunks of speech" if speech else f"units: {metrics['latency_unit']}",
+        latency=_latency(metrics),
+        workers=side.info["conditions"]["workers"],
+        failures=read_failures(side.folder),
+        reproduction=_reproduction(side),
+        **_sentences(side, options),
     )
-    sections = [
-        page.cards(metrics),
-        page.section("Quality", page.quality_table(metrics)),
-        latency,
-        page.failures(failed),
-        _sentences(side, options),
-        page.reproduction(side.info, metrics),
-    ]
-    return page.page(_title(metrics), _subtitle(metrics), sections)
 
 
 def experiment_report(sides: Sequence[Side], root: Path) -> str:
@@ -69,72 +84,69 @@ def experiment_report(sides: Sequence[Side], root: Path) -> str:
     for side in sides:
         metrics = side.metrics
         place = side.folder.relative_to(root).as_posix()
-        row = [f'<td><a href="{escape(place)}/report.html">{escape(place)}</a></td>']
+        row = [Cell(place, link=f"{place}/report.html")]
         scores = {item["name"]: item["value"] for item in metrics["quality"]}
         for name in names:
             value = scores.get(name)
-            row.append(page.cell("" if value is None else f"{value:.2f}", numeric=True))
+            row.append(number("" if value is None else f"{value:.2f}"))
         for name in lags:
             for full in (name, f"{name}_CA"):
-                figure = metrics["latency"].get(full, {}).get("value")
-                row.append(page.cell(page.number(name, figure), numeric=True))
-        row.append(page.cell(str(metrics["sentences"]), numeric=True))
-        style = "failed" if metrics["failed"] else ""
-        row.append(page.cell(str(metrics["failed"]), numeric=True, style=style))
+                row.append(number(_figure(name, metrics["latency"].get(full, {}).get("value"))))
+        row.append(number(str(metrics["sentences"])))
+        row.append(number(str(metrics["failed"]), style="failed" if metrics["failed"] else ""))
         rows.append(row)
     headings = ["run", *names]
     for name in lags:
         headings += [name, f"{name} CA"]
     headings += ["sentences", "failed"]
-    series = [(_label(s.metrics), s.metrics["tgt_lang"], s.metrics) for s in sides]
     langs = ", ".join(dict.fromkeys(str(side.metrics["tgt_lang"]) for side in sides))
-    return page.page(
-        f"{first['system'] or root.name}: {page.NAMES[first['task']]}, {langs}",
-        f"{len(sides)} runs of {first['sentences']} sentences; latency in milliseconds",
-        [
-            page.curves(series),
-            page.section("Runs", page.table(headings, rows, set(range(1, len(headings))))),
-            page.reproduction(sides[0].info, first),
-        ],
+    return render(
+        "experiment.html",
+        title=f"{first['system'] or root.name}: {_TASKS[first['task']]}, {langs}",
+        subtitle=f"{len(sides)} runs of {first['sentences']} sentences; latency in milliseconds",
+        charts=_curves([(_label(s.metrics), s.metrics["tgt_lang"], s.metrics) for s in sides]),
+        runs=Table(headings, rows),
+        reproduction=_reproduction(sides[0]),
     )
 
 
 def comparison_report(comparisons: Sequence[Comparison]) -> str:
     """The page of a comparison."""
-    sections = []
-    for comparison in comparisons:
-        rows = [
-            [
-                page.cell(item.metric),
-                page.cell(f"{item.a:.3f}", numeric=True),
-                page.cell(f"{item.b:.3f}", numeric=True),
-                page.cell(f"{item.b - item.a:+.3f}", numeric=True),
-                page.cell(f"{item.p_value:.4f}", numeric=True),
-                page.cell(item.better, style="differs" if item.significant else ""),
-                f"<td><code>{escape(item.method)}</code></td>",
-            ]
-            for item in comparison.differences
-        ]
-        a, b = comparison.a, comparison.b
-        changed = _changed(a.info["settings"], b.info["settings"])
-        listed = "".join(f"<li><code>{escape(text)}</code></li>" for text in changed)
-        sections += [
-            page.section(
-                f"A = {a.label}, B = {b.label}",
-                f"<p>{len(comparison.shared)} sentences that both have. "
-                + (f"They differ in:</p><ul>{listed}</ul>" if changed else "Same settings.</p>"),
-                page.table(
-                    ["metric", "A", "B", "B - A", "p", "better", "test"], rows, {1, 2, 3, 4}
+    return render(
+        "comparison.html",
+        title="Comparison of two runs",
+        subtitle="A difference is called better at p < 0.05, paired bootstrap over sentences",
+        comparisons=[
+            {
+                "a": comparison.a.label,
+                "b": comparison.b.label,
+                "shared": len(comparison.shared),
+                "changed": _changed(comparison.a.info["settings"], comparison.b.info["settings"]),
+                "differences": _differences(comparison),
+                "charts": _curves(
+                    [("A", "A", comparison.a.metrics), ("B", "B", comparison.b.metrics)]
                 ),
-            ),
-            page.curves([("A", "A", a.metrics), ("B", "B", b.metrics)]),
-            _changes(comparison),
-        ]
-    return page.page(
-        "Comparison of two runs",
-        "A difference is called better at p < 0.05, paired bootstrap over sentences",
-        sections,
+                "sentences": _changes(comparison),
+            }
+            for comparison in comparisons
+        ],
     )
+
+
+def _differences(comparison: Comparison) -> Table:
+    rows = [
+        [
+            Cell(item.metric),
+            number(f"{item.a:.3f}"),
+            number(f"{item.b:.3f}"),
+            number(f"{item.b - item.a:+.3f}"),
+            number(f"{item.p_value:.4f}"),
+            Cell(item.better, style="differs" if item.significant else ""),
+            Cell(item.method, code=True),
+        ]
+        for item in comparison.differences
+    ]
+    return Table(["metric", "A", "B", "B - A", "p", "better", "test"], rows)
 
 
 def _changed(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
@@ -153,12 +165,12 @@ def _changed(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _changes(comparison: Comparison) -> str:
+def _changes(comparison: Comparison) -> Table | None:
     """The sentences that changed most."""
     a, b = comparison.a, comparison.b
     name = _score_name(a)
     if name is None:
-        return ""
+        return None
     both = [
         index
         for index in comparison.shared
@@ -167,25 +179,18 @@ def _changes(comparison: Comparison) -> str:
     both.sort(key=lambda i: -abs(b.figures[i][name] - a.figures[i][name]))
     rows = [
         [
-            page.cell(a.records[i].id),
-            page.cell(f"{b.figures[i][name] - a.figures[i][name]:+.1f}", numeric=True),
-            page.cell(a.records[i].reference),
-            page.cell(a.texts.get(i, "")),
-            page.cell(b.texts.get(i, "")),
+            Cell(a.records[i].id),
+            number(f"{b.figures[i][name] - a.figures[i][name]:+.1f}"),
+            Cell(a.records[i].reference),
+            Cell(a.texts.get(i, "")),
+            Cell(b.texts.get(i, "")),
         ]
         for i in both[:100]
     ]
-    headings = ["sentence", f"{name}, B - A", "reference", "A", "B"]
-    return page.section("Sentences that changed most", page.table(headings, rows, {1}))
+    return Table(["sentence", f"{name}, B - A", "reference", "A", "B"], rows)
 
 
-def _title(metrics: dict[str, Any]) -> str:
-    return (
-        f"{metrics['system'] or 'Evaluation'}: {page.NAMES[metrics['task']]}, {metrics['tgt_lang']}"
-    )
-
-
-def _subtitle(metrics: dict[str, Any]) -> str:
+def _subtitle(metrics: Mapping[str, Any]) -> str:
     speed = metrics["speed"]
     parts = [
         f"{metrics['sentences']} sentences, {speed['audio_seconds'] / 60:.1f} minutes of speech"
@@ -199,18 +204,115 @@ def _subtitle(metrics: dict[str, Any]) -> str:
     return "; ".join(parts)
 
 
-def _label(metrics: dict[str, Any]) -> str:
+def _label(metrics: Mapping[str, Any]) -> str:
     return ", ".join(metrics["options"].values()) or str(metrics["tgt_lang"])
 
 
-def _latency_notes(side: Side) -> str:
-    workers = side.info["conditions"]["workers"]
-    if workers == 1:
-        return ""
-    return (
-        f"<p>{workers} sentences were under way at a time and shared the machine, so that the "
-        "computation-aware figures are those of a loaded server.</p>"
-    )
+def _cards(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The figures that one looks for first."""
+    shown = [
+        (item["name"], f"{item['value']:.2f}") for item in metrics["quality"] if not item["note"]
+    ]
+    latency = metrics["latency"]
+    for name in ("LAAL", "AL", "StartOffset", "EndOffset"):
+        if name in latency and len(shown) < 6:
+            shown.append((name, f"{latency[name]['value'] / 1000:.2f} s"))
+    shown.append(("real-time factor", f"{metrics['speed']['real_time_factor']:.2f}"))
+    shown.append(("sentences", str(metrics["sentences"])))
+    return shown
+
+
+def _quality(metrics: Mapping[str, Any]) -> Table | None:
+    """Scores with their signatures."""
+    rows = [
+        [
+            Cell(item["name"]),
+            number(f"{item['value']:.2f}"),
+            Cell(item["signature"], code=True, note=item["note"] or ""),
+        ]
+        for item in metrics["quality"]
+    ]
+    return Table(["score", "value", "signature"], rows) if rows else None
+
+
+def _latency(metrics: Mapping[str, Any]) -> Table:
+    """Latency, both clocks, beside SimulEval's figures."""
+    latency: Mapping[str, Mapping[str, float | None]] = metrics["latency"]
+    rows = []
+    for name in (name for name in latency if not name.endswith("_CA")):
+        row = [Cell(name, title=_LATENCY_HELP.get(name, ""))]
+        for full in (name, f"{name}_CA"):
+            value, other = latency[full]["value"], latency[full]["simuleval"]
+            row.append(number(_figure(name, value)))
+            style = "differs" if value is not None and _differs(value, other) else ""
+            row.append(number(_figure(name, other), style=style))
+        rows.append(row)
+    return Table(["metric", "unaware", "SimulEval's", "aware", "SimulEval's"], rows)
+
+
+def _differs(value: float, other: float | None) -> bool:
+    """Whether SimulEval's figure is another than ours."""
+    return other is None or abs(value - other) > _NOTICEABLE * max(1.0, abs(value))
+
+
+def _figure(name: str, value: float | None) -> str:
+    """A figure with the digits that it deserves."""
+    if value is None:
+        return "fails"
+    if name.startswith("AP"):
+        return f"{value:.3f}"
+    return f"{value:.0f}" if name.removesuffix("_CA") in _LATENCY_HELP else f"{value:.1f}"
+
+
+def _reproduction(side: Side) -> dict[str, str]:
+    """What is needed to do it again."""
+    info = side.info
+    conditions = info["conditions"]
+    kept = {
+        "settings": info["settings"],
+        "inputs": {
+            **info["inputs"],
+            "checkpoint_sha256": info["inputs"].get("checkpoint_sha256", {}),
+        },
+        "versions": conditions["versions"],
+        "machine": conditions["machine"],
+        "workers": conditions["workers"],
+        "selection": conditions.get("selection", {}),
+        "speed": side.metrics["speed"],
+    }
+    return {
+        "command": shlex.join(conditions["command"]),
+        "settings": json.dumps(kept, ensure_ascii=False, indent=2),
+    }
+
+
+def _curves(runs: Sequence[tuple[str, str, Mapping[str, Any]]]) -> list[str]:
+    """Quality-latency charts of several runs.
+
+    Args:
+        runs: label, series and metrics of each.
+    """
+    scored = [(label, series, m) for label, series, m in runs if m["quality"] and m["latency"]]
+    if len(scored) < 2:
+        return []
+    speech = scored[0][2]["task"] == "s2st"
+    charts = []
+    for name in ("StartOffset", "EndOffset") if speech else ("LAAL", "AL"):
+        for suffix, clock in (("", "computation-unaware"), ("_CA", "computation-aware")):
+            points = [
+                Point(
+                    x=m["latency"][name + suffix]["value"] / 1000.0,
+                    y=m["quality"][0]["value"],
+                    label=label,
+                    series=series,
+                )
+                for label, series, m in scored
+                if name + suffix in m["latency"]
+            ]
+            if points:
+                y_name = str(scored[0][2]["quality"][0]["name"])
+                charts.append(curve(points, f"{name} in seconds ({clock})", y_name))
+    return charts
 
 
 def _score_name(side: Side) -> str | None:
@@ -218,7 +320,8 @@ def _score_name(side: Side) -> str | None:
     return next((n for n in names for row in side.figures.values() if n in row), None)
 
 
-def _sentences(side: Side, options: ReportOptions) -> str:
+def _sentences(side: Side, options: ReportOptions) -> dict[str, Any]:
+    """The sentences, worst first, and in which ways they can be ordered."""
     score = _score_name(side)
     speech = side.metrics["task"] == "s2st"
     latencies = (
@@ -234,85 +337,63 @@ def _sentences(side: Side, options: ReportOptions) -> str:
         value = row.get(score, 0.0)
         return bool(record.delays), -value if errors else value
 
-    ordered = sorted(side.records.values(), key=badness)[: options.sentences]
-    items = []
-    for position, record in enumerate(ordered):
-        row = side.figures.get(record.index, {})
-        data = "".join(
-            f' data-c{place}="{row[name]:.3f}"' for place, name in enumerate(columns) if name in row
-        )
-        figures = "".join(
-            f'<span class="n">{page.number(name, row[name]) if name in row else ""}</span>'
-            for name in columns
-        )
-        text = side.texts.get(record.index) or ("" if speech else record.prediction)
-        said = escape(text) or (
-            "" if speech and record.delays else '<i class="failed">no output</i>'
-        )
-        items.append(
-            f'<div class="sentence" data-index="{record.index}"{data}>'
-            f"<details{' open' if position == 0 else ''}><summary>"
-            f'<span class="id">{escape(record.id)}</span>{figures}'
-            f'<span class="said">{said}<small>{escape(record.reference)}</small></span></summary>'
-            f"{_sentence(side, record, options, with_audio=position < options.audio)}"
-            "</details></div>"
-        )
-    choices = [(f"c0 {'down' if errors else 'up'}", "worst first")] if score else []
-    choices += [
+    shown = sorted(side.records.values(), key=badness)[: options.sentences]
+    orders = [(f"c0 {'down' if errors else 'up'}", "worst first")] if score else []
+    orders += [
         (f"c{place} down", f"largest {name} first")
         for place, name in enumerate(columns)
         if name != score
     ]
-    choices.append(("index up", "in the order of the data"))
-    menu = "".join(f'<option value="{value}">{escape(name)}</option>' for value, name in choices)
-    more = len(side.records) - len(ordered)
-    headings = "".join(f'<span class="n">{escape(name)}</span>' for name in columns)
-    return page.section(
-        "Sentences",
-        f'<div class="bar"><label>Order <select id="order">{menu}</select></label>'
-        '<label>Find <input type="search" id="search"></label>'
-        '<span class="dim">Open a line for its sound and its timeline.</span></div>',
-        f"<p>{more} better ones are not shown.</p>" if more else "",
-        f'<div class="sentences" style="--figures: {len(columns)}">'
-        f'<div class="heading"><span class="id">sentence</span>{headings}'
-        '<span class="said">output<small>reference</small></span></div>'
-        f'<div id="sentences">{"".join(items)}</div></div>',
-    )
+    orders.append(("index up", "in the order of the data"))
+    return {
+        "columns": columns,
+        "orders": orders,
+        "left_out": len(side.records) - len(shown),
+        "sentences": [
+            _sentence(side, record, columns, options.audio_root if n < options.audio else None)
+            for n, record in enumerate(shown)
+        ],
+    }
 
 
-def _sentence(side: Side, record: Record, options: ReportOptions, *, with_audio: bool) -> str:
-    source, heard = "", ""
-    envelope: list[float] = []
-    if options.audio_root is not None and with_audio:
-        samples = _source_audio(record, options.audio_root)
-        if samples is not None:
-            source = f"<dt>source</dt><dd>{_player(samples, SAMPLE_RATE)}</dd>"
-            envelope = _envelope(samples)
-        if record.durations and (spoken := side.folder / "wavs" / Path(record.prediction).name):
-            heard = _spoken(spoken)
-    said = f"<dt>said</dt><dd>{escape(record.src_text)}</dd>" if record.src_text else ""
+def _sentence(
+    side: Side, record: Record, columns: Sequence[str], audio_root: Path | None
+) -> dict[str, Any]:
+    figures = side.figures.get(record.index, {})
+    source = _source_audio(record, audio_root) if audio_root is not None else None
+    spoken = None
+    if source is not None and record.durations:
+        spoken = _spoken(side.folder / "wavs" / Path(record.prediction).name)
     text = side.texts.get(record.index) or ("" if record.durations else record.prediction)
-    output = f"<dt>output</dt><dd>{escape(text)}</dd>" if text else ""
-    drawn = charts.timeline(_timeline(record, envelope))
-    return (
-        f"<dl>{source}{heard}{said}<dt>reference</dt><dd>{escape(record.reference)}</dd>"
-        f"{output}</dl>{drawn}"
-    )
+    speech = side.metrics["task"] == "s2st"
+    return {
+        "index": record.index,
+        "id": record.id,
+        "measures": [figures.get(name) for name in columns],
+        "figures": [_figure(name, figures[name]) if name in figures else "" for name in columns],
+        "said": text,
+        "silent": not (speech and record.delays),
+        "reference": record.reference,
+        "src_text": record.src_text,
+        "source": None if source is None else Sound(source, SAMPLE_RATE),
+        "speech": spoken,
+        "timeline": draw(_timeline(record, [] if source is None else _envelope(source))),
+    }
 
 
-def _timeline(record: Record, envelope: Sequence[float]) -> charts.Timeline:
+def _timeline(record: Record, envelope: Sequence[float]) -> Timeline:
     if record.durations is None:
-        written = [charts.Mark(f.delay, readable(f)) for f in record.fragments]
-        out = [charts.Mark(f.available, "") for f in record.fragments]
+        written = [Mark(f.delay, readable(f)) for f in record.fragments]
+        out = [Mark(f.available, "") for f in record.fragments]
     else:
         written, out = (
             [
-                charts.Mark(start, f"{length / 1000:.1f} s", length)
+                Mark(start, f"{length / 1000:.1f} s", length)
                 for start, length in playback(clock, record.durations)
             ]
             for clock in (record.delays, record.available)
         )
-    return charts.Timeline(
+    return Timeline(
         source_ms=record.source_ms,
         reads=[read for read, _ in record.steps],
         written=written,
@@ -331,28 +412,18 @@ def _source_audio(record: Record, root: Path) -> Samples | None:
     return samples[start : start + round(record.source_ms * SAMPLE_RATE / 1000)]
 
 
-def _spoken(path: Path) -> str:
+def _spoken(path: Path) -> Sound | None:
+    """What was spoken; `None` if the file is gone by now."""
     import soundfile
 
     try:
         samples, rate = soundfile.read(path, dtype="float32")
     except (soundfile.SoundFileError, OSError):
-        return ""
-    return f"<dt>speech</dt><dd>{_player(samples, rate)}</dd>"
+        return None
+    return Sound(samples, rate)
 
 
 def _envelope(samples: Samples) -> list[float]:
     blocks = np.array_split(np.abs(samples), min(_ENVELOPE_POINTS, max(1, len(samples))))
     peaks = np.array([block.max() for block in blocks])
     return [float(peak) for peak in peaks / (peaks.max() or 1.0)]
-
-
-def _player(samples: Samples, rate: int) -> str:
-    """An audio element with the sound in it."""
-    import soundfile
-
-    buffer = io.BytesIO()
-    loudest = float(np.abs(samples).max()) if samples.size else 0.0
-    soundfile.write(buffer, samples / max(1.0, loudest), rate, format="MP3")
-    data = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return f'<audio controls preload="none" src="data:audio/mpeg;base64,{data}"></audio>'
