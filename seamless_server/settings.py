@@ -137,7 +137,8 @@ class Settings(BaseSettings):
     """How long a member that lost its connection is kept: its stream goes on and output is held
     back for it."""
     room_expiry_seconds: Positive = 600.0
-    """How long an empty room keeps its transcript."""
+    """How long an empty room keeps its transcript; one in which nothing was said goes after a
+    minute."""
     replay_bytes: Count = 8_000_000
     """Output held back for absent members of one room, in bytes; the oldest goes first."""
     transcript_entries: Count = 1_000
@@ -169,6 +170,14 @@ class Settings(BaseSettings):
     """Connections at once."""
     max_connections_per_address: Count = 0
     """Connections at once from one address; 0 means no limit of its own."""
+    max_events_per_address: Count = 4_000
+    """Events of one address a second, over all its clients; 0 means no limit of its own."""
+    max_joins_per_address: Count = 200
+    """Rooms that clients of one address join in a second; 0 means no limit of its own."""
+    max_rooms_per_address: Count = 60
+    """Rooms that clients of one address open in a minute; 0 means no limit of its own."""
+    max_audio_mb_per_address: Count = 16
+    """Audio of one address a second, in megabytes; 0 means no limit of its own."""
     listener_backlog: Annotated[int, Field(ge=4)] = 128
     """Messages that may wait for one client; beyond it output for this client is skipped."""
     max_upload_mb: Positive = 200.0
@@ -190,6 +199,18 @@ class Settings(BaseSettings):
     """Audience that the token must name."""
     auth_for: Names = ("speaker",)
     """What needs the secret or token: `speaker`, `listener`, or both, separated by commas."""
+
+    operator_secret: SecretStr | None = None
+    """Secret of the operator, sent as `token`: may do what any room's owner may, take the server's
+    lock, and read `/metrics` where tokens are used. The role `operator` of a JSON Web Token is the
+    same."""
+    server_lock: Literal["off", "anyone", "operator"] | None = None
+    """Who may take the server's lock, which ends everybody else's stream. Empty: `operator` where
+    tokens are used, else `anyone`."""
+    allowed_hosts: Names = ()
+    """Names under which this server is reached, separated by commas (`talks.example.org`,
+    `*.example.org`; `*` is every name), besides this machine's own, `SEAMLESS_PUBLIC_URL`'s and IP
+    addresses. Requests under other names are refused."""
 
     # Several replicas
     redis_url: SecretStr | None = None
@@ -237,7 +258,9 @@ class Settings(BaseSettings):
             return [ModelChoice(name=x) if isinstance(x, str) else x for x in value]
         return value
 
-    @field_validator("cors_origins", "auth_jwt_algorithms", "auth_for", mode="before")
+    @field_validator(
+        "cors_origins", "allowed_hosts", "auth_jwt_algorithms", "auth_for", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

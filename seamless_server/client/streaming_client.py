@@ -112,7 +112,8 @@ class StreamingClient:
         self._output = output
         self._model = model
         self._name = name
-        self._auth = {"token": token} if token else {}
+        # Who knows the key, and nobody else, may come back as this member.
+        self._auth = {"resumeKey": uuid.uuid4().hex, **({"token": token} if token else {})}
         self._debug = debug
         self._wait = wait
         self._roles: list[str] = ["listener"]

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import socketio
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 
 from seamless_server import __version__
 from seamless_server.doors import audio_api, rest
+from seamless_server.doors.guards import HostGuard, check_rights
 from seamless_server.doors.page import add_page
 from seamless_server.doors.socketio.announcer import Announcer
 from seamless_server.doors.socketio.connections import Connection, Connections
@@ -70,12 +71,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_methods=["GET", "POST"],
             allow_headers=["*"],
         )
-    app.include_router(rest.router)
-    app.include_router(audio_api.router)
+    guarded = [Depends(check_rights)]
+    app.include_router(rest.router, dependencies=guarded)
+    app.include_router(audio_api.router, dependencies=guarded)
     app.add_exception_handler(SeamlessError, _say)
     app.add_exception_handler(Exception, _apologize)
     app.mount("/ws", socketio.ASGIApp(sio, socketio_path="/ws/socket.io"))
     add_page(app, settings)
+    app.add_middleware(HostGuard, settings=settings)
     return app
 
 
@@ -114,6 +117,7 @@ def _assemble(
     load: Load,
 ) -> Parts:
     tasks, lock, recorder = Tasks(metrics), OwnerLock(), Recorder(settings)
+    auth = Authenticator(settings)
     admission = Admission(
         settings,
         metrics,
@@ -143,6 +147,7 @@ def _assemble(
         lock=lock,
         announcer=announcer,
         tasks=tasks,
+        auth=auth,
     )
     Events(
         sio=sio,
@@ -154,13 +159,14 @@ def _assemble(
         announcer=announcer,
         connections=connections,
         tasks=tasks,
+        auth=auth,
     )
     return Parts(
         settings,
         metrics,
         sio,
         models,
-        Authenticator(settings),
+        auth,
         tasks,
         recorder,
         service,
@@ -195,6 +201,7 @@ def _lifespan(
         models.on_change(lambda: _soon(loop, parts.announcer.server_changed))
         models.start()
         parts.tasks.spawn(parts.connections.tend(), "tending")
+        parts.tasks.spawn(parts.connections.watch_sockets(), "watching sockets")
         parts.tasks.spawn(parts.service.admission.run(), "tending the line")
         try:
             yield

@@ -13,6 +13,7 @@ import orjson
 import uvicorn
 
 from seamless_server.doors.application import create_app
+from seamless_server.doors.guards import masked
 from seamless_server.errors import UsageError
 from seamless_server.settings import Settings
 
@@ -30,14 +31,22 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
-        return orjson.dumps(entry).decode()
+        return masked(orjson.dumps(entry).decode())
+
+
+class PlainFormatter(logging.Formatter):
+    """Lines for people."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as text."""
+        return masked(super().format(record))
 
 
 def set_up_logging(level: str, *, as_json: bool) -> None:
     """Logs of ours and of uvicorn, in one form."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
-        JsonFormatter() if as_json else logging.Formatter("%(levelname)-7s %(name)s: %(message)s")
+        JsonFormatter() if as_json else PlainFormatter("%(levelname)-7s %(name)s: %(message)s")
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 

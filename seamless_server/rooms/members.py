@@ -65,6 +65,9 @@ class Member:
     model_type: str | None = None
     streaming: bool = False
     resume_key: str | None = None
+    """Who knows it may come back as this member; the client ID is known to everybody."""
+    subject: str | None = None
+    """Who its token says it is; the same subject may come back as this member."""
     room_id: str | None = None
     gone_since: float | None = None
     """When the connection was lost (monotonic)."""
@@ -125,6 +128,7 @@ class Member:
             "model_type": self.model_type,
             "streaming": self.streaming,
             "resume_key": self.resume_key,
+            "subject": self.subject,
             "room_id": self.room_id,
             "segment_base": self.segment_base,
         }
@@ -144,6 +148,13 @@ class Room:
     def __init__(self, room_id: str, replay_bytes: int) -> None:
         self.room_id = room_id
         self.members: dict[str, Member] = {}
+        self.owner: str | None = None
+        """Client ID of who opened it, or of the speaker that took over."""
+        self.passcode: str | None = None
+        self.closed = False
+        """Nobody else may join."""
+        self.said = False
+        """Something was said in it."""
         self.empty_since: float | None = time.monotonic()
         self._held: deque[Held] = deque()
         self._held_bytes = 0
@@ -156,6 +167,22 @@ class Room:
     def listeners(self) -> list[str]:
         """Client IDs."""
         return [key for key, member in self.members.items() if "listener" in member.roles]
+
+    def facts(self) -> dict[str, Any]:
+        """What replicas must know of the room itself."""
+        return {"owner": self.owner, "passcode": self.passcode, "closed": self.closed}
+
+    def take_over(self, facts: dict[str, Any]) -> None:
+        """The inverse of `facts`."""
+        self.owner, self.passcode = facts.get("owner"), facts.get("passcode")
+        self.closed = bool(facts.get("closed"))
+
+    def pass_on(self, gone: str) -> bool:
+        """Whether the owner is gone, so that the longest-standing speaker owns the room."""
+        if self.owner != gone:
+            return False
+        self.owner = next(iter(self.speakers()), None)
+        return True
 
     def connected(self) -> int:
         """Members that have a connection, here or elsewhere."""

@@ -1,10 +1,15 @@
-"""Who may speak and who may listen: a shared secret, JSON Web Tokens, or nobody asks."""
+"""Who may do what: tokens, what they allow, and one table of rights.
+
+A right belongs to a connection, by what its token allows and by its place in its room, and never to
+a client ID, which everybody in the room can read.
+"""
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import jwt
 
@@ -12,35 +17,117 @@ from seamless_server.settings import Settings
 
 ROLES = frozenset({"speaker", "listener"})
 
+Standing = Literal["anybody", "listener", "speaker", "owner", "operator"]
+"""What somebody is to a room or to the server; a room's owner is who opened it."""
+
+ANYBODY: frozenset[Standing] = frozenset({"anybody"})
+_MEMBERS: frozenset[Standing] = frozenset({"listener", "speaker", "owner", "operator"})
+_SPEAKERS: frozenset[Standing] = frozenset({"speaker"})
+_HOSTS: frozenset[Standing] = frozenset({"owner", "operator"})
+
+RIGHTS: dict[str, frozenset[Standing]] = {
+    # Socket.IO events
+    "join_room": ANYBODY,
+    "set_name": ANYBODY,
+    "set_listener_config": ANYBODY,
+    "set_dynamic_config": _SPEAKERS,
+    "configure_stream": _SPEAKERS,
+    "incoming_audio": _SPEAKERS,
+    "stop_stream": ANYBODY,
+    "transcript": _MEMBERS,
+    "clear_transcript_for_all": _SPEAKERS | _HOSTS,
+    "set_room": _HOSTS,
+    "remove_member": _HOSTS,
+    # HTTP routes
+    "GET /healthz": ANYBODY,
+    "GET /readyz": ANYBODY,
+    "GET /metrics": frozenset({"operator"}),
+    "GET /api/languages": ANYBODY,
+    "GET /api/models": ANYBODY,
+    "GET /api/options": ANYBODY,
+    "GET /api/phrases": ANYBODY,
+    "GET /api/samples": ANYBODY,
+    "GET /api/samples/{model}/{name}": ANYBODY,
+    "GET /api/rooms/{room_id}": frozenset({"listener", "speaker", "operator"}),
+    "GET /api/debug/{recording}/": frozenset({"speaker", "operator"}),
+    "GET /api/debug/{recording}/{name}": frozenset({"speaker", "operator"}),
+    "POST /api/translate": frozenset({"speaker", "operator"}),
+}
+"""Who may send an event or ask for a route; what is not listed nobody may.
+
+Events that are open to anybody touch only who sends them. Where a server uses no tokens, everybody
+has a speaker's, a listener's and, for HTTP routes, an operator's standing.
+"""
+
+
+def may(what: str, standings: frozenset[Standing]) -> bool:
+    """Whether somebody of these standings may send an event or ask for a route."""
+    return bool(RIGHTS.get(what, frozenset()) & (standings | ANYBODY))
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a token allows."""
+
+    roles: frozenset[str]
+    operator: bool = False
+    subject: str | None = None
+    """Who its bearer is, if the token says so."""
+    expires: float | None = None
+    """Seconds since the epoch."""
+
 
 class Authenticator:
-    """Tells which roles a token gives."""
+    """Tells what a token allows."""
 
     def __init__(self, settings: Settings) -> None:
         self._secret = settings.auth_secret
+        self._operator_secret = settings.operator_secret
         self._key = settings.auth_jwt_key
         self._algorithms = list(settings.auth_jwt_algorithms)
         self._audience = settings.auth_jwt_audience
         guarded = self._secret is not None or self._key is not None
         self.guarded: frozenset[str] = frozenset(settings.auth_for) if guarded else frozenset()
         """Roles that need a token."""
+        self.uses_tokens = guarded or self._operator_secret is not None
 
-    def roles(self, token: str | None) -> frozenset[str]:
+    def grant(self, token: str | None) -> Grant:
         """What the bearer of `token` may do; a wrong token is as good as none."""
         free = ROLES - self.guarded
         if not token:
-            return free
-        if self._secret is not None and hmac.compare_digest(
-            token.encode(), self._secret.get_secret_value().encode()
-        ):
-            return ROLES
-        return free | self._claimed(token)
+            return Grant(free)
+        if _same(self._operator_secret, token):
+            return Grant(ROLES, operator=True)
+        if _same(self._secret, token):
+            return Grant(ROLES)
+        claims = self._claims(token)
+        if claims is None:
+            return Grant(free)
+        named = claims.get("roles", [])
+        given = named if isinstance(named, list) else [named]
+        roles = {role for role in given if isinstance(role, str)}
+        subject = claims.get("sub")
+        return Grant(
+            free | {role for role in ROLES if role in roles},
+            operator="operator" in roles,
+            subject=f"{claims.get('iss', '')}|{subject}" if isinstance(subject, str) else None,
+            expires=float(claims["exp"]),
+        )
 
-    def _claimed(self, token: str) -> frozenset[str]:
+    def standings(self, token: str | None) -> frozenset[Standing]:
+        """Of somebody who is in no room: what its token allows over HTTP."""
+        grant = self.grant(token)
+        found: set[Standing] = {"anybody"}
+        found |= {role for role in ("speaker", "listener") if role in grant.roles}
+        if grant.operator or not self.uses_tokens:
+            found.add("operator")
+        return frozenset(found)
+
+    def _claims(self, token: str) -> dict[str, Any] | None:
         if self._key is None:
-            return frozenset()
+            return None
         try:
-            claims = jwt.decode(
+            claims: dict[str, Any] = jwt.decode(
                 token,
                 self._key.get_secret_value(),
                 algorithms=self._algorithms,
@@ -48,17 +135,21 @@ class Authenticator:
                 options={"require": ["exp"]},
             )
         except (jwt.PyJWTError, ValueError):
-            return frozenset()
-        roles = claims.get("roles", [])
-        named = roles if isinstance(roles, list) else [roles]
-        return ROLES & {role for role in named if isinstance(role, str)}
+            return None
+        return claims
 
 
-def token_of(auth: object, query: Mapping[str, list[str]]) -> str | None:
-    """The token of a Socket.IO connection: from its auth data, else from the query."""
+def _same(secret: Any, token: str) -> bool:
+    return secret is not None and hmac.compare_digest(
+        token.encode("utf-8", "surrogatepass"), secret.get_secret_value().encode()
+    )
+
+
+def token_of(auth: object, headers: str | None, query: Mapping[str, list[str]]) -> str | None:
+    """The token of a connection: from its auth data, its `Authorization` header, or the query."""
     token: Any = auth.get("token") if isinstance(auth, Mapping) else None
     if token is None:
-        token = next(iter(query.get("token", ())), None)
+        token = bearer(headers) or next(iter(query.get("token", ())), None)
     return token if isinstance(token, str) else None
 
 

@@ -9,6 +9,9 @@ from seamless_server.rooms.members import Member, Room, new_room_code
 from seamless_server.rooms.store import StateStore
 from seamless_server.settings import Settings
 
+_SILENT_ROOM_SECONDS = 60.0
+"""How long an empty room is kept in which nothing was said."""
+
 
 class Rooms:
     """Members by client ID, rooms by code. Belongs to the event loop's thread.
@@ -62,6 +65,8 @@ class Rooms:
         room = self.rooms.get(room_id)
         if room is None:
             return
+        if (facts := await self.store.load_room(room_id)) is not None:
+            room.take_over(facts)
         records = {record["client_id"]: record for record in await self.store.members(room_id)}
         for client_id, member in list(room.members.items()):
             if member.replica is not None and client_id not in records:
@@ -95,6 +100,10 @@ class Rooms:
         room.members[member.client_id] = member
         room.empty_since = None
 
+    async def save_facts(self, room: Room) -> None:
+        """Lets replicas know of a room's owner and rules."""
+        await self.store.save_room(room.room_id, room.facts())
+
     async def leave(self, member: Member) -> Room | None:
         """Takes a member out of its room, which is returned."""
         room = self.of(member)
@@ -102,6 +111,8 @@ class Rooms:
         member.room_id = None
         if room is not None:
             room.members.pop(member.client_id, None)
+            if room.pass_on(member.client_id):
+                await self.save_facts(room)
             if not room.members:
                 room.empty_since = time.monotonic()
         return room
@@ -126,6 +137,10 @@ class Rooms:
             and now - member.gone_since > self._settings.grace_seconds
         ]
 
+    def _patience(self, room: Room) -> float:
+        expiry = self._settings.room_expiry_seconds
+        return expiry if room.said else min(expiry, _SILENT_ROOM_SECONDS)
+
     async def expire(self) -> list[str]:
         """Removes rooms that stayed empty and output that nobody waits for; returns the codes."""
         now = time.monotonic()
@@ -134,7 +149,7 @@ class Rooms:
             room.forget_held()
             if room.members:
                 room.empty_since = None
-            elif now - (room.empty_since or now) > self._settings.room_expiry_seconds:
+            elif now - (room.empty_since or now) > self._patience(room):
                 del self.rooms[room.room_id]
                 expired.append(room.room_id)
                 await self.store.clear_transcript(room.room_id)

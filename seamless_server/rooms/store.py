@@ -27,6 +27,11 @@ class StateStore(Protocol):
     async def members(self, room_id: str) -> list[dict[str, Any]]:
         """Members of a room that other replicas hold."""
 
+    async def save_room(self, room_id: str, facts: dict[str, Any]) -> None:
+        """Keeps what is true of a room itself: its owner, its passcode, whether it is closed."""
+
+    async def load_room(self, room_id: str) -> dict[str, Any] | None: ...
+
     async def add_text(self, room_id: str, entry: dict[str, Any]) -> None:
         """Adds text to the transcript; the same speaker, language and segment is one entry.
 
@@ -69,6 +74,13 @@ class MemoryStore:
     async def members(self, room_id: str) -> list[dict[str, Any]]:
         """No other process has any."""
         return []
+
+    async def save_room(self, room_id: str, facts: dict[str, Any]) -> None:
+        """The room itself has it."""
+
+    async def load_room(self, room_id: str) -> dict[str, Any] | None:
+        """No other process has any."""
+        return None
 
     async def add_text(self, room_id: str, entry: dict[str, Any]) -> None:
         """See `StateStore`."""

@@ -1,8 +1,8 @@
 """The store that replicas share: Redis.
 
 Keys, all below one prefix: `member:<clientID>` (a member's record, expires), `room:<id>` (hash of
-the room's client IDs to records), `text:<id>` and `order:<id>` (transcript and its order). The
-channel `changes` carries the IDs of rooms that changed.
+the room's client IDs to records), `facts:<id>` (owner, passcode, closed), `text:<id>` and
+`order:<id>` (transcript and its order). The channel `changes` carries the IDs of changed rooms.
 """
 
 from __future__ import annotations
@@ -147,6 +147,18 @@ class RedisStore:
             elif record["replica"] != self._replica:
                 found.append(record)
         return found
+
+    @_or(_nothing)
+    async def save_room(self, room_id: str, facts: dict[str, Any]) -> None:
+        """See `StateStore`."""
+        await self._redis.set(self._key("facts", room_id), orjson.dumps(facts), ex=_ROOM_TTL)
+        await self._announce(room_id)
+
+    @_or(_nothing)
+    async def load_room(self, room_id: str) -> dict[str, Any] | None:
+        """See `StateStore`."""
+        value = await self._redis.get(self._key("facts", room_id))
+        return None if value is None else dict(orjson.loads(value))
 
     @_or(_nothing)
     async def add_text(self, room_id: str, entry: dict[str, Any]) -> None:

@@ -1,15 +1,19 @@
-"""How much one client may ask for."""
+"""How much one client, and all clients of one address, may ask for."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
+from seamless_server.settings import Settings
+
 _PATIENCE = 1_000
+_FORGET_SECONDS = 120.0
+"""An address that asked for nothing for so long has all its allowances back."""
 
 
 class TokenBucket:
-    """Lets `rate` events a second through on average, `burst` at once."""
+    """Lets `rate` a second through on average, `burst` at once."""
 
     __slots__ = ("_clock", "_last", "_rate", "_tokens", "burst")
 
@@ -22,15 +26,52 @@ class TokenBucket:
         self._clock = clock
         self._last = clock()
 
-    def take(self) -> bool:
-        """Whether one more is allowed now."""
+    def take(self, count: float = 1.0) -> bool:
+        """Whether `count` more are allowed now."""
         now = self._clock()
         self._tokens = min(self.burst, self._tokens + (now - self._last) * self._rate)
         self._last = now
-        if self._tokens < 1:
+        if self._tokens < count:
             return False
-        self._tokens -= 1
+        self._tokens -= count
         return True
+
+
+class AddressLimits:
+    """The limits that all clients of one address share."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        def bucket(rate: float, seconds: float) -> TokenBucket:
+            return TokenBucket(rate, rate * seconds or float("inf"), clock)
+
+        self.events = bucket(settings.max_events_per_address, 2)
+        self.joins = bucket(settings.max_joins_per_address, 5)
+        self.rooms = bucket(settings.max_rooms_per_address / 60, 60)
+        self.audio_bytes = bucket(settings.max_audio_mb_per_address * 1e6, 5)
+
+
+class Addresses:
+    """The limits of every address that was heard of lately."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._known: dict[str, tuple[AddressLimits, float]] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def of(self, address: str) -> AddressLimits:
+        """The limits of an address."""
+        known = self._known.get(address)
+        limits = AddressLimits(self._settings, self._clock) if known is None else known[0]
+        self._known[address] = (limits, self._clock())
+        return limits
+
+    def forget(self) -> None:
+        """Lets go of addresses that asked for nothing lately."""
+        before = self._clock() - _FORGET_SECONDS
+        self._known = {key: value for key, value in self._known.items() if value[1] > before}
 
 
 class ClientLimits:

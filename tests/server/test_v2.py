@@ -214,7 +214,9 @@ async def test_late_joiners_get_the_transcript(
     longer = await late.call("transcript")
     assert [entry["segmentID"] for entry in longer[: len(transcript)]] == sorted(written)
     assert min(entry["segmentID"] for entry in longer[len(transcript) :]) > max(written)
-    await late.call("clear_transcript_for_all")
+    answer = await late.call("clear_transcript_for_all")
+    assert answer["code"] == "forbidden"  # who listens may not clear what others read
+    await speaker.call("clear_transcript_for_all")
     await speaker.until("clear_transcript")
     assert await late.call("transcript") == []
 

@@ -76,14 +76,24 @@ class Announcer:
         self._metrics.rooms.set(len(self._rooms.rooms))
         self._metrics.sessions.set(len(self._service.admission.places))
         self._metrics.stream_cost.set(self._service.admission.load.cost or 0.0)
-        # Each replica describes itself to its own clients.
-        await self._sio.emit("server_state_update", self.server_state(), ignore_queue=True)
+        # Each replica describes itself to its own clients, and every room to its own members.
+        state = self.server_state(None)
+        by_room: dict[str | None, list[str]] = {}
+        for sid, connection in self._connections.items():
+            by_room.setdefault(connection.member.room_id, []).append(sid)
+        for room_id, sids in by_room.items():
+            state["statusByRoom"] = self._status(room_id)
+            await self._sio.emit("server_state_update", state, room=sids, ignore_queue=True)
 
-    def server_state(self) -> dict[str, Any]:
-        """For `server_state_update`."""
+    def _status(self, room_id: str | None) -> dict[str, Any]:
+        room = self._rooms.get(room_id) if room_id else None
+        return {} if room is None else {room.room_id: room_status(room).model_dump()}
+
+    def server_state(self, room_id: str | None) -> dict[str, Any]:
+        """`server_state_update` for members of a room: of others it has only totals."""
         places, most = self._service.admission.places, self._settings.max_speakers
         state = ServerState(
-            statusByRoom={key: room_status(room) for key, room in self._rooms.rooms.items()},
+            statusByRoom={},
             totalActiveConnections=len(self._connections),
             totalActiveTranscoders=len(places),
             agentsCapabilities=[capability(x) for x in self._service.models.systems()],
@@ -91,8 +101,9 @@ class Announcer:
             ready=self._service.models.ready,
             maxSpeakers=most if isinstance(most, int) else None,
             waitingSpeakers=len(self._service.admission.line),
-        )
-        return state.model_dump()
+        ).model_dump()
+        state["statusByRoom"] = self._status(room_id)
+        return state
 
     def _shown_lock(self) -> ServerLock | None:
         holder = self._lock.holder
@@ -142,6 +153,9 @@ def room_state(room: Room) -> RoomState:
         listeners=room.listeners(),
         speakers=room.speakers(),
         activeTranscoders=room.streaming(),
+        owner=room.owner,
+        hasPasscode=room.passcode is not None,
+        closed=room.closed,
     )
 
 

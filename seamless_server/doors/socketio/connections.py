@@ -7,7 +7,6 @@ import ipaddress
 import logging
 import secrets
 import time
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,12 +16,13 @@ import socketio
 from socketio.exceptions import ConnectionRefusedError
 
 from seamless_server.doors.socketio.announcer import Announcer
+from seamless_server.doors.socketio.sockets import Sockets
 from seamless_server.doors.socketio.speaker import retarget_room
 from seamless_server.metrics import Metrics
-from seamless_server.rooms.members import Member
-from seamless_server.rooms.rights import Authenticator, token_of
+from seamless_server.rooms.members import Member, Role
+from seamless_server.rooms.rights import Authenticator, Grant, Standing, token_of
 from seamless_server.rooms.rooms import Rooms
-from seamless_server.service.limits import ClientLimits
+from seamless_server.service.limits import Addresses, AddressLimits, ClientLimits
 from seamless_server.service.lock import OwnerLock
 from seamless_server.service.service import Service
 from seamless_server.service.tasks import Tasks
@@ -31,6 +31,8 @@ from seamless_server.settings import Settings
 logger = logging.getLogger(__name__)
 
 _MAX_ID = 200
+_NOTICE_SECONDS = 60.0
+"""How long before a token expires its bearer is told."""
 
 
 @dataclass(eq=False)
@@ -40,8 +42,10 @@ class Connection:
     sid: str
     member: Member
     limits: ClientLimits
-    allowed: frozenset[str]
-    """Roles that the client's token gives it."""
+    shared: AddressLimits
+    """Limits that it shares with other clients of its address."""
+    grant: Grant
+    """What the client's token allows."""
     address: str
     local: bool
     """From this very machine."""
@@ -68,8 +72,11 @@ class Connections:
         lock: OwnerLock,
         announcer: Announcer,
         tasks: Tasks,
+        auth: Authenticator,
     ) -> None:
         self.open = open
+        self.sockets = Sockets(sio)
+        self._addresses = Addresses(settings)
         self._sio = sio
         self._settings = settings
         self._metrics = metrics
@@ -78,7 +85,7 @@ class Connections:
         self._lock = lock
         self._announcer = announcer
         self._tasks = tasks
-        self._auth = Authenticator(settings)
+        self._auth = auth
         self._server_id = secrets.token_hex(8)
 
     async def connect(self, sid: str, environ: dict[str, Any], auth: Any = None) -> None:
@@ -95,47 +102,116 @@ class Connections:
             )
         address, local = _peer(environ)
         self._check_room_for(address, client_id)
-        resume_key = _one(auth, {}, "resumeKey")
-        member = await self._member(client_id, resume_key)
+        grant = self._auth.grant(token_of(auth, environ.get("HTTP_AUTHORIZATION"), query))
+        member = await self._member(client_id, _one(auth, {}, "resumeKey"), grant.subject)
         member.protocol = 2 if _one(auth, query, "protocol") == "2" else 1
         connection = Connection(
             sid=sid,
             member=member,
             limits=ClientLimits(self._settings.max_events_per_second),
-            allowed=self._auth.roles(token_of(auth, query)),
+            shared=self._addresses.of(address),
+            grant=grant,
             address=address,
             local=local,
         )
-        if not member.roles <= connection.allowed:
-            member.roles &= set(connection.allowed)
+        if not member.roles <= grant.roles:
+            member.roles &= set(grant.roles)
         self.open[sid] = connection
         self._metrics.connections.set(len(self.open))
         self._tasks.spawn(self._welcome(connection), "welcoming a client")
+        if grant.expires is not None:
+            self._tasks.spawn(self._watch_token(connection), "watching a token")
 
     def _check_room_for(self, address: str, client_id: str) -> None:
         settings = self._settings
         # Members in their grace period count too: they cost memory all the same.
         members = self._rooms.members
         crowded = client_id not in members and len(members) >= 2 * settings.max_connections
-        if crowded or len(self.open) >= settings.max_connections:
+        # Sockets count from their first byte, whether a client ever comes through them or not.
+        if crowded or self.sockets.count() > settings.max_connections:
             self._metrics.refused.labels("connections").inc()
             raise ConnectionRefusedError("The server is full. Try again later.")
         limit = settings.max_connections_per_address
-        if limit and self._by_address()[address] >= limit:
+        if limit and self.sockets.by_address()[address] > limit:
             self._metrics.refused.labels("connections").inc()
             raise ConnectionRefusedError("Too many connections from your address.")
 
-    async def _member(self, client_id: str, resume_key: str | None) -> Member:
-        """The member that comes back, or a new one."""
+    async def _member(self, client_id: str, resume_key: str | None, subject: str | None) -> Member:
+        """The member that comes back, or a new one.
+
+        Raises:
+            ConnectionRefusedError: it is somebody else's.
+        """
         member = await self._rooms.recall(client_id)
         if member is None:
-            member = Member(client_id, resume_key=resume_key, gone_since=time.monotonic())
-        elif member.resume_key is not None and not secrets.compare_digest(
-            member.resume_key, resume_key or ""
-        ):
+            member = Member(
+                client_id, resume_key=resume_key, subject=subject, gone_since=time.monotonic()
+            )
+        elif not await self._is_owner(member, resume_key, subject):
+            self._metrics.refused.labels("taken").inc()
             raise ConnectionRefusedError("clientID: taken by another client")
         self._rooms.members[client_id] = member
         return member
+
+    async def _watch_token(self, connection: Connection) -> None:
+        """A token that expires ends what it allowed, with a notice before."""
+        assert connection.grant.expires is not None
+        left = connection.grant.expires - time.time()
+        await asyncio.sleep(left - min(_NOTICE_SECONDS, left / 2))
+        if self.open.get(connection.sid) is not connection:
+            return
+        left = max(0.0, connection.grant.expires - time.time())
+        await self._announcer.complain(
+            connection.sid,
+            f"Your token expires in {left:.0f} s: connect again with a new one to go on.",
+            code="token_expires",
+            member=connection.member,
+        )
+        await asyncio.sleep(left)
+        if self.open.get(connection.sid) is not connection:
+            return
+        connection.grant = self._auth.grant(None)
+        await self._announcer.complain(
+            connection.sid,
+            "Your token has expired: connect again with a new one.",
+            code="unauthorized",
+            member=connection.member,
+        )
+        member = connection.member
+        await self.change_roles(member, {r for r in member.roles if r in connection.grant.roles})
+
+    async def change_roles(self, member: Member, roles: set[Role]) -> None:
+        """Gives a member in a room other roles; a stream that they do not allow ends."""
+        before, stops = member.groups(), "speaker" in member.roles and "speaker" not in roles
+        member.roles = roles
+        await self.enter_groups(member, before)
+        if member.sid is not None and member.room_id is not None:
+            # Who has no role there hears nothing of a room.
+            move = self._sio.enter_room if roles else self._sio.leave_room
+            await move(member.sid, member.room_id)
+        if stops:
+            self._tasks.spawn(self._service.admission.stop(member.client_id), "stopping a stream")
+        if "speaker" not in roles:
+            self._service.admission.leave_line(member.client_id)
+            self._lock.release(member.client_id)
+        if (room := self._rooms.of(member)) is not None:
+            retarget_room(self._service, room)
+            self._announcer.room_changed(room)
+            await self._rooms.save(member)
+
+    async def _is_owner(self, member: Member, resume_key: str | None, subject: str | None) -> bool:
+        """Whether who connects is the member, which its client ID alone never proves."""
+        if member.resume_key is not None and secrets.compare_digest(
+            member.resume_key.encode(), (resume_key or "").encode()
+        ):
+            return True
+        if member.subject is not None:
+            return member.subject == subject
+        if member.resume_key is not None or self._auth.uses_tokens:
+            return False
+        # The original's pages have no proof: they may come back after their connection is lost.
+        eio_sid = self.sockets.of(member.sid) if member.sid is not None else None
+        return eio_sid is None or not await self.sockets.is_alive(eio_sid)
 
     async def _welcome(self, connection: Connection) -> None:
         """Gives a client its state, then what it missed, then lets its events in."""
@@ -147,7 +223,9 @@ class Connections:
             if member.sid is not None and member.sid != sid:
                 await self._replace(member)
             await self._sio.emit("server_id", self._server_id, to=sid)
-            await self._sio.emit("server_state_update", self._announcer.server_state(), to=sid)
+            await self._sio.emit(
+                "server_state_update", self._announcer.server_state(member.room_id), to=sid
+            )
             if member.room_id is not None:
                 await self._return_to_room(connection)
             member.sid, member.gone_since = sid, None
@@ -167,15 +245,23 @@ class Connections:
         self._service.admission.line.lose(member.client_id, time.monotonic())
         member.sid, member.gone_since = None, time.monotonic()
         if old is not None:
-            self.open.pop(old, None)
-            await self._sio.disconnect(old)
+            await self.throw_out(old)
+
+    async def throw_out(self, sid: str) -> None:
+        """Ends a connection, and closes the socket below it."""
+        self.open.pop(sid, None)
+        eio_sid = self.sockets.of(sid)
+        await self._sio.disconnect(sid)
+        if eio_sid is not None:
+            self._tasks.spawn(self.sockets.close(eio_sid), "closing a socket")
 
     async def _return_to_room(self, connection: Connection) -> None:
         sid, member = connection.sid, connection.member
         assert member.room_id is not None
         room = await self._rooms.open(member.room_id)
         self._rooms.enter(room, member)
-        await self._sio.enter_room(sid, room.room_id)
+        if member.roles:
+            await self._sio.enter_room(sid, room.room_id)
         sent = 0
         # More may come while this is sent.
         while len(missed := room.missed(member)) > sent:
@@ -193,6 +279,7 @@ class Connections:
             return
         member = connection.member
         if member.sid == sid:
+            self._lock.release(member.client_id)
             self._service.admission.line.lose(member.client_id, time.monotonic())
             member.sid, member.gone_since = None, time.monotonic()
             if member.room_id is None and self._rooms.members.get(member.client_id) is member:
@@ -228,14 +315,33 @@ class Connections:
             retarget_room(self._service, room)
             self._announcer.room_changed(room)
 
+    def standings(self, connection: Connection) -> frozenset[Standing]:
+        """What a connection is to its room and to the server."""
+        member, grant = connection.member, connection.grant
+        found: set[Standing] = {"anybody", *(member.roles & grant.roles)}
+        room = self._rooms.of(member)
+        if room is not None and member.roles and room.owner == member.client_id:
+            found.add("owner")
+        if grant.operator:
+            found.add("operator")
+        return frozenset(found)
+
     def is_here(self, member: Member) -> bool:
         """Whether a member has a connection to this very server."""
         return member.connected or any(
             connection.member is member for connection in self.open.values()
         )
 
-    def _by_address(self) -> Counter[str]:
-        return Counter(connection.address for connection in self.open.values())
+    async def watch_sockets(self) -> None:
+        """Runs for the server's life: no socket stays open without a client."""
+        while True:
+            await asyncio.sleep(1.0)
+            try:
+                await self.sockets.reap()
+                self._addresses.forget()
+            except Exception:
+                self._metrics.errors.labels("sockets").inc()
+                logger.exception("watching the sockets failed")
 
     async def tend(self) -> None:
         """Runs for the server's life: tidies up and keeps members known to other replicas."""

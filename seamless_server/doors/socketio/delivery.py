@@ -18,6 +18,8 @@ from seamless_server.doors.socketio.codec import BoundedPacket, Json
 from seamless_server.metrics import Metrics
 from seamless_server.settings import Settings
 
+_INTERVAL = 0.5
+"""Seconds between two updates of the same state."""
 _SLICE = 32
 """Clients that are served before the event loop gets its turn."""
 
@@ -167,9 +169,9 @@ class Later:
 
     async def _run(self, key: str, action: Any) -> None:
         try:
-            # Keep a busy room to a few updates a second, tell a quiet one at once.
+            # Keep a busy room to two updates a second, tell a quiet one at once.
             since = time.monotonic() - self._last.get(key, 0.0)
-            await asyncio.sleep(self._delay if since > 0.5 else 0.25)
+            await asyncio.sleep(self._delay if since > _INTERVAL else _INTERVAL)
         finally:
             self._waiting.pop(key, None)
         self._last[key] = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -18,13 +19,15 @@ from seamless_server.doors.socketio.schema import (
     EventError,
     JoinConfig,
     ListenerConfig,
+    RoomRules,
     StreamConfig,
     parse,
 )
 from seamless_server.doors.socketio.speaker import Speaker, retarget_room, speaker_of
 from seamless_server.errors import ConfigError, SeamlessError
 from seamless_server.metrics import Metrics
-from seamless_server.rooms.members import Member, Wish
+from seamless_server.rooms.members import Member, Room, Wish
+from seamless_server.rooms.rights import RIGHTS, Authenticator, may
 from seamless_server.rooms.rooms import Rooms
 from seamless_server.service.admission import Refused
 from seamless_server.service.lock import OwnerLock
@@ -56,7 +59,9 @@ class Events:
         announcer: Announcer,
         connections: Connections,
         tasks: Tasks,
+        auth: Authenticator,
     ) -> None:
+        self._auth = auth
         self._sio = sio
         self._settings = settings
         self._metrics = metrics
@@ -81,10 +86,13 @@ class Events:
             connection = self._connections.open.get(sid)
             if connection is None:
                 return _error("You are not connected.")
-            if not await self._allowed(connection, event):
+            size = sum(len(part) for part in args if isinstance(part, bytes))
+            if not await self._allowed(connection, event, size):
                 return _error("Too many events: slow down.")
             try:
                 await connection.ready.wait()
+                if not may(event, self._connections.standings(connection)):
+                    return await self._forbid(connection, event)
                 return await handler(connection, *parse(event, args))
             except EventError as error:
                 self._metrics.refused.labels("invalid").inc()
@@ -102,16 +110,36 @@ class Events:
 
         return guarded
 
-    async def _allowed(self, connection: Connection, event: str) -> bool:
-        limits = connection.limits
+    async def _forbid(self, connection: Connection, event: str) -> Answer:
+        self._metrics.refused.labels("forbidden").inc()
+        needed = RIGHTS[event]
+        if event == "configure_stream" and self._rooms.of(connection.member) is None:
+            return _error("member_or_room_is_none")
+        if connection.member.room_id is None and "operator" not in needed:
+            message, code = "Join a room first.", "no_room"
+        else:
+            who = " or ".join(sorted(needed))
+            message, code = f"Only a room's {who} may do this.", "forbidden"
+        if "speaker" in needed:
+            message = "Join the room as a speaker first."
+        await self._notice(connection, message, code, event)
+        return {**_error(message), "code": code}
+
+    async def _allowed(self, connection: Connection, event: str, size: int) -> bool:
+        limits, shared = connection.limits, connection.shared
         bucket = limits.audio if event == "incoming_audio" else limits.events
-        if bucket.take() and (event != "join_room" or limits.joins.take()):
+        if (
+            bucket.take()
+            and shared.events.take()
+            and (not size or shared.audio_bytes.take(size))
+            and (event != "join_room" or (limits.joins.take() and shared.joins.take()))
+        ):
             return True
         self._metrics.refused.labels("rate").inc()
         await self._notice(connection, f"{event}: too many events; slow down", "rate", event)
         if not limits.patience.take():
             logger.warning("a client is disconnected: it floods the server")
-            await self._sio.disconnect(connection.sid)
+            await self._connections.throw_out(connection.sid)
         return False
 
     async def _notice(
@@ -134,7 +162,7 @@ class Events:
 
     async def _unknown(self, event: str, sid: str, *_: Any) -> Answer:
         connection = self._connections.open.get(sid)
-        if connection is None or not await self._allowed(connection, "event"):
+        if connection is None or not await self._allowed(connection, "event", 0):
             return _error("Too many events: slow down.")
         self._metrics.refused.labels("unknown").inc()
         shown = str(event)[:40]
@@ -152,31 +180,87 @@ class Events:
         if client_id != member.client_id:
             raise EventError("join_room", "clientID", "is not the one that you connected with")
         roles = set(config.roles) if config.roles is not None else set(member.roles)
-        forbidden = roles - connection.allowed
+        forbidden = roles - connection.grant.roles
         if forbidden:
             raise SeamlessError(
                 f"To be a {' and '.join(sorted(forbidden))} here you need a valid token.",
                 code="unauthorized",
             )
+        if config.lockServerName and not self._may_lock(connection):
+            raise SeamlessError("Only the operator may lock this server.", code="forbidden")
+        room_id = room_id or self._rooms.new_code()
+        room = self._rooms.get(room_id)
+        if room is None and not connection.shared.rooms.take():
+            raise SeamlessError("Too many new rooms: wait a minute.", code="rate")
+        room = await self._rooms.open(room_id)
+        self._let_in(connection, room, config)
         if member.room_id is not None and member.room_id != room_id:
             await self._connections.leave_room(member)
-        room = await self._rooms.open(room_id or self._rooms.new_code())
-        before = member.groups()
-        stops = "speaker" in member.roles and "speaker" not in roles
-        member.roles = roles
+        opens = not room.members and room.owner is None and bool(roles)
         self._rooms.enter(room, member)
-        await self._sio.enter_room(connection.sid, room.room_id)
-        await self._connections.enter_groups(member, before)
-        self._take_lock(member, config)
-        if stops:
-            self._tasks.spawn(self._service.admission.stop(member.client_id), "stopping a stream")
-        if "speaker" not in roles:
-            self._service.admission.leave_line(member.client_id)
-        await self._changed(member)
+        await self._connections.change_roles(member, roles)
+        if opens:
+            room.owner = member.client_id
+            await self._rooms.save_facts(room)
+        self._take_lock(connection, config)
+        self._announcer.server_changed()
         return {"roomsJoined": [room.room_id], "roomID": room.room_id}
 
-    def _take_lock(self, member: Member, config: JoinConfig) -> None:
-        lock, name = self._lock, config.lockServerName
+    def _let_in(self, connection: Connection, room: Room, config: JoinConfig) -> None:
+        """Whether a client that is not in a room yet may join it.
+
+        Raises:
+            SeamlessError: the room is closed, or its passcode is another.
+        """
+        member = connection.member
+        if member.client_id in room.members or connection.grant.operator:
+            return
+        if room.passcode is not None and not secrets.compare_digest(
+            room.passcode.encode(), (config.passcode or "").encode()
+        ):
+            raise SeamlessError("This room asks for a passcode.", code="passcode")
+        if room.closed:
+            raise SeamlessError("Nobody else may join this room.", code="room_closed")
+
+    async def set_room(self, connection: Connection, rules: RoomRules) -> Answer:
+        """The owner sets a passcode, or lets nobody else in."""
+        room = self._room(connection)
+        if "passcode" in rules.model_fields_set:
+            room.passcode = rules.passcode or None
+        if "closed" in rules.model_fields_set:
+            room.closed = rules.closed
+        await self._rooms.save_facts(room)
+        self._announcer.room_changed(room)
+        return _ok("room_set")
+
+    async def remove_member(self, connection: Connection, client_id: str) -> Answer:
+        """The owner sends somebody away."""
+        room = self._room(connection)
+        member = room.members.get(client_id)
+        if member is None or member is connection.member:
+            raise EventError("remove_member", "clientID", "is nobody else's in this room")
+        await self._announcer.complain(
+            member.sid, "The room's owner sent you away.", code="removed", member=member
+        )
+        await self._connections.leave_room(member)
+        return _ok("member_removed")
+
+    def _room(self, connection: Connection) -> Room:
+        room = self._rooms.of(connection.member)
+        if room is None:
+            raise SeamlessError("Join a room first.", code="no_room")
+        return room
+
+    def _may_lock(self, connection: Connection) -> bool:
+        usual = "operator" if self._auth.uses_tokens else "anyone"
+        who = self._settings.server_lock or usual
+        return who == "anyone" or (who == "operator" and connection.grant.operator)
+
+    def _take_lock(self, connection: Connection, config: JoinConfig) -> None:
+        member, lock, name = connection.member, self._lock, config.lockServerName
+        allowed = self._settings.server_lock or ("operator" if self._auth.uses_tokens else "anyone")
+        if name and (allowed == "off" or (allowed == "operator" and not connection.grant.operator)):
+            raise SeamlessError("Only the operator may lock this server.", code="forbidden")
         if name == ESCAPE_HATCH and self._settings.lock_escape_hatch:
             lock.remove()
         elif name and "speaker" in member.roles:
@@ -277,10 +361,6 @@ class Events:
     async def configure_stream(self, connection: Connection, config: StreamConfig) -> Answer:
         """Starts the member's stream, or puts it in line; a running one ends first."""
         member, service = connection.member, self._service
-        if self._rooms.of(member) is None:
-            return _error("member_or_room_is_none")
-        if "speaker" not in member.roles:
-            return _error("Join the room as a speaker to start a stream.")
         try:
             options = self._settings.option_policy.admit(config.options)
         except ConfigError as error:

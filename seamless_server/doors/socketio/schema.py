@@ -71,6 +71,14 @@ class JoinConfig(_Inbound):
 
     roles: list[Role] | None = Field(default=None, max_length=2)
     lockServerName: Name | None = None
+    passcode: str | None = Field(default=None, max_length=100)
+
+
+class RoomRules(_Inbound):
+    """Argument of `set_room`; what is absent stays as it is."""
+
+    passcode: str | None = Field(default=None, max_length=100)
+    closed: bool = False
 
 
 class DynamicConfig(_Inbound):
@@ -150,6 +158,9 @@ class RoomState(_Outbound):
     listeners: list[str]
     speakers: list[str]
     activeTranscoders: int
+    owner: str | None = None
+    hasPasscode: bool = False
+    closed: bool = False
 
 
 class _Translation(_Outbound):
@@ -285,6 +296,8 @@ INBOUND: dict[str, tuple[tuple[str, Any], ...]] = {
     "set_name": (("name", Name),),
     "set_listener_config": (("config", ListenerConfig),),
     "transcript": (),
+    "set_room": (("rules", RoomRules),),
+    "remove_member": (("clientID", ClientID),),
 }
 """Arguments of each event that clients send."""
 
@@ -323,7 +336,7 @@ def _describe(name: str, error: ValidationError) -> tuple[str, str]:
 
 _FIELDS = {
     field
-    for model in (JoinConfig, DynamicConfig, StreamConfig, ListenerConfig)
+    for model in (JoinConfig, DynamicConfig, StreamConfig, ListenerConfig, RoomRules)
     for field in model.model_fields
 }
 
@@ -344,7 +357,13 @@ OUTBOUND: dict[str, type[BaseModel] | None] = {
 
 def export() -> dict[str, Any]:
     """All models as one JSON schema, with the events' arguments and payloads beside."""
-    inbound: list[type[BaseModel]] = [JoinConfig, DynamicConfig, StreamConfig, ListenerConfig]
+    inbound: list[type[BaseModel]] = [
+        JoinConfig,
+        DynamicConfig,
+        StreamConfig,
+        ListenerConfig,
+        RoomRules,
+    ]
     outbound = [model for model in OUTBOUND.values() if model is not None]
     answers: list[type[BaseModel]] = [
         Ack,

@@ -218,6 +218,7 @@ class Speaker(Waiter, Audience):
         self._metrics.outputs.labels(kind).inc()
         self._metrics.output_latency.labels(kind).observe(event.latency_ms / 1000)
         if isinstance(event, TextEvent):
+            room.said = True
             await self._rooms.store.add_text(room.room_id, self._entry(event))
 
     def _groups(self, room: Room, event: TextEvent | SpeechEvent, kind: Kind) -> Iterator[str]:

@@ -48,6 +48,7 @@ export interface JoinAck {
 export interface JoinConfig {
   roles?: ('speaker' | 'listener')[] | null;
   lockServerName?: string | null;
+  passcode?: string | null;
 }
 /**
  * Answer to `set_listener_config`: what the listener will get.
@@ -101,6 +102,13 @@ export interface RecordingSaved {
   url: string;
 }
 /**
+ * Argument of `set_room`; what is absent stays as it is.
+ */
+export interface RoomRules {
+  passcode?: string | null;
+  closed?: boolean;
+}
+/**
  * `room_state_update`.
  */
 export interface RoomState {
@@ -111,6 +119,9 @@ export interface RoomState {
   listeners: string[];
   speakers: string[];
   activeTranscoders: number;
+  owner: string | null;
+  hasPasscode: boolean;
+  closed: boolean;
 }
 export interface RoomStatus {
   activeConnections: number;

@@ -1,0 +1,110 @@
+"""The sockets below Socket.IO: closed for good, asked for a sign of life, counted."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from contextlib import suppress
+from typing import Any
+
+import socketio
+from engineio.async_drivers.asgi import WebSocket
+from engineio.packet import PING, PONG, Packet
+from engineio.payload import Payload
+
+HANDSHAKE_SECONDS = 4.0
+"""A socket without a client for so long is closed."""
+LIFE_SECONDS = 2.0
+"""How long a client may take to say that it is there."""
+_CLOSE_SECONDS = 1.0
+# Audio comes in two packets an event; sixteen events may be sent in one request of long polling.
+Payload.max_decode_packets = 256
+
+
+class _ClosableWebSocket(WebSocket):  # type: ignore[misc]
+    """Lets its Engine.IO socket close the connection below it, whatever the client does."""
+
+    async def __call__(self, environ: Any) -> Any:
+        """The ASGI connection's life."""
+        self.handler.__self__.websocket = self
+        return await super().__call__(environ)
+
+
+class Sockets:
+    """Every Engine.IO socket of a server, whether it has a client or not yet."""
+
+    def __init__(self, sio: socketio.AsyncServer) -> None:
+        self._sio = sio
+        self._orphans: dict[str, float] = {}
+        sio.eio._async = {**sio.eio._async, "websocket": _ClosableWebSocket}
+
+    def count(self) -> int:
+        """Sockets that are open."""
+        return len(self._sio.eio.sockets)
+
+    def by_address(self) -> Counter[str]:
+        """Sockets by the client's address."""
+        return Counter(address_of(environ) for environ in list(self._sio.environ.values()))
+
+    def of(self, sid: str) -> str | None:
+        """The Engine.IO session of a Socket.IO session."""
+        found: str | None = self._sio.manager.eio_sid_from_sid(sid, "/")
+        return found
+
+    async def close(self, eio_sid: str) -> None:
+        """Closes a socket for good; returns soon, also when the client does not read."""
+        socket = self._sio.eio.sockets.get(eio_sid)
+        if socket is None:
+            return
+        with suppress(Exception):
+            await asyncio.wait_for(self._sio.eio.disconnect(eio_sid), _CLOSE_SECONDS)
+        websocket = getattr(socket, "websocket", None)
+        if websocket is not None:
+            with suppress(Exception):
+                await asyncio.wait_for(websocket.close(), _CLOSE_SECONDS)
+        self._sio.eio.sockets.pop(eio_sid, None)
+        self._sio.environ.pop(eio_sid, None)
+
+    async def is_alive(self, eio_sid: str) -> bool:
+        """Asks a client for a sign of life, which any client of Engine.IO gives by itself."""
+        socket = self._sio.eio.sockets.get(eio_sid)
+        if socket is None or socket.closed or socket.closing:
+            return False
+        answered = asyncio.Event()
+        receive = socket.receive
+
+        async def listen(packet: Packet) -> None:
+            if packet.packet_type == PONG:
+                answered.set()
+            await receive(packet)
+
+        socket.receive = listen
+        deadline = time.monotonic() + LIFE_SECONDS
+        try:
+            await socket.queue.put(Packet(PING))
+            while not answered.is_set() and not socket.closed and time.monotonic() < deadline:
+                with suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(answered.wait(), 0.02)
+        finally:
+            socket.receive = receive
+        return answered.is_set() and not socket.closed
+
+    async def reap(self) -> None:
+        """Closes sockets that have had no client for too long: refused, thrown out, or silent."""
+        now = time.monotonic()
+        orphans = {
+            eio_sid
+            for eio_sid in list(self._sio.eio.sockets)
+            if not self._sio.manager.sid_from_eio_sid(eio_sid, "/")
+        }
+        self._orphans = {eio_sid: self._orphans.get(eio_sid, now) for eio_sid in orphans}
+        for eio_sid, since in list(self._orphans.items()):
+            if now - since >= HANDSHAKE_SECONDS:
+                await self.close(eio_sid)
+
+
+def address_of(environ: Any) -> str:
+    """The client's address."""
+    client = (environ.get("asgi.scope") or {}).get("client") or ("", 0)
+    return str(client[0])
