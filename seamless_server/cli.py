@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import io
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -80,10 +81,21 @@ def main() -> None:
     What the user got wrong or lacks is one sentence on standard error and exit code 2; Ctrl-C is
     130. A traceback is left for defects of ours.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a letter gets a "?"
+            stream.reconfigure(errors="replace")
     try:
         app()
     except SeamlessError as error:
-        typer.echo(f"seamless-server: {error.message}", err=True)
-        sys.exit(error.exit_code)
+        _fail(error.message, error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+    except OSError as error:
+        if error.strerror is None:
+            raise
+        _fail(f"{error.filename or 'the system'}: {error.strerror}", 2)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    typer.echo(f"seamless-server: {message}", err=True)
+    sys.exit(code)

@@ -11,6 +11,7 @@ import ast
 import inspect
 import json
 import os
+import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -25,6 +26,7 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
     field_validator,
+    model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -34,6 +36,18 @@ from seamless_server.stream_options import OptionPolicy, read_policy
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
 Names = Annotated[tuple[str, ...], NoDecode]
+
+
+def read_prefix(text: str) -> str:
+    """``/a/b`` of any spelling of it; empty for none.
+
+    Raises:
+        ValueError: it is no path.
+    """
+    path = "/" + text.strip("/ ")
+    if "//" in text or (path != "/" and not re.fullmatch(r"(/[\w~-][\w.~-]*)+", path, re.ASCII)):
+        raise ValueError(f"'{text}' is no path such as /translate")
+    return path.rstrip("/")
 
 
 def _also(field: str, *others: str) -> AliasChoices:
@@ -104,6 +118,9 @@ class Settings(BaseSettings):
     """Port to listen on; 0 takes a free one (`serve` only)."""
     public_url: str | None = None
     """Address that people open, when a proxy stands in front (only printed)."""
+    root_path: str = ""
+    """Path below which a proxy serves this server, such as `/translate`; the proxy may strip it or
+    not. Empty: what the proxy says in `X-Forwarded-Prefix`, else none (docs/proxies.md)."""
     page_dir: Path | None = None
     """Folder of the built page; by default `streaming-react-app/dist` beside the package."""
     cors_origins: Names = ()
@@ -267,6 +284,17 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @model_validator(mode="before")
+    @classmethod
+    def _clean(cls, values: Any) -> Any:
+        # What .env files of Windows and of Docker leave around a value.
+        return {name: _bare(value) for name, value in values.items()}
+
+    @field_validator("root_path")
+    @classmethod
+    def _path(cls, value: str) -> str:
+        return read_prefix(value)
+
     @field_validator("stream_options")
     @classmethod
     def _policy(cls, value: str) -> str:
@@ -298,6 +326,14 @@ class Settings(BaseSettings):
         if isinstance(value, str) and value not in ("", "auto") and not value.isdecimal():
             raise ValueError(f"'{value}' is neither a number nor auto")
         return None if value == "" else value
+
+
+def _bare(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    value = value.strip()
+    quoted = len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'"
+    return value[1:-1] if quoted else value
 
 
 def read_settings(**overrides: Any) -> Settings:

@@ -17,7 +17,7 @@ import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Coroutine
 from types import TracebackType
 from typing import Any, Literal
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import socketio
 
@@ -38,6 +38,7 @@ from seamless_server.client.events import (
     status_of,
     text_of,
 )
+from seamless_server.client.reaching import server_url, why_not
 from seamless_server.client.sources import Opened, Source, open_source
 from seamless_server.errors import SeamlessError, UsageError
 
@@ -56,6 +57,7 @@ __all__ = [
 ]
 
 _SOCKET_PATH = "/ws/socket.io"
+_VAGUE = ("", "Connection error", "Connection refused by the server")
 _AHEAD_MS = 8_000
 """Audio that may wait in the server when sending is not paced by the clock."""
 
@@ -101,13 +103,16 @@ class StreamingClient:
         client_id: str | None = None,
         verify_tls: bool = True,
     ) -> None:
-        self.url = url.rstrip("/")
+        self.url = server_url(url)
+        self._socket_path = urlsplit(self.url).path + _SOCKET_PATH
         self.room = room
         self.client_id = client_id or f"py-{uuid.uuid4().hex[:12]}"
         self.sent_ms = 0.0
         """Audio sent in the current stream."""
         self.queued_ms = 0.0
         """Audio that waits in the server, as far as it told."""
+        if target_language is not None and not target_language.strip():
+            raise UsageError("The target language is empty: say which, or leave it out.")
         self._target = target_language
         self._output = output
         self._model = model
@@ -115,6 +120,7 @@ class StreamingClient:
         # Who knows the key, and nobody else, may come back as this member.
         self._auth = {"resumeKey": uuid.uuid4().hex, **({"token": token} if token else {})}
         self._debug = debug
+        self._verify_tls = verify_tls
         self._wait = wait
         self._roles: list[str] = ["listener"]
         self._rate: int | None = None
@@ -141,16 +147,19 @@ class StreamingClient:
             await self._sio.connect(
                 f"{self.url}?{query}",
                 auth={**self._auth, "clientID": self.client_id, "protocol": 2},
-                socketio_path=_SOCKET_PATH,
+                socketio_path=self._socket_path,
                 transports=["websocket"],
                 wait_timeout=10,
             )
         except socketio.exceptions.ConnectionError as error:
-            raise ClientError(f"{self.url} cannot be joined: {error}") from None
+            await self._close()
+            reason = await why_not(self.url, self._socket_path, verify_tls=self._verify_tls)
+            said = "" if str(error) in _VAGUE else f" ({error})"
+            raise ClientError(f"{self.url} cannot be joined: {reason}{said}.") from None
         try:
             await self._join()
         except BaseException:
-            await self._sio.disconnect()
+            await self._close()
             raise
         self._online.set()
         return self
@@ -163,13 +172,22 @@ class StreamingClient:
     ) -> None:
         for task in self._resuming:
             task.cancel()
+        await self._close()
+
+    async def _close(self) -> None:
         await self._sio.disconnect()
+        # The library leaves it open when the connection was never made.
+        session = self._sio.eio.http
+        if session is not None and not session.closed:
+            await session.close()
 
     async def _call(self, event: str, *args: Any, wait: float = 30.0) -> Any:
         try:
             answer = await self._sio.call(event, args or None, timeout=wait)
         except socketio.exceptions.TimeoutError:
             raise ClientError(f"The server did not answer {event} in time.") from None
+        except socketio.exceptions.SocketIOError:
+            raise ClientError("The connection to the server was lost.", code="closed") from None
         if isinstance(answer, dict) and answer.get("status") == "error":
             code = answer.get("code") or answer.get("message")
             raise ClientError(str(answer.get("message")), code=str(code))

@@ -55,6 +55,9 @@ def serve(
     redis_url: Annotated[
         str | None, typer.Option(help="Share rooms with other replicas through this Redis.")
     ] = None,
+    root_path: Annotated[
+        str | None, typer.Option(help="Path below which a proxy serves it, such as /translate.")
+    ] = None,
     page_dir: Annotated[Path | None, typer.Option(help="Folder of the built page.")] = None,
     ssl_certfile: Annotated[
         Path | None, typer.Option(help="TLS certificate; browsers give no microphone without.")
@@ -88,6 +91,7 @@ def serve(
         debug_dir=debug_dir,
         cors_origins=cors_origins,
         redis_url=redis_url,
+        root_path=root_path,
         page_dir=page_dir,
         log_level=None if log_level == "trace" else log_level,
         log_json=log_json,

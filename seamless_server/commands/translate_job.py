@@ -103,7 +103,8 @@ def run(job: Job) -> None:
 
 
 def _language(job: Job, system: System) -> str:
-    lang = job.tgt_lang or system.agents.checkpoint.config.default_lang
+    default = system.agents.checkpoint.config.default_lang
+    lang = default if job.tgt_lang is None else job.tgt_lang
     offered = system.speech_languages if job.speech else system.text_languages
     if lang not in offered:
         # An unknown code gets suggestions, a known one the list of what this model offers.

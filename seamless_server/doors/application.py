@@ -20,6 +20,7 @@ from seamless_server import __version__
 from seamless_server.doors import audio_api, rest
 from seamless_server.doors.guards import HostGuard, check_rights
 from seamless_server.doors.page import add_page
+from seamless_server.doors.prefix import Prefix
 from seamless_server.doors.socketio.announcer import Announcer
 from seamless_server.doors.socketio.connections import Connection, Connections
 from seamless_server.doors.socketio.delivery import make_server
@@ -76,6 +77,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(audio_api.router, dependencies=guarded)
     app.add_exception_handler(SeamlessError, _say)
     app.add_exception_handler(Exception, _apologize)
+    app.add_middleware(Prefix, root_path=settings.root_path)
     app.mount("/ws", socketio.ASGIApp(sio, socketio_path="/ws/socket.io"))
     add_page(app, settings)
     app.add_middleware(HostGuard, settings=settings)

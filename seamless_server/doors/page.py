@@ -29,8 +29,8 @@ load this page again:</p>
 npm ci
 npm run build</code></pre>
 <p>It is looked for in <code>{folder}</code>.</p>
-<p>Meanwhile: <a href="/docs">REST interface</a>, <a href="/readyz">state of the models</a>,
-<a href="/metrics">metrics</a>. Scripts can speak to <code>/ws/socket.io</code>, and
+<p>Meanwhile: <a href="docs">REST interface</a>, <a href="readyz">state of the models</a>,
+<a href="metrics">metrics</a>. Scripts can speak to <code>/ws/socket.io</code>, and
 <code>seamless-server stream FILE --url {url}</code> translates a file.</p>
 </html>"""
 
