@@ -13,8 +13,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from training.speech import engines
-
 STEPS = (
     "vocabulary",
     "speech",
@@ -32,6 +30,8 @@ STEPS = (
 )
 THRESHOLDS = (0.3, 0.5, 0.7, 0.85, 0.95, 0.98)
 """Where the read/write policy's dial is measured."""
+SHARES = {"train": 0.45, "kokoro": 0.43, "people": 0.04, "other": 0.05, "foreign": 0.03}
+"""Folders of speech that the encoder learns from, each with its share of the utterances."""
 
 
 def commands(work: Path, model: Path, scale: float) -> dict[str, list[list[str]]]:
@@ -40,36 +40,74 @@ def commands(work: Path, model: Path, scale: float) -> dict[str, list[list[str]]
     def steps(count: int, least: int = 20) -> str:
         return str(max(least, round(count * scale)))
 
-    seen, unseen = work / "test_seen", work / "test_unseen"
-    tests = [str(work / "states_seen"), str(work / "states_unseen")]
+    seen, natural = work / "test_seen", work / "test_kokoro"
+    tests = [str(work / "states_seen"), str(work / "states_kokoro")]
     vocabulary = ["--vocabulary", str(work / "vocabulary")]
     encoder = ["--encoder", str(work / "encoder")]
     known = ["--model", str(model)]
     speech = "training.make_speech"
+    heard = [str(work / name) for name in SHARES]
     cache = ["training.cache_states", *encoder, *vocabulary]
     return {
         "vocabulary": [["training.vocabulary", "--out", str(work / "vocabulary")]],
         "speech": [
-            [speech, "--out", str(work / "train"), "--shards", steps(400, least=1)],
-            [speech, "--out", str(seen), "--shards", "2", "--first", "900000", "--held-out"],
+            ["training.recogniser"],
+            [speech, "--out", str(work / "train"), "--shards", steps(200, least=1)],
             [
                 speech,
                 "--out",
-                str(unseen),
+                str(work / "kokoro"),
+                "--shards",
+                steps(200, least=1),
+                "--size",
+                steps(128, least=16),
+                "--first",
+                "20000",
+                "--engine",
+                "kokoro",
+                "--taught",
+            ],
+            ["training.unlabelled", "people", "--out", str(work / "people")],
+            [
+                "training.unlabelled",
+                "foreign",
+                "--out",
+                str(work / "foreign"),
+                "--count",
+                steps(1000, least=16),
+            ],
+            [
+                "training.unlabelled",
+                "other",
+                "--out",
+                str(work / "other"),
+                "--count",
+                steps(2000, least=16),
+            ],
+            [speech, "--out", str(seen), "--shards", "1", "--first", "910000", "--held-out"],
+            [
+                speech,
+                "--out",
+                str(natural),
                 "--shards",
                 "1",
+                "--size",
+                steps(128, least=16),
                 "--first",
-                "800000",
+                "710000",
                 "--held-out",
                 "--engine",
-                engines.HELD_OUT,
+                "kokoro-held-out",
             ],
         ],
         "encoder": [
             [
                 "training.train_encoder",
                 "--data",
-                str(work / "train"),
+                *(
+                    f"{folder}={share}"
+                    for folder, share in zip(heard, SHARES.values(), strict=True)
+                ),
                 *vocabulary,
                 "--out",
                 str(work / "encoder"),
@@ -77,13 +115,13 @@ def commands(work: Path, model: Path, scale: float) -> dict[str, list[list[str]]
                 steps(40000),
                 "--test",
                 str(seen),
-                str(unseen),
+                str(natural),
             ]
         ],
         "states": [
-            [*cache, "--data", str(work / "train"), "--out", str(work / "states"), "--passes", "2"],
+            [*cache, "--data", *heard, "--out", str(work / "states"), "--passes", "3"],
             [*cache, "--data", str(seen), "--out", tests[0], "--clean"],
-            [*cache, "--data", str(unseen), "--out", tests[1], "--clean"],
+            [*cache, "--data", str(natural), "--out", tests[1], "--clean"],
         ],
         "decoder": [
             [
@@ -145,7 +183,7 @@ def commands(work: Path, model: Path, scale: float) -> dict[str, list[list[str]]
                 "training.evaluate",
                 *known,
                 "--sentences",
-                steps(80),
+                steps(60, least=2),
                 "--thresholds",
                 *(str(threshold) for threshold in THRESHOLDS),
                 "--out",

