@@ -47,7 +47,9 @@ evaluate: setup ## Score the embedded model on held-out speech, or ARGS="--task 
 train-mini: ## Train the small embedded model anew (hours on two cores)
 	@EXTRAS=dev,evaluation,redis,train scripts/setup.sh
 	@scripts/system_packages.sh espeak-ng libflite1 festival festvox-kdlpc16k festvox-us-slt-hts \
-	  wine wine64 gcc-mingw-w64-x86-64 pocketsphinx-testdata
+	  wine wine64 gcc-mingw-w64-x86-64 pocketsphinx-testdata npm \
+	  asterisk-core-sounds-en-g722 asterisk-core-sounds-es-g722 asterisk-core-sounds-fr-g722 \
+	  asterisk-core-sounds-it-g722 asterisk-core-sounds-ru-g722 asterisk-moh-opsound-g722
 	@$(BIN)/python -m training $(ARGS)
 
 screenshots: setup ## Take the documentation's pictures of the running page
