@@ -132,6 +132,6 @@ def test_every_push_is_the_recorded_one(agent_system: AgentSystem, name: str) ->
 
 def test_all_traces_are_here() -> None:
     traces = [details(f"traces/{name}") for name in trace_names()]
-    assert len(traces) == 34
-    assert sum(len(s["pushes"]) for t in traces for s in t["sessions"]) == 1271
+    assert len(traces) == 49
+    assert sum(len(s["pushes"]) for t in traces for s in t["sessions"]) == 1544
     assert {t["mode"] for t in traces} == {"stateful", "stateless"}
