@@ -170,8 +170,10 @@ class Settings(BaseSettings):
     """Audio that may wait in a stream; beyond it the oldest is dropped with a notice."""
     idle_ms: Annotated[int, Field(ge=100)] = 1_500
     """Without audio for so long, an open sentence is closed as if silence followed."""
-    flush_seconds: Positive = 60.0
-    """How long a stopped stream may take to translate what was said."""
+    stop_seconds: Positive = 60.0
+    """How long a stream that its speaker stops may take to translate what was said."""
+    flush_seconds: Positive = 5.0
+    """How long streams may take for that when the server is told to end (SIGTERM, Ctrl-C)."""
 
     stream_options: str = ""
     """What speakers get and may choose, separated by commas: `decision_threshold=0.6` is the

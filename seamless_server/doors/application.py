@@ -32,6 +32,7 @@ from seamless_server.rooms.rights import Authenticator
 from seamless_server.rooms.rooms import Rooms
 from seamless_server.rooms.store import MemoryStore, StateStore
 from seamless_server.service.admission import Admission
+from seamless_server.service.drain import drain_on_signals
 from seamless_server.service.load import Load
 from seamless_server.service.lock import OwnerLock
 from seamless_server.service.models import Loader, Models, engine_stats
@@ -100,6 +101,11 @@ class Parts:
     lock: OwnerLock
     announcer: Announcer
     connections: Connections
+
+    async def drain(self) -> None:
+        """Before the end: everybody gets the last sentence and is told to come back."""
+        await self.service.drain()
+        await self.announcer.say_goodbye()
 
     async def close(self) -> None:
         """Ends every stream and everything that runs beside."""
@@ -205,9 +211,11 @@ def _lifespan(
         parts.tasks.spawn(parts.connections.tend(), "tending")
         parts.tasks.spawn(parts.connections.watch_sockets(), "watching sockets")
         parts.tasks.spawn(parts.service.admission.run(), "tending the line")
+        restore = drain_on_signals(parts.drain)
         try:
             yield
         finally:
+            restore()
             await parts.close()
             await sio.shutdown()
             pool.shutdown(wait=True, cancel_futures=True)
@@ -286,6 +294,7 @@ async def _say(_: Request, error: Exception) -> JSONResponse:
         "no_model": 503,
         "max_speakers": 503,
         "server_locked": 503,
+        "restarting": 503,
         "no_room": 507,
     }
     return JSONResponse({"detail": error.message, "code": error.code}, status.get(error.code, 422))

@@ -127,6 +127,8 @@ async def healthz() -> dict[str, str]:
 async def readyz(request: Request) -> JSONResponse:
     """200 when every model is loaded and warm, else 503; both with the progress."""
     progress = parts_of(request).models.progress.to_json()
+    if parts_of(request).service.admission.draining:
+        progress |= {"ready": False, "state": "draining"}
     return JSONResponse(progress, 200 if progress["ready"] else 503)
 
 

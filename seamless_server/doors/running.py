@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import socket
 import sys
 import threading
@@ -87,6 +88,9 @@ def run(settings: Settings, *, trace: bool = False, **tls: Any) -> None:
     shown = settings.public_url or f"{scheme}://{_reachable(settings.host)}:{port}"
     sys.stderr.write(f"\n  Open {shown} when the model is ready.\n\n")
     sys.stderr.flush()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn repeats a signal when it has ended, which must not end us with an error then.
+        signal.signal(number, lambda *_: None)
     asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))
 
 

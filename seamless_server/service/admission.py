@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 LATE_MS = 2_000
 """Measured load or not: nobody more is let in while a stream is this late."""
 _ASK_AGAIN_SECONDS = 1.0
+_RESTARTS = "The server is about to restart: connect again in a moment."
 _AWAY_SECONDS = 10.0
 """Who has been away for so long gives way to somebody who waits, and loses its own place."""
 
@@ -85,6 +86,8 @@ class Admission:
         self.line: Line[Turn] = Line(settings.waiting_places)
         # Two requests must not both find the last free place.
         self._one_at_a_time = asyncio.Lock()
+        self.draining = False
+        """The server is about to end: nobody starts any more."""
         self._renewing: set[str] = set()
         self._moved = asyncio.Event()
         self._told: dict[str, tuple[int, int]] = {}
@@ -105,6 +108,8 @@ class Admission:
             Refused: the server is locked, or nothing is free.
         """
         waits = start is not None
+        if self.draining:
+            raise Refused(_RESTARTS, code="restarting")
         if not waits:
             self.leave_line(owner.key)
         async with self._renewal(owner.key), self._one_at_a_time:
@@ -199,13 +204,14 @@ class Admission:
 
     # -- places that are left ---------------------------------------------------------------------
 
-    async def stop(self, key: str) -> None:
+    async def stop(self, key: str, seconds: float | None = None) -> None:
         """Ends an owner's stream with everything that was said translated; bounded in time."""
         place = self.places.get(key)
         if place is None or place.session is None:
             return
+        limit = self._settings.stop_seconds if seconds is None else seconds
         try:
-            await asyncio.wait_for(place.session.stop(), self._settings.flush_seconds)
+            await asyncio.wait_for(place.session.stop(), limit)
         except asyncio.TimeoutError:
             await place.session.abort()
 
@@ -289,6 +295,17 @@ class Admission:
             turn = self.line.get(key)
             if turn is not None and before.get(key) != (position, waiting):
                 await turn.waiter.moved(position, waiting)
+
+    async def drain(self) -> None:
+        """Nobody starts any more, and those who speak get their last sentence; bounded in time."""
+        self.draining = True
+        for key in self.line:
+            if (turn := self.line.leave(key)) is not None:
+                await turn.waiter.refused(_RESTARTS)
+        seconds = self._settings.flush_seconds
+        await asyncio.gather(
+            *(self.stop(key, seconds) for key in list(self.places)), return_exceptions=True
+        )
 
     async def close(self) -> None:
         """Ends every stream at once."""

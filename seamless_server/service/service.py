@@ -48,6 +48,7 @@ class Service:
         self._metrics = metrics
         self._tasks = tasks
         self._pool = pool
+        self._saving: set[asyncio.Task[None]] = set()
 
     async def open(
         self, owner: Owner, request: StreamRequest, audience: Audience, *, waits: bool = False
@@ -69,6 +70,12 @@ class Service:
 
         place = await self.admission.take(owner, start if waits else None, live=request.live)
         return None if place is None else await start(place)
+
+    async def drain(self) -> None:
+        """Ends all streams with their last word, and completes their recordings."""
+        await self.admission.drain()
+        if self._saving:
+            await asyncio.wait(self._saving, timeout=self.settings.flush_seconds)
 
     def session(self, key: str) -> Session | None:
         """The running session of an owner."""
@@ -171,7 +178,9 @@ class Service:
             self._metrics.errors.labels("stream").inc()
         self.admission.free(place)
         if recording is not None:
-            self._tasks.spawn(self._save(recording, audience), "saving a recording")
+            saving = asyncio.create_task(self._save(recording, audience), name="saving")
+            self._saving.add(saving)
+            saving.add_done_callback(self._saving.discard)
         assert place.session is not None
         await audience.on_end(reason, error, place.session.next_segment)
 

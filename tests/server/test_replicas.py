@@ -83,8 +83,8 @@ async def test_a_room_spans_replicas(replicas: Pair, connect: Connect) -> None:
     assert {entry["lang"] for entry in transcript} == {"spa", "deu"}
     own = " ".join(entry["text"] for entry in transcript if entry["lang"] == "deu")
     assert own.split() == german.text().split()
-    await german.call("clear_transcript_for_all")
-    await speaker.until("clear_transcript")
+    await speaker.call("clear_transcript_for_all")
+    await german.until("clear_transcript")
     assert await speaker.call("transcript") == []
     # Who leaves there is gone here.
     await german.call("join_room", "german", None, {"roles": []})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,9 @@ from seamless_server.settings import Settings
 
 if TYPE_CHECKING:
     from seamless_server.service.lock import OwnerLock
+
+
+_COME_BACK_MS = (500, 5_000)
 
 
 class Announcer:
@@ -114,6 +118,12 @@ class Announcer:
             return None
         active = holder.key in self._service.admission.places
         return ServerLock(name=holder.name, clientID=holder.key, isActive=active)
+
+    async def say_goodbye(self) -> None:
+        """Tells everybody to connect again, not all at the same moment."""
+        for sid in list(self._connections):
+            wait = random.randint(*_COME_BACK_MS)
+            await self._sio.emit("server_restart", {"retryAfterMs": wait}, to=sid)
 
     async def complain(
         self,

@@ -233,6 +233,12 @@ class RecordingSaved(_Outbound):
     url: str
 
 
+class ServerRestart(_Outbound):
+    """`server_restart`: the server is about to end; connect again after this time."""
+
+    retryAfterMs: int
+
+
 class ServerException(_Outbound):
     """`server_exception`, to the client that it concerns."""
 
@@ -351,6 +357,7 @@ OUTBOUND: dict[str, type[BaseModel] | None] = {
     "place_in_line": PlaceInLine,
     "recording_saved": RecordingSaved,
     "server_exception": ServerException,
+    "server_restart": ServerRestart,
 }
 """Payload of each event that the server sends."""
 

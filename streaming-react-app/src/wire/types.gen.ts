@@ -145,6 +145,12 @@ export interface ServerLock {
   isActive: boolean;
 }
 /**
+ * `server_restart`: the server is about to end; connect again after this time.
+ */
+export interface ServerRestart {
+  retryAfterMs: number;
+}
+/**
  * `server_state_update`.
  */
 export interface ServerState {
@@ -256,4 +262,5 @@ export interface ServerPayloads {
   place_in_line: PlaceInLine;
   recording_saved: RecordingSaved;
   server_exception: ServerException;
+  server_restart: ServerRestart;
 }

@@ -1,0 +1,150 @@
+"""A clean end: a signal lets everybody have the last sentence, and the server come back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect as open_websocket
+from websockets.exceptions import ConnectionClosedError
+
+from seamless_server.doors.running import BackgroundServer
+
+from .conftest import CHECKPOINT, Connect, speech
+
+
+class Program:
+    """`seamless-server serve` as a process of its own."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        environment = {
+            **os.environ,
+            "SEAMLESS_JOIN_LIMIT_MS": "320",
+            "SEAMLESS_DEFAULT_TARGET_LANGUAGE": "spa",
+            "SEAMLESS_FLUSH_SECONDS": "60",  # a busy machine is no reason to lose words here
+            "SEAMLESS_DEBUG_DIR": str(folder / "debug"),
+            "SEAMLESS_DEBUG_MIN_FREE_MB": "0",
+            **settings,
+        }
+        command = [sys.executable, "-m", "seamless_server", "serve", "--model", str(CHECKPOINT)]
+        self.process = subprocess.Popen(
+            [*command, "--port", str(port), "--device", "cpu"],
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        until = time.monotonic() + 120
+        while not self._ready():
+            assert self.process.poll() is None, self.process.communicate()[1]
+            assert time.monotonic() < until
+            time.sleep(0.1)
+
+    def _ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/readyz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def end(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    async def code(self) -> tuple[int, str]:
+        """The exit code, and what was logged."""
+        log = (await asyncio.to_thread(self.process.communicate, timeout=120))[1]
+        return self.process.returncode, log
+
+
+Run = Callable[..., Program]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    programs: list[Program] = []
+
+    def start(**settings: str) -> Program:
+        programs.append(Program(tmp_path, **settings))
+        return programs[-1]
+
+    yield start
+    for program in programs:
+        program.process.kill()
+        program.process.communicate()
+
+
+async def said(server: Any, connect: Connect, end: Callable[[], None] | None) -> tuple[str, Any]:
+    """What a listener hears of a speech, which `end` may interrupt when all of it was sent."""
+    speaker, listener = await connect(server), await connect(server)
+    room = await speaker.join(None, "speaker")
+    await listener.join(room, "listener")
+    await speaker.configure(debug=True)
+    await speaker.speak(speech("human_pauses"))
+    if end is None:
+        await speaker.call("stop_stream")
+        return listener.text(), listener
+    await listener.until("translation_text")
+    end()
+    await listener.until("disconnect")
+    return listener.text(), listener
+
+
+async def test_sigterm_gives_everybody_the_last_sentence(
+    run: Run, shared_server: BackgroundServer, connect: Connect, tmp_path: Path
+) -> None:
+    whole, _ = await said(shared_server, connect, None)
+    program = run()
+    heard, listener = await said(program, connect, lambda: program.end(signal.SIGTERM))
+    assert heard == whole
+    [told] = listener.of("server_restart")
+    assert 500 <= told["retryAfterMs"] <= 5_000
+    code, log = await program.code()
+    assert code == 0
+    assert "Traceback" not in log
+    [recording] = (tmp_path / "debug").iterdir()
+    assert (recording / "timeline.html").is_file()
+
+
+async def test_ctrl_c_closes_with_a_code_that_says_restart(run: Run) -> None:
+    program = run()
+    address = program.url.replace("http", "ws") + "/ws/socket.io/?EIO=4&transport=websocket"
+    async with open_websocket(f"{address}&clientID=a") as client:
+        await client.recv()
+        await client.send("40")
+        program.end(signal.SIGINT)
+        with suppress(ConnectionClosedError):
+            async with asyncio.timeout(60):
+                async for _ in client:
+                    pass
+        assert client.close_code == 1012
+    code, log = await program.code()
+    assert code == 0
+    assert "Traceback" not in log
+
+
+async def test_nobody_starts_any_more_while_the_last_ones_finish(
+    start_server: Callable[..., BackgroundServer], connect: Connect
+) -> None:
+    server = start_server()
+    peer = await connect(server)
+    await peer.join()
+    parts, loop = server.app.state.parts, server.loop
+    assert loop is not None
+    await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(parts.drain(), loop))
+    assert (await peer.configure())["status"] == "error"
+    answer = await asyncio.to_thread(httpx.get, f"{server.url}/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["state"] == "draining"
