@@ -260,6 +260,8 @@ class Settings(BaseSettings):
     @classmethod
     def _choices(cls, value: object) -> object:
         if isinstance(value, str):
+            if not value.strip():
+                return (ModelChoice(name="auto"),)  # `MODELS_OVERRIDE=` in a compose file
             if value.lstrip()[:1] in ("[", "{"):
                 try:
                     value = json.loads(value)

@@ -28,6 +28,8 @@ def read_store(path: Path) -> dict[str, dict[str, Tensor]]:
             for name in file.keys():  # noqa: SIM118 (no mapping)
                 part, _, key = name.partition(".")
                 states.setdefault(part, {})[key] = file.get_tensor(name)
+    except PermissionError:
+        raise CheckpointError(path, "may not be read") from None
     except (SafetensorError, OSError, ValueError):
         raise CheckpointError(path, "is truncated or is not a safetensors file") from None
     return states

@@ -28,6 +28,8 @@ def _load(path: Path) -> sentencepiece.SentencePieceProcessor:
     processor = sentencepiece.SentencePieceProcessor()
     try:
         processor.LoadFromSerializedProto(path.read_bytes())
+    except PermissionError:
+        raise CheckpointError(path, "may not be read") from None
     except (RuntimeError, OSError):
         raise CheckpointError(path, "is not a SentencePiece model, or is truncated") from None
     return processor

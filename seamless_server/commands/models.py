@@ -119,7 +119,7 @@ def download(
 
 @models.command()
 def convert(
-    folder: Annotated[Path, typer.Argument(help="Folder with the published files.")],
+    folder: Annotated[str, typer.Argument(help="Folder with the published files, or its name.")],
     output: Annotated[
         Path | None, typer.Option(help="Folder to write to; the same if absent.")
     ] = None,
@@ -130,12 +130,13 @@ def convert(
     It needs no .pt files beside it. Half precision halves the disk; loading takes about as long.
     """
     from seamless_server.agents.loading import DTYPES
+    from seamless_server.checkpoints.cards import find_model
     from seamless_server.checkpoints.convert import convert_folder
 
     if dtype != "as-is" and dtype not in DTYPES:
         raise UsageError(f"--dtype must be one of as-is, {', '.join(DTYPES)}")
     began = time.perf_counter()
-    path = convert_folder(folder, output, DTYPES.get(dtype))
+    path = convert_folder(find_model(folder), output, DTYPES.get(dtype))
     size = path.stat().st_size / 1e6
     typer.echo(f"{path}: {size:.1f} MB in {time.perf_counter() - began:.1f} s")
 

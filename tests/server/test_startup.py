@@ -177,6 +177,11 @@ def test_models_come_in_the_originals_form_too(monkeypatch: pytest.MonkeyPatch) 
         assert part in message
 
 
+def test_an_empty_choice_of_models_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELS_OVERRIDE", "")
+    assert [choice.name for choice in read_settings().models] == ["auto"]
+
+
 def test_the_documented_settings_are_the_settings() -> None:
     table = settings_table()
     for name, field in Settings.model_fields.items():
