@@ -86,6 +86,14 @@ class AudioReader:
         self._files = files
         self._meter: LevelMeter | None = None
 
+    @property
+    def is_damaged(self) -> bool:
+        """At the end: whether something could not be decoded, or is missing."""
+        decoder = self._decoder
+        return decoder is not None and (
+            decoder.damaged_at_s is not None or decoder.missing_s > _MISSING_S
+        )
+
     def __iter__(self) -> Iterator[Samples]:
         """Samples (n,), float32, mono, at `rate`; some tenths of a second at a time."""
         try:

@@ -129,6 +129,13 @@ def run(
     asr_engine: Annotated[
         AsrEngine, typer.Option(help="Which program runs the Whisper model.")
     ] = AsrEngine.faster,
+    official_characters: Annotated[
+        bool,
+        typer.Option(
+            "--official-characters",
+            help="Score by characters only what the public evaluation does: not yue, khm, bod.",
+        ),
+    ] = False,
     agent_class: Annotated[
         str | None, typer.Option(help="Another SimulEval agent: package.module.Class.")
     ] = None,
@@ -188,6 +195,7 @@ def run(
         workers=workers,
         asr_model=asr_model if task is Task.s2st and asr_model != "none" else None,
         asr_engine=asr_engine.value,
+        official_characters=official_characters,
         overwrite=overwrite,
     )
     report = ReportOptions(report_sentences, report_audio, audio_root or data.parent)
@@ -236,6 +244,8 @@ def _print_comparison(comparison: Comparison) -> None:
     console.print(
         f"{len(comparison.shared)} sentences; '-' means that it may be chance (p >= 0.05)"
     )
+    for notice in comparison.notices:
+        console.print(notice, markup=False)
 
 
 @evaluate_app.command("report")

@@ -83,10 +83,12 @@ def load(ref: AudioRef) -> Samples:
     """Decode, mix down to mono and resample to `SAMPLE_RATE`.
 
     Raises:
-        AudioError: the file is missing, unreadable, empty or not finite.
+        AudioError: the file is missing, unreadable, damaged, empty or not finite.
     """
     with _opened(ref) as sound:
         samples = sound.read()
+        if sound.is_damaged:  # half a sentence must not be held against the whole reference
+            raise AudioError(str(ref), sound.notices[0])
         for notice in sound.notices:
             logger.warning("%s: %s", ref, notice)
     return samples

@@ -7,8 +7,9 @@ through the same test on what they are made of.
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,6 +23,8 @@ from seamless_server.evaluation.provenance import RunFolderError, read_metrics, 
 from seamless_server.evaluation.records import LOG_NAME, Record, read_log
 
 SAMPLES = 1000
+FEWEST = 30
+"""Common sentences below which chance explains everything: no verdict is given."""
 _SEED = 12345
 
 Floats = npt.NDArray[np.float64]
@@ -42,8 +45,8 @@ class Difference:
 
     @property
     def significant(self) -> bool:
-        """At the 5% level."""
-        return self.p_value < 0.05
+        """At the 5% level, on sentences enough for a test."""
+        return self.sentences >= FEWEST and self.p_value < 0.05
 
     @property
     def better(self) -> str:
@@ -77,8 +80,10 @@ class Comparison:
     a: Side
     b: Side
     shared: list[int]
-    """Indices of the sentences that both runs have."""
+    """Indices, in the first run, of the sentences that both runs have."""
     differences: list[Difference]
+    notices: list[str]
+    """What to know before believing it."""
 
 
 def run_folders(folder: Path) -> dict[str, Path]:
@@ -158,31 +163,78 @@ def _compare(a: Side, b: Side, samples: int) -> Comparison:
                 f"the runs cannot be compared: {key} is {a.metrics[key]} in {a.folder} and "
                 f"{b.metrics[key]} in {b.folder}"
             )
+    notices = [
+        f"{side.folder} has these ids more than once: {', '.join(found[:10])}; the first is "
+        "compared with the other run's first, and so on"
+        for side in (a, b)
+        if (found := _repeated(side))
+    ]
+    b = _indexed_as(b, a)
     shared = [
         index
         for index, record in a.records.items()
-        if index in b.records and b.records[index].reference == record.reference
+        if index in b.records
+        and quality.composed([b.records[index].reference]) == quality.composed([record.reference])
     ]
     if not shared:
-        raise UsageError(f"{a.folder} and {b.folder} have no sentence in common")
+        raise UsageError(
+            f"{a.folder} and {b.folder} have no sentence in common: none has the same id and the "
+            "same reference"
+        )
     differences = _quality(a, b, shared, samples) if a.texts and b.texts else []
-    return Comparison(a, b, shared, differences + _latency(a, b, shared, samples))
+    if len(shared) < FEWEST:
+        notices.append(
+            f"No verdict: {len(shared)} common sentences are too few, {FEWEST} are needed."
+        )
+    return Comparison(a, b, shared, differences + _latency(a, b, shared, samples), notices)
+
+
+def _keys(side: Side) -> dict[int, tuple[str, int]]:
+    """The id of each sentence, and how often it was there before."""
+    seen: Counter[str] = Counter()
+    keys = {}
+    for index, record in sorted(side.records.items()):
+        keys[index] = (record.id, seen[record.id])
+        seen[record.id] += 1
+    return keys
+
+
+def _repeated(side: Side) -> list[str]:
+    return [
+        name for name, times in Counter(x.id for x in side.records.values()).items() if times > 1
+    ]
+
+
+def _indexed_as(side: Side, other: Side) -> Side:
+    """The same run, its sentences under the indices that the other run has for their ids."""
+    places = {key: index for index, key in _keys(other).items()}
+    moved = {index: places[key] for index, key in _keys(side).items() if key in places}
+    return replace(
+        side,
+        records={moved[i]: record for i, record in side.records.items() if i in moved},
+        texts={moved[i]: text for i, text in side.texts.items() if i in moved},
+        figures={moved[i]: row for i, row in side.figures.items() if i in moved},
+    )
 
 
 def _quality(a: Side, b: Side, shared: Sequence[int], samples: int) -> list[Difference]:
     task, lang = a.metrics["task"], a.metrics["tgt_lang"]
-    references = [a.records[index].reference for index in shared]
-    texts_a = [a.texts[index] for index in shared]
-    texts_b = [b.texts[index] for index in shared]
+    references = quality.composed([a.records[index].reference for index in shared])
+    texts_a = quality.composed([a.texts[index] for index in shared])
+    texts_b = quality.composed([b.texts[index] for index in shared])
+    official = bool(a.metrics.get("official_characters"))
     if task == "asr":
         counts = [
             np.array(
-                [quality.error_counts(h, r, lang) for h, r in zip(texts, references, strict=True)],
+                [
+                    quality.error_counts(h, r, lang, official=official)
+                    for h, r in zip(texts, references, strict=True)
+                ],
                 dtype=np.float64,
             )
             for texts in (texts_a, texts_b)
         ]
-        name = quality.error_rate_name(lang)
+        name = quality.error_rate_name(lang, official=official)
         return [_bootstrap(name, counts[0], counts[1], samples, scale=100.0)]
     if not any(texts_a) and not any(texts_b):
         return []
@@ -195,7 +247,7 @@ def _quality(a: Side, b: Side, shared: Sequence[int], samples: int) -> list[Diff
         )
     metrics: dict[str, Any] = {
         ("ASR-BLEU" if task == "s2st" else "BLEU"): quality.bleu_metric(
-            lang, lowercase=task == "s2st"
+            lang, lowercase=task == "s2st", official=official
         )
     }
     if task == "s2tt":

@@ -62,6 +62,7 @@ class Experiment:
     asr_model: str | None = None
     """Whisper model that hears translated speech; `None` leaves ASR-BLEU out."""
     asr_engine: str = FASTER
+    official_characters: bool = False
     """Which program runs it."""
     normalize_text: bool = False
     """Score text translations in the official file after Whisper's normaliser."""
@@ -217,6 +218,7 @@ class Evaluator:
             pieces=self._pieces(),
             spm_model=experiment.spm_model,
             listener=self._listener(run, on_heard) if task == "s2st" else None,
+            official_characters=experiment.official_characters,
         )
         metrics = {**scored.metrics, "options": dict(run.options), "system": experiment.system}
         scored = Scored(metrics, scored.sentences, scored.texts)

@@ -7,6 +7,8 @@ tabs and never quoted.
 
 from __future__ import annotations
 
+import logging
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +17,8 @@ from pathlib import Path
 from seamless_server.errors import LanguageError, SeamlessError, UsageError
 from seamless_server.evaluation.audio import AudioRef, probe
 from seamless_server.languages import Direction, lookup
+
+logger = logging.getLogger(__name__)
 
 TASKS: Mapping[str, Direction] = {"s2tt": "text", "asr": "text", "s2st": "speech"}
 """The tasks, and what each wants of a target language."""
@@ -153,7 +157,25 @@ def load_manifest(
         reader.problems.append("no sentence is left to evaluate")
     if reader.problems:
         raise ManifestError(path, reader.problems)
+    _notice(path, sentences, reader.changed)
     return sentences
+
+
+def _notice(path: Path, sentences: Sequence[Sentence], changed: int) -> None:
+    if changed:
+        logger.warning(
+            "%s: %d references were not in Unicode's composed form (NFC); they are used in it",
+            path,
+            changed,
+        )
+    seen: dict[tuple[str, str], list[str]] = {}
+    for sentence in sentences:
+        lines = seen.setdefault((sentence.id, sentence.tgt_lang), [])
+        lines.append(str(sentence.index + 2))
+    repeated = [f"{key[0]} (lines {', '.join(at)})" for key, at in seen.items() if len(at) > 1]
+    if repeated:
+        more = "" if len(repeated) <= 10 else f" and {len(repeated) - 10} more"
+        logger.warning("%s: ids that are not unique: %s%s", path, "; ".join(repeated[:10]), more)
 
 
 class _Reader:
@@ -163,6 +185,8 @@ class _Reader:
         self, lines: list[str], root: Path, selection: Selection, coverage: Coverage
     ) -> None:
         self.problems: list[str] = []
+        self.changed = 0
+        """References that were brought into composed form."""
         self._lines = lines
         self._root = root
         self._selection = selection
@@ -252,13 +276,18 @@ class _Reader:
                     id=identity,
                     audio=AudioRef.parse(name, self._root),
                     audio_field=name,
-                    reference=reference,
+                    reference=self._composed(reference),
                     tgt_lang=lang,
                     src_lang=row.get("src_lang") or None,
                     src_text=row.get("src_text") or None,
                 )
             )
         return sentences
+
+    def _composed(self, reference: str) -> str:
+        composed = unicodedata.normalize("NFC", reference)
+        self.changed += composed != reference
+        return composed
 
     def _checked(self, found: list[Sentence]) -> list[Sentence]:
         kept: list[Sentence] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from seamless_server.evaluation.records import Record
 from seamless_server.evaluation.runner import Failure
 from seamless_server.evaluation.simuleval_figures import simuleval_latency
 from seamless_server.evaluation.units import PieceEncoder, Unit, segment
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ def score(
     pieces: PieceEncoder | None = None,
     spm_model: Path | None = None,
     listener: Listener | None = None,
+    official_characters: bool = False,
 ) -> Scored:
     """Compute every figure of a run.
 
@@ -63,29 +67,43 @@ def score(
         pieces: the tokenizer, for `Unit.spm`.
         spm_model: its file, from which SimulEval's own figures are computed.
         listener: hears translated speech; without one there is no ASR-BLEU.
+        official_characters: score by characters only what the public evaluation does.
     """
     texts: list[str] | None = [record.prediction for record in records]
     if task == "s2st":
         texts = None if listener is None else listener(records)
-    references = [record.reference for record in records]
+    references = quality.composed([record.reference for record in records])
+    if texts is not None:
+        texts, written = quality.composed(texts), texts
+        if texts != written:
+            count = sum(a != b for a, b in zip(texts, written, strict=True))
+            logger.warning(
+                "%d texts were not in Unicode's composed form (NFC); they are scored in it", count
+            )
+    official = official_characters
     scores: list[quality.Score] = []
     if records and texts is not None:
         if task == "asr":
-            scores = quality.transcription_scores(texts, references, lang)
+            scores = quality.transcription_scores(texts, references, lang, official=official)
         elif task == "s2tt":
-            scores = quality.translation_scores(texts, references, lang)
+            scores = quality.translation_scores(texts, references, lang, official=official)
         elif listener is not None:
-            scores = quality.speech_scores(texts, references, lang, listener.signature)
+            scores = quality.speech_scores(
+                texts, references, lang, listener.signature, official=official
+            )
     sentences: list[dict[str, float]] = []
     for index, record in enumerate(records):
         row: dict[str, float] = {}
         if texts is not None:
-            row |= quality.sentence_scores(texts[index], record.reference, lang, task)
+            row |= quality.sentence_scores(
+                texts[index], references[index], lang, task, official=official
+            )
         row |= latency.measure(sentence_timing(record, unit, pieces))
         sentences.append(row)
     metrics = {
         "task": task,
         "tgt_lang": lang,
+        "official_characters": official_characters,
         "sentences": len(records),
         "failed": len(failures),
         "without_output": sum(not record.delays for record in records),

@@ -171,6 +171,25 @@ def test_text_is_not_quoted_and_may_hold_any_character(tmp_path: Path) -> None:
     assert [one.reference for one in found] == [text]
 
 
+def test_references_are_composed_and_repeated_ids_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    speak(tmp_path / "a.wav", "uno")
+    path = tmp_path / "data.tsv"
+    rows = "x\ta.wav\tcafe\u0301\ny\ta.wav\tuno\nx\ta.wav\tdos\n"
+    path.write_text(f"id\taudio\ttgt_text\n{rows}", encoding="utf-8")
+    found = load_manifest(path, None, Selection(tgt_langs=("spa",)))
+    assert found[0].reference == "caf\u00e9"
+    assert "1 references were not in Unicode's composed form" in caplog.text
+    assert "not unique: x (lines 2, 4)" in caplog.text
+
+
+def test_a_name_with_colons_is_a_file_where_there_is_one(tmp_path: Path) -> None:
+    sound = speak(tmp_path / "rec_12:30:45.wav", "uno").rename(tmp_path / "rec_12:30:45")
+    assert AudioRef.parse("rec_12:30:45", tmp_path) == AudioRef(sound)
+    assert AudioRef.parse("other:30:45", tmp_path) == AudioRef(tmp_path / "other", 30, 45)
+
+
 def write_sound(path: Path, samples: np.ndarray, rate: int) -> None:
     """Write stereo in the format of the suffix."""
     if path.suffix != ".m4a":

@@ -37,7 +37,7 @@ def test_bleu_of_unnormalised_text_by_13a() -> None:
     assert chrf.name == "chrF++"
 
 
-@pytest.mark.parametrize("lang", ["cmn", "jpn", "tha", "lao", "mya"])
+@pytest.mark.parametrize("lang", ["cmn", "jpn", "tha", "lao", "mya", "yue", "khm", "bod"])
 def test_languages_without_spaces_are_scored_by_characters(lang: str) -> None:
     bleu = translation_scores(["一二三四五"], ["一二 三四五"], lang)[0]
     assert bleu.value == pytest.approx(100)
@@ -197,3 +197,15 @@ def test_omnisteval_says_what_is_wrong(tmp_path: Path) -> None:
         )
     with pytest.raises(longform.LongformError, match="no such file"):
         longform.evaluate(tmp_path / "log", tmp_path / "no", tmp_path / "refs", "spa", tmp_path)
+
+
+@pytest.mark.parametrize("lang", ["yue", "khm", "mya", "lao", "tha", "jpn", "cmn", "bod"])
+def test_the_official_list_of_languages_without_spaces_is_shorter(lang: str) -> None:
+    official = translation_scores(["a b"], ["a b"], lang, official=True)[0]
+    tokenizer = "13a" if lang in ("yue", "khm", "bod") else "char"
+    assert f"tok:{tokenizer}|" in official.signature
+    assert "tok:char|" in translation_scores(["a b"], ["a b"], lang)[0].signature
+
+
+def test_texts_that_look_equal_are_equal() -> None:
+    assert quality.composed(["cafe\u0301"]) == ["caf\u00e9"]

@@ -311,6 +311,30 @@ def test_comparison_finds_what_is_significant(
         assert re.search(r"1\.0000\s*│\s*-\s*│$", rows[name].strip()), rows[name]
 
 
+def compared(folder: Path, a: str, b: str) -> str:
+    result = CliRunner().invoke(app, ["evaluate", "compare", str(folder / a), str(folder / b)])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_comparison_matches_by_id_and_gives_no_verdict_on_few_sentences(
+    evaluate: Evaluate, data: Path, tmp_path: Path
+) -> None:
+    evaluate("--output", tmp_path / "a")
+    header, *lines = data.read_text().splitlines()
+    data.write_text("\n".join([header, *reversed(lines)]) + "\n")
+    evaluate("--output", tmp_path / "b", "--wait", 1)
+    output = compared(tmp_path, "a", "b")
+    assert "4 sentences" in output
+    assert "No verdict: 4 common sentences are too few, 30 are needed." in " ".join(output.split())
+    rows = [line for line in output.splitlines() if "│" in line]
+    assert rows
+    assert all(line.split("│")[-2].strip() == "-" for line in rows)
+    data.write_text("\n".join([header, *lines, lines[0]]) + "\n")
+    evaluate("--output", tmp_path / "c")
+    assert "ids more than once: a" in " ".join(compared(tmp_path, "a", "c").split())
+
+
 def test_the_report_needs_no_other_file(evaluate: Evaluate, tmp_path: Path) -> None:
     evaluate("--mishear", "nueve")
     report = (tmp_path / "out/report.html").read_text()
