@@ -1,9 +1,10 @@
 """Run every test of the repository and add up: Python, web page, web page in a real browser.
 
-    .venv/bin/python scripts/run_tests.py [--fast] [python|page|browser ...]
+    .venv/bin/python scripts/run_tests.py [--fast | --measure] [python|page|browser ...]
 
-``--fast`` leaves out what takes long: tests marked slow, and the browser. Each part's own output is
-shown as it comes. The exit code is 1 if any test failed, any part broke off, or any part ran no
+``--fast`` leaves out what takes long: the tests that tests/slow.txt lists, and the browser.
+``--measure`` writes that list anew from how long each test took. Each part's own output is shown as
+it comes. The exit code is 1 if any test failed, any part broke off, or any part ran no
 test. The last line is ``N passed, N failed``.
 """
 
@@ -22,6 +23,9 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "streaming-react-app"
 PARTS = ("python", "page", "browser")
+SLOW = ROOT / "tests" / "slow.txt"
+SLOW_SECONDS = 1.0
+"""A test function that takes longer in all its cases together is left out of the fast set."""
 
 
 @dataclass
@@ -67,7 +71,25 @@ def run(name: str, command: list[str], cwd: Path, report: Path, **environment: s
     return Outcome(name, passed, failed, skipped, exit_code, time.monotonic() - start)
 
 
-def parts(wanted: list[str], folder: Path, fast: bool) -> list[Outcome]:
+def list_slow_tests(report: Path) -> None:
+    """Write tests/slow.txt from a JUnit report of all Python tests."""
+    seconds: dict[str, float] = {}
+    for case in ElementTree.parse(report).getroot().iter("testcase"):
+        file = case.attrib["classname"].replace(".", "/") + ".py"
+        function = f"{file}::{case.attrib['name'].partition('[')[0]}"
+        seconds[function] = seconds.get(function, 0.0) + float(case.attrib["time"])
+    slow = sorted(function for function, took in seconds.items() if took > SLOW_SECONDS)
+    SLOW.write_text("\n".join([*_heading(SLOW), *slow]) + "\n", encoding="utf-8")
+    rest = sum(took for took in seconds.values() if took <= SLOW_SECONDS)
+    print(f"{len(slow)} slow tests listed in {SLOW.name}; the others take {rest:.0f} s")
+
+
+def _heading(path: Path) -> list[str]:
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return [line for line in lines if line.startswith("#")]
+
+
+def parts(wanted: list[str], folder: Path, fast: bool, measure: bool) -> list[Outcome]:
     """Run the wanted parts in order."""
     outcomes = []
     if "python" in wanted:
@@ -75,6 +97,8 @@ def parts(wanted: list[str], folder: Path, fast: bool) -> list[Outcome]:
         pytest = [sys.executable, "-m", "pytest", f"--junitxml={report}", "--durations=10"]
         pytest += ["-q", "-m", "not slow"] if fast else []
         outcomes.append(run("Python", pytest, ROOT, report))
+        if measure and report.is_file():
+            list_slow_tests(report)
     if "page" in wanted:
         report = folder / "page.xml"
         reporters = ["--reporter=default", "--reporter=junit", f"--outputFile.junit={report}"]
@@ -96,7 +120,9 @@ def parts(wanted: list[str], folder: Path, fast: bool) -> list[Outcome]:
 def main() -> int:
     """Run, add up, say it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--fast", action="store_true", help="only what is quick")
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument("--fast", action="store_true", help="only what is quick")
+    way.add_argument("--measure", action="store_true", help="list the slow tests anew")
     parser.add_argument(
         "parts", nargs="*", metavar="part", choices=[*PARTS, []], help=", ".join(PARTS)
     )
@@ -105,7 +131,7 @@ def main() -> int:
     if not (PAGE / "package.json").is_file():
         wanted = [part for part in wanted if part == "python"]
     with tempfile.TemporaryDirectory() as folder:
-        outcomes = parts(wanted, Path(folder), given.fast)
+        outcomes = parts(wanted, Path(folder), given.fast, given.measure)
     print()
     for one in outcomes:
         print(
