@@ -25,7 +25,7 @@ from starlette.testclient import TestClient
 from seamless_server.app_pubsub import app
 
 TARGET = {"targetLanguage": "spa", "speech": "true"}
-with TestClient(app) as client:
+with TestClient(app, base_url="http://localhost") as client:
     while (state := client.get("/readyz")).status_code == 503:
         time.sleep(0.05)
     assert state.status_code == 200, state.text
