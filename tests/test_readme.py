@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import httpx
@@ -22,6 +21,7 @@ from tests.recorded import CHECKPOINT, RECORDINGS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 ENVIRONMENT = {**os.environ, "SEAMLESS_MODELS": str(CHECKPOINT), "SEAMLESS_DEVICE": "cpu"}
 ENVIRONMENT["PYTHONPATH"] = str(ROOT)
 
@@ -105,9 +105,12 @@ def explained(command: str, _: Path) -> None:
         assert option in text
 
 
-def official_evaluation(_: str, __: Path) -> None:
-    """It is installed as a command; tests of its own run it."""
-    assert "streaming_evaluate" in entry_points(group="console_scripts").names
+def official_evaluation(command: str, __: Path) -> None:
+    """It is installed under that name; tests of its own run it."""
+    (target,) = re.findall(rf'^{command} = "(.*)"$', PROJECT, re.MULTILINE)
+    module, _, function = target.partition(":")
+    text = succeed("-c", f"from {module} import {function}; {function}()", "--help")
+    assert "--task" in text
 
 
 def install_package(_: str, folder: Path) -> None:
