@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -28,6 +28,15 @@ from seamless_server.checkpoints import CharTokenizer, Checkpoint, load_checkpoi
 from seamless_server.checkpoints import published as files
 from seamless_server.checkpoints.cards import find_model
 from seamless_server.checkpoints.convert import convert_folder
+from seamless_server.checkpoints.keys import (
+    LAYOUTS,
+    FileTensors,
+    Layout,
+    official_name,
+    take_tensors,
+)
+from seamless_server.checkpoints.loader import build_networks
+from seamless_server.checkpoints.published import published_config
 from seamless_server.checkpoints.store import FILE as STORE
 from seamless_server.errors import CheckpointError
 from tests.recorded import CHECKPOINT, RECORDINGS
@@ -350,3 +359,27 @@ def test_a_conversion_looks_for_room_first(
     with pytest.raises(CheckpointError, match=r"GB free, but .* needed; name another by --output"):
         convert_folder(folder, tmp_path / "full")
     assert not (tmp_path / "full" / STORE).exists()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_tensor_of_the_published_model_has_a_name_in_each_layout(layout: Layout) -> None:
+    """At full size, by names and shapes: the numbers are not needed for it."""
+    networks = build_networks(published_config())
+    wanted = {part: list(network.state_dict()) for part, network in networks.items()}
+    named: dict[str, dict[str, Tensor]] = {part: {} for part in wanted}
+    for part, network in networks.items():
+        for key, tensor in network.state_dict().items():
+            named[part][official_name(part, key, layout)] = tensor
+    assert [len(x) for x in named.values()] == [len(x) for x in wanted.values()]
+    found = FileTensors()
+    parts: dict[Literal["unity", "decoder", "vocoder"], tuple[str, ...]] = {
+        "unity": ("encoder", "t2u"),
+        "decoder": ("decoder",),
+        "vocoder": ("vocoder",),
+    }
+    for file, names in parts.items():
+        tensors = {k: v for part in names for k, v in named[part].items()}
+        assert take_tensors(found, file, tensors, wanted) == layout
+    assert found.problems == []
+    assert {part: list(state) for part, state in found.states.items()} == wanted
+    assert sum(len(keys) for keys in wanted.values()) > 2000
