@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seamless_server.audio.files import read_audio
+from seamless_server.audio.reader import read_audio
 from seamless_server.streaming import System, load_system
 from training import conditions, config, evaluate, model_card
 from training.text import sample
