@@ -234,6 +234,9 @@ class Settings(BaseSettings):
     # Several replicas
     redis_url: SecretStr | None = None
     """`redis://host:6379/0`: rooms, transcripts and room events are shared through it."""
+    redis_seconds: Positive = 1.0
+    """How long one command may take. While Redis is away, everybody on one server goes on; what
+    others missed comes when it is back."""
     redis_prefix: str = "seamless"
     """Prefix of every key and channel there."""
 

@@ -23,7 +23,7 @@ from seamless_server.doors.page import add_page
 from seamless_server.doors.prefix import Prefix
 from seamless_server.doors.socketio.announcer import Announcer
 from seamless_server.doors.socketio.connections import Connection, Connections
-from seamless_server.doors.socketio.delivery import make_server
+from seamless_server.doors.socketio.delivery import LocalManager, make_server
 from seamless_server.doors.socketio.events import Events
 from seamless_server.doors.socketio.speaker import retarget_room
 from seamless_server.errors import SeamlessError
@@ -56,7 +56,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """The application of `settings`, by default those of the environment."""
     settings = settings or read_settings()
     metrics = Metrics()
-    sio = make_server(settings, metrics)
+    sio = make_server(settings, metrics, _replicas(settings))
     app = FastAPI(
         title="Seamless Server",
         version=__version__,
@@ -142,6 +142,7 @@ def _assemble(
         is_here=lambda member: connections.is_here(member),
         on_wishes=lambda room: retarget_room(service, room),
         on_claim=lambda member: tasks.spawn(rooms.save(member), "claiming a member"),
+        on_moved=lambda member: tasks.spawn(connections.give_up(member), "giving up a member"),
     )
     opened: dict[str, Connection] = {}
     announcer = Announcer(sio, settings, metrics, rooms, service, lock, opened)
@@ -206,6 +207,7 @@ def _lifespan(
                 if (stats := engine_stats(system)) is not None
             }
         )
+        sio.manager.on_change = parts.connections.tell_remote_listeners
         models.on_change(lambda: _soon(loop, parts.announcer.server_changed))
         models.start()
         parts.tasks.spawn(parts.connections.tend(), "tending")
@@ -280,7 +282,22 @@ def _store(settings: Settings) -> StateStore:
     from seamless_server.rooms.store_redis import RedisStore
 
     return RedisStore(
-        settings.redis_url.get_secret_value(), settings.redis_prefix, settings.transcript_entries
+        settings.redis_url.get_secret_value(),
+        settings.redis_prefix,
+        settings.transcript_entries,
+        settings.redis_seconds,
+    )
+
+
+def _replicas(settings: Settings) -> LocalManager | None:
+    if settings.redis_url is None:
+        return None
+    from seamless_server.doors.socketio.replicas import RedisManager
+
+    return RedisManager(
+        settings.redis_url.get_secret_value(),
+        f"{settings.redis_prefix}:events",
+        settings.redis_seconds,
     )
 
 

@@ -69,6 +69,8 @@ class Member:
     subject: str | None = None
     """Who its token says it is; the same subject may come back as this member."""
     room_id: str | None = None
+    since: float = 0.0
+    """When its newest connection was made (seconds since the epoch)."""
     gone_since: float | None = None
     """When the connection was lost (monotonic)."""
     segment_base: int = 0
@@ -130,6 +132,7 @@ class Member:
             "resume_key": self.resume_key,
             "subject": self.subject,
             "room_id": self.room_id,
+            "since": self.since,
             "segment_base": self.segment_base,
         }
 

@@ -21,6 +21,7 @@ class Rooms:
         is_here: whether a member has a connection to this very server.
         on_wishes: told when the wishes of a room's listeners changed elsewhere.
         on_claim: told when a member came over from another replica, which may not know yet.
+        on_moved: told when a member's newest connection is to another replica.
     """
 
     def __init__(
@@ -31,12 +32,14 @@ class Rooms:
         is_here: Callable[[Member], bool],
         on_wishes: Callable[[Room], None],
         on_claim: Callable[[Member], None],
+        on_moved: Callable[[Member], None],
     ) -> None:
         self._settings = settings
         self.store = store
         self._is_here = is_here
         self._on_wishes = on_wishes
         self._on_claim = on_claim
+        self._on_moved = on_moved
         self.members: dict[str, Member] = {}
         self.rooms: dict[str, Room] = {}
 
@@ -74,9 +77,12 @@ class Rooms:
         for client_id, record in records.items():
             known = room.members.get(client_id)
             if known is not None and known.replica is None and self._is_here(known):
-                # It has come over to us; the other replica did not know yet.
-                self._on_claim(known)
-                continue
+                if known.since >= record.get("since", 0.0):
+                    # It has come over to us; the other replica did not know yet.
+                    self._on_claim(known)
+                    continue
+                # It is connected there too, and that connection is newer.
+                self._on_moved(known)
             if known is not None and known.replica is None:
                 self.members.pop(client_id, None)
             replica = record.pop("replica", "elsewhere")

@@ -104,6 +104,19 @@ class MemoryStore:
         sentences = self._transcripts.get(room_id, {}).values()
         return [{**entry, "text": entry["text"].strip()} for entry in sentences]
 
+    def rooms(self) -> list[str]:
+        """Rooms in which something was said."""
+        return list(self._transcripts)
+
+    def entries(self, room_id: str) -> list[dict[str, Any]]:
+        """A room's sentences as they are kept."""
+        return [dict(entry) for entry in self._transcripts.get(room_id, {}).values()]
+
+    def entry(self, room_id: str, key: str) -> dict[str, Any] | None:
+        """One sentence as it is kept now."""
+        found = self._transcripts.get(room_id, {}).get(key)
+        return None if found is None else dict(found)
+
     async def clear_transcript(self, room_id: str) -> None:
         """Also when the room is gone."""
         self._transcripts.pop(room_id, None)

@@ -2,66 +2,76 @@
 
 Keys, all below one prefix: `member:<clientID>` (a member's record, expires), `room:<id>` (hash of
 the room's client IDs to records), `facts:<id>` (owner, passcode, closed), `text:<id>` and
-`order:<id>` (transcript and its order). The channel `changes` carries the IDs of changed rooms.
+`order:<id>` (transcript and its order), `alive` (Redis has not lost its memory). The channel
+`changes` carries the IDs of changed rooms.
+
+Nobody waits for a write: writes stand in a queue and are made in order, after an outage too, and
+making one again does no harm. A read waits for a second at most, and not at all while Redis is
+known to be away; then this replica answers from its own memory.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import logging
 import secrets
 import time
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar, cast
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import orjson
 from redis import asyncio as aioredis
 from redis.exceptions import RedisError
 
-from seamless_server.rooms.store import RoomChanged, transcript_key
+from seamless_server.rooms.store import MemoryStore, RoomChanged, transcript_key
 
 logger = logging.getLogger(__name__)
 
 _ROOM_TTL = 24 * 3600
 """Seconds after which what a crashed server left behind is gone."""
-_RECONNECT_SECONDS = 1.0
+_RETRY_SECONDS = 0.5
+_MOST_WRITES = 100_000
+"""Writes that may wait for Redis; beyond it the oldest is lost."""
+_AWAY = (RedisError, OSError, asyncio.TimeoutError)
 
-
-Method = TypeVar("Method", bound=Callable[..., Coroutine[Any, Any, Any]])
-
-
-def _or(default: Callable[[], Any]) -> Callable[[Method], Method]:
-    """What a method answers while Redis cannot be reached: this replica goes on alone."""
-
-    def wrap(method: Method) -> Method:
-        @functools.wraps(method)
-        async def tolerant(*args: Any) -> Any:
-            try:
-                return await method(*args)
-            except (RedisError, OSError) as error:
-                logger.error("Redis cannot be reached: %s", error)
-                return default()
-
-        return cast(Method, tolerant)
-
-    return wrap
-
-
-def _nothing() -> None:
-    return None
+Answer = TypeVar("Answer")
+Write = Callable[[], Awaitable[None]]
 
 
 class RedisStore:
-    """See `StateStore`. One that loses Redis goes on alone and says so in the log."""
+    """See `StateStore`.
 
-    def __init__(self, url: str, prefix: str, transcript_entries: int) -> None:
-        self._redis: Any = aioredis.from_url(url)
+    Args:
+        url: of Redis.
+        prefix: of every key.
+        transcript_entries: sentences that a room remembers.
+        timeout: seconds that one command may take.
+    """
+
+    def __init__(
+        self, url: str, prefix: str, transcript_entries: int, timeout: float = 1.0
+    ) -> None:
+        self._redis: Any = aioredis.from_url(
+            url, socket_timeout=timeout, socket_connect_timeout=timeout
+        )
+        # A subscriber waits for as long as nothing is said.
+        self._subscriber: Any = aioredis.from_url(url, socket_connect_timeout=timeout)
         self._prefix = prefix
         self._limit = transcript_entries
+        self._timeout = timeout
         self._replica = secrets.token_hex(6)
-        self._listener: asyncio.Task[None] | None = None
+        self._own = MemoryStore(transcript_entries)
+        """What this replica's own speakers said."""
+        self._members: dict[str, tuple[dict[str, Any], float]] = {}
+        self._facts: dict[str, dict[str, Any]] = {}
+        self._writes: deque[Write] = deque(maxlen=_MOST_WRITES)
+        self._more = asyncio.Event()
+        self._written = asyncio.Event()
+        self._written.set()
+        self._away = False
+        self._tasks: list[asyncio.Task[None]] = []
 
     def _key(self, *parts: str) -> str:
         return ":".join((self._prefix, *parts))
@@ -69,41 +79,122 @@ class RedisStore:
     async def start(self, on_room: RoomChanged) -> None:
         """Connects and listens for rooms that others changed."""
         subscribed = asyncio.Event()
-        self._listener = asyncio.create_task(self._listen(on_room, subscribed), name="redis")
+        self._tasks = [
+            asyncio.create_task(self._listen(on_room, subscribed), name="redis changes"),
+            asyncio.create_task(self._write_all(), name="redis writes"),
+        ]
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(subscribed.wait(), 5)
+            await asyncio.wait_for(subscribed.wait(), 5 * self._timeout)
+
+    async def close(self) -> None:
+        """Disconnects, after what can still be written."""
+        if not self._away:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._written.wait(), self._timeout)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for client in (self._redis, self._subscriber):
+            with contextlib.suppress(*_AWAY):
+                await asyncio.wait_for(client.aclose(), self._timeout)
+
+    # -- what runs beside -------------------------------------------------------------------------
 
     async def _listen(self, on_room: RoomChanged, subscribed: asyncio.Event) -> None:
         while True:
             try:
-                async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
+                async with self._subscriber.pubsub(ignore_subscribe_messages=True) as channel:
                     await channel.subscribe(self._key("changes"))
                     subscribed.set()
                     async for message in channel.listen():
                         change = orjson.loads(message["data"])
                         if change["replica"] != self._replica:
                             await on_room(change["room"])
-            except (RedisError, OSError) as error:
-                logger.error("Redis cannot be reached: %s", error)
-                await asyncio.sleep(_RECONNECT_SECONDS)
+            except _AWAY as error:
+                logger.debug("changes of other replicas cannot be heard: %s", error)
             except Exception:
                 logger.exception("a change of a room could not be taken over")
-                await asyncio.sleep(_RECONNECT_SECONDS)
+            await asyncio.sleep(_RETRY_SECONDS)
 
-    async def close(self) -> None:
-        """Disconnects."""
-        if self._listener is not None:
-            self._listener.cancel()
-            await asyncio.gather(self._listener, return_exceptions=True)
-        await self._redis.aclose()
+    async def _write_all(self) -> None:
+        """Makes the writes in order; one that fails is made again when Redis is back."""
+        while True:
+            await self._more.wait()
+            while self._writes:
+                write = self._writes[0]
+                try:
+                    await self._check_memory()
+                    await asyncio.wait_for(write(), self._timeout)
+                except _AWAY as error:
+                    self._tell_away(error)
+                    await asyncio.sleep(_RETRY_SECONDS)
+                    continue
+                except Exception:
+                    logger.exception("a write to Redis failed")
+                self._tell_back()
+                if self._writes and self._writes[0] is write:
+                    self._writes.popleft()
+            self._more.clear()
+            self._written.set()
+
+    async def _check_memory(self) -> None:
+        """After an outage: a Redis that has forgotten everything is told again."""
+        if not self._away:
+            return
+        fresh = await asyncio.wait_for(
+            self._redis.set(self._key("alive"), 1, nx=True, ex=_ROOM_TTL), self._timeout
+        )
+        self._away = False
+        logger.warning("Redis is back")
+        if fresh:
+            for room_id, facts in list(self._facts.items()):
+                await self._put_facts(room_id, facts)
+            for record, ttl in list(self._members.values()):
+                await self._put_member(record, ttl)
+            for room_id in self._own.rooms():
+                for entry in self._own.entries(room_id):
+                    await self._put_text(room_id, entry)
+
+    def _tell_away(self, error: BaseException) -> None:
+        if not self._away:
+            logger.error("Redis cannot be reached, this replica goes on alone: %r", error)
+        self._away = True
+
+    def _tell_back(self) -> None:
+        self._away = False
+
+    def _later(self, write: Write) -> None:
+        self._writes.append(write)
+        self._written.clear()
+        self._more.set()
+
+    async def _read(self, read: Callable[[], Awaitable[Answer]], default: Answer) -> Answer:
+        if self._away:
+            self._later(self._ping)  # so that its return is noticed
+            return default
+        try:
+            # What this replica wrote before comes first.
+            await asyncio.wait_for(self._written.wait(), self._timeout)
+            return await asyncio.wait_for(read(), self._timeout)
+        except _AWAY as error:
+            self._tell_away(error)
+            return default
+
+    async def _ping(self) -> None:
+        await self._redis.ping()
 
     async def _announce(self, room_id: str) -> None:
         change = orjson.dumps({"replica": self._replica, "room": room_id})
         await self._redis.publish(self._key("changes"), change)
 
-    @_or(_nothing)
+    # -- members ----------------------------------------------------------------------------------
+
     async def save_member(self, record: dict[str, Any], ttl: float) -> None:
         """See `StateStore`."""
+        self._members[record["client_id"]] = (record, ttl)
+        self._later(lambda: self._put_member(record, ttl))
+
+    async def _put_member(self, record: dict[str, Any], ttl: float) -> None:
         room_id, client_id = record["room_id"], record["client_id"]
         expires = time.time() + ttl
         value = orjson.dumps({**record, "replica": self._replica, "expires": expires})
@@ -111,12 +202,15 @@ class RedisStore:
             pipe.set(self._key("member", client_id), value, px=int(ttl * 1000))
             pipe.hset(self._key("room", room_id), client_id, value)
             pipe.expire(self._key("room", room_id), _ROOM_TTL)
+            pipe.set(self._key("alive"), 1, ex=_ROOM_TTL)
             await pipe.execute()
         await self._announce(room_id)
 
-    @_or(_nothing)
     async def load_member(self, client_id: str) -> dict[str, Any] | None:
         """See `StateStore`."""
+        return await self._read(lambda: self._get_member(client_id), None)
+
+    async def _get_member(self, client_id: str) -> dict[str, Any] | None:
         value = await self._redis.get(self._key("member", client_id))
         if value is None:
             return None
@@ -124,10 +218,13 @@ class RedisStore:
         record.pop("expires", None)
         return record
 
-    @_or(_nothing)
     async def remove_member(self, client_id: str, room_id: str | None) -> None:
         """See `StateStore`."""
-        held = await self.load_member(client_id)
+        self._members.pop(client_id, None)
+        self._later(lambda: self._drop_member(client_id, room_id))
+
+    async def _drop_member(self, client_id: str, room_id: str | None) -> None:
+        held = await self._get_member(client_id)
         if held is not None and held["replica"] != self._replica:
             return  # it has gone over to another replica
         await self._redis.delete(self._key("member", client_id))
@@ -135,9 +232,11 @@ class RedisStore:
             await self._redis.hdel(self._key("room", room_id), client_id)
             await self._announce(room_id)
 
-    @_or(list)
     async def members(self, room_id: str) -> list[dict[str, Any]]:
         """See `StateStore`."""
+        return await self._read(lambda: self._get_members(room_id), [])
+
+    async def _get_members(self, room_id: str) -> list[dict[str, Any]]:
         found = []
         entries = await self._redis.hgetall(self._key("room", room_id))
         for client_id, value in entries.items():
@@ -148,57 +247,71 @@ class RedisStore:
                 found.append(record)
         return found
 
-    @_or(_nothing)
+    # -- rooms ------------------------------------------------------------------------------------
+
     async def save_room(self, room_id: str, facts: dict[str, Any]) -> None:
         """See `StateStore`."""
+        self._facts[room_id] = facts
+        self._later(lambda: self._put_facts(room_id, facts))
+
+    async def _put_facts(self, room_id: str, facts: dict[str, Any]) -> None:
         await self._redis.set(self._key("facts", room_id), orjson.dumps(facts), ex=_ROOM_TTL)
         await self._announce(room_id)
 
-    @_or(_nothing)
     async def load_room(self, room_id: str) -> dict[str, Any] | None:
         """See `StateStore`."""
-        value = await self._redis.get(self._key("facts", room_id))
-        return None if value is None else dict(orjson.loads(value))
 
-    @_or(_nothing)
+        async def read() -> dict[str, Any] | None:
+            value = await self._redis.get(self._key("facts", room_id))
+            return None if value is None else dict(orjson.loads(value))
+
+        return await self._read(read, self._facts.get(room_id))
+
+    # -- transcripts ------------------------------------------------------------------------------
+
     async def add_text(self, room_id: str, entry: dict[str, Any]) -> None:
         """See `StateStore`. Only the speaker's replica writes its sentences, so none races."""
         if not self._limit:
             return
+        await self._own.add_text(room_id, entry)
+        # All of the sentence so far is written each time, so that writing it again does no harm.
+        whole = self._own.entry(room_id, transcript_key(entry))
+        if whole is not None:
+            self._later(lambda: self._put_text(room_id, whole))
+
+    async def _put_text(self, room_id: str, whole: dict[str, Any]) -> None:
         texts, order = self._key("text", room_id), self._key("order", room_id)
-        key = transcript_key(entry)
-        known = await self._redis.hget(texts, key)
-        if known is None and not entry["text"]:
-            return
-        if known is not None:
-            before = orjson.loads(known)
-            entry = {
-                **before,
-                "text": before["text"] + entry["text"],
-                "endMs": max(before["endMs"], entry["endMs"]),
-                "finished": entry["finished"],
-            }
+        key = transcript_key(whole)
         async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hset(texts, key, orjson.dumps(entry))
-            if known is None:
-                pipe.rpush(order, key)
+            pipe.hset(texts, key, orjson.dumps(whole))
+            pipe.zadd(order, {key: time.time()}, nx=True)
+            pipe.zcard(order)
             pipe.expire(texts, _ROOM_TTL)
             pipe.expire(order, _ROOM_TTL)
-            await pipe.execute()
-        if known is None and await self._redis.llen(order) > self._limit:
-            await self._redis.hdel(texts, await self._redis.lpop(order))
+            *_, count, _, _ = await pipe.execute()
+        if count > self._limit:
+            for old, _ in await self._redis.zpopmin(order, count - self._limit):
+                await self._redis.hdel(texts, old)
 
-    @_or(list)
     async def transcript(self, room_id: str) -> list[dict[str, Any]]:
         """See `StateStore`."""
-        order = await self._redis.lrange(self._key("order", room_id), 0, -1)
-        if not order:
-            return []
-        values = await self._redis.hmget(self._key("text", room_id), order)
-        entries = [orjson.loads(value) for value in values if value is not None]
-        return [{**entry, "text": entry["text"].strip()} for entry in entries]
 
-    @_or(_nothing)
+        async def read() -> list[dict[str, Any]]:
+            order = await self._redis.zrange(self._key("order", room_id), 0, -1)
+            if not order:
+                return []
+            values = await self._redis.hmget(self._key("text", room_id), order)
+            entries = [orjson.loads(value) for value in values if value is not None]
+            return [{**entry, "text": entry["text"].strip()} for entry in entries]
+
+        return await self._read(read, await self._own.transcript(room_id))
+
     async def clear_transcript(self, room_id: str) -> None:
         """See `StateStore`."""
-        await self._redis.delete(self._key("text", room_id), self._key("order", room_id))
+        await self._own.clear_transcript(room_id)
+        self._facts.pop(room_id, None)
+
+        async def clear() -> None:
+            await self._redis.delete(self._key("text", room_id), self._key("order", room_id))
+
+        self._later(clear)

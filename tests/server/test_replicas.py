@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -18,38 +20,53 @@ from .conftest import Connect, speech
 Start = Callable[..., BackgroundServer]
 
 
-@pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    program = shutil.which("redis-server")
-    assert program, "install Debian's redis-server, as `make test` does"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    folder = tmp_path_factory.mktemp("redis")
-    process = subprocess.Popen(
-        [program, "--port", str(port), "--save", "", "--dir", str(folder)],
-        stdout=subprocess.DEVNULL,
-    )
-    try:
+class Redis:
+    """A real Redis that can hang, die and come back."""
+
+    def __init__(self, folder: Path) -> None:
+        program = shutil.which("redis-server")
+        assert program, "install Debian's redis-server, as `make test` does"
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        self._command = [program, "--port", str(self._port), "--save", "", "--dir", str(folder)]
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+        self.start()
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
         while True:
             try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
+                socket.create_connection(("127.0.0.1", self._port)).close()
+                return
             except OSError:
-                assert process.poll() is None
+                assert self._process.poll() is None
                 time.sleep(0.02)
-        yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        process.terminate()
-        process.wait()
+
+    def hang(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def wake(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+@pytest.fixture
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    server = Redis(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.kill()
 
 
 Pair = tuple[BackgroundServer, BackgroundServer]
 
 
 @pytest.fixture
-def replicas(start_server: Start, redis_url: str, tmp_path: Path) -> Pair:
-    shared = {"redis_url": redis_url, "redis_prefix": tmp_path.name}
+def replicas(start_server: Start, redis: Redis, tmp_path: Path) -> Pair:
+    shared = {"redis_url": redis.url, "redis_prefix": tmp_path.name}
     return start_server(**shared), start_server(**shared)
 
 
@@ -121,3 +138,69 @@ async def test_without_redis_a_replica_goes_on_alone(start_server: Start, connec
     await peer.speak(speech("human_short"))
     await peer.call("stop_stream")
     assert peer.text()
+
+
+@pytest.mark.parametrize("ends", ["hang", "kill"])
+async def test_redis_hurts_nobody_who_does_not_need_it(
+    replicas: Pair, redis: Redis, connect: Connect, ends: str
+) -> None:
+    here, there = replicas
+    speaker, near = await connect(here), await connect(here)
+    far = await connect(there)
+    room = await speaker.join(None, "speaker")
+    await near.join(room, "listener")
+    await far.join(room, "listener")
+    await speaker.until("room_state_update", lambda state: len(state["members"]) == 3)
+    await speaker.configure()
+    getattr(redis, ends)()
+    await speaker.speak(speech("human_pauses"))
+    await speaker.call("stop_stream")
+    assert near.text()
+    assert far.text() == ""
+    newcomer = await connect(here)
+    assert await newcomer.join()
+    await far.until("server_exception", lambda error: error["code"] == "replicas")
+    if ends == "hang":
+        redis.wake()
+    else:
+        redis.start()
+    last = near.of("translation_text")[-1]
+    await far.until(
+        "translation_text", lambda text: (text["segmentID"], text["seq"]) == _place(last)
+    )
+    assert far.of("translation_text") == near.of("translation_text")  # each once, in order
+
+    async def written() -> list[str]:
+        return [entry["text"] for entry in await far.call("transcript")]
+
+    own = [entry["text"] for entry in await near.call("transcript")]
+    for _ in range(600):
+        if await written() == own:
+            break
+        await asyncio.sleep(0.1)
+    assert await written() == own
+
+
+def _place(text: dict[str, int]) -> tuple[int, int]:
+    return text["segmentID"], text["seq"]
+
+
+async def test_the_newer_of_two_connections_wins_once(
+    replicas: Pair, redis: Redis, connect: Connect
+) -> None:
+    here, there = replicas
+    first = await connect(here, "twin", auth={"resumeKey": "k"})
+    room = await first.join()
+    witness = await connect(there)
+    await witness.join(room, "listener")
+    second = await connect(there, "twin", auth={"resumeKey": "k"})
+    await first.until("server_exception", lambda error: error["code"] == "replaced")
+    await first.until("disconnect")
+    await second.until("room_state_update", lambda state: "twin" in state["members"])
+    await asyncio.sleep(2)
+    counts = []
+    for _ in range(2):
+        counts.append(len(second.of("room_state_update")))
+        await asyncio.sleep(1)
+    assert counts[0] == counts[1]  # no further claims
+    assert second.sio.connected

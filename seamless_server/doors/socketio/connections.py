@@ -104,6 +104,7 @@ class Connections:
         self._check_room_for(address, client_id)
         grant = self._auth.grant(token_of(auth, environ.get("HTTP_AUTHORIZATION"), query))
         member = await self._member(client_id, _one(auth, {}, "resumeKey"), grant.subject)
+        member.since = time.time()
         member.protocol = 2 if _one(auth, query, "protocol") == "2" else 1
         connection = Connection(
             sid=sid,
@@ -246,6 +247,37 @@ class Connections:
         member.sid, member.gone_since = None, time.monotonic()
         if old is not None:
             await self.throw_out(old)
+
+    async def give_up(self, member: Member) -> None:
+        """The member is connected to another replica now: its connection here ends."""
+        for sid, connection in list(self.open.items()):
+            if connection.member is member:
+                await self._announcer.complain(
+                    sid,
+                    "You connected again elsewhere, so this connection ends.",
+                    code="replaced",
+                    member=member,
+                )
+                await self.throw_out(sid)
+        await self._service.admission.stop(member.client_id)
+
+    def tell_remote_listeners(self, away: bool) -> None:
+        """What speakers on other replicas say comes late while Redis is away."""
+        if not away:
+            return
+        for sid, connection in list(self.open.items()):
+            room = self._rooms.of(connection.member)
+            if room is not None and any(
+                other.replica is not None and "speaker" in other.roles
+                for other in room.members.values()
+            ):
+                complaint = self._announcer.complain(
+                    sid,
+                    "The speaker's server cannot be reached; what you miss comes when it can.",
+                    code="replicas",
+                    member=connection.member,
+                )
+                self._tasks.spawn(complaint, "telling remote listeners")
 
     async def throw_out(self, sid: str) -> None:
         """Ends a connection, and closes the socket below it."""

@@ -97,10 +97,6 @@ class LocalManager(socketio.AsyncManager):  # type: ignore[misc]
                 return  # it left meanwhile
 
 
-class RedisManager(socketio.AsyncRedisManager, LocalManager):  # type: ignore[misc]
-    """The manager of replicas that share Redis; each delivers to its own clients as above."""
-
-
 class _OneLine(logging.Filter):
     """What a broken client causes is one line in the log, not a traceback each."""
 
@@ -121,16 +117,11 @@ def _quiet(name: str, talkative: bool) -> logging.Logger:
     return found
 
 
-def make_server(settings: Settings, metrics: Metrics) -> socketio.AsyncServer:
-    """The Socket.IO server."""
-    manager: LocalManager | RedisManager
-    if settings.redis_url is None:
-        manager = LocalManager()
-    else:
-        manager = RedisManager(
-            settings.redis_url.get_secret_value(),
-            channel=f"{settings.redis_prefix}:events",
-        )
+def make_server(
+    settings: Settings, metrics: Metrics, manager: LocalManager | None = None
+) -> socketio.AsyncServer:
+    """The Socket.IO server; `manager` delivers its events, to this server's clients by default."""
+    manager = manager or LocalManager()
     manager.bound(settings.listener_backlog, metrics)
     talkative = settings.log_level == "debug"
     origins: Any = list(settings.cors_origins) or None
