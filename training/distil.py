@@ -51,8 +51,8 @@ class Distillation(nn.Module):
                 continue
             rows = torch.from_numpy(utterance.heard[STRIDE // 2 :: STRIDE])[: x.size(1)]
             real[row, : len(rows)] = rows >= 0
-            wanted.append(torch.from_numpy(utterance.states[rows[rows >= 0].numpy()]))
+            wanted.append(torch.from_numpy(utterance.states[rows[rows >= 0].numpy()]).float())
         if not wanted or not bool(self.spread.any()):
             return x.sum() * 0.0
-        states = (torch.cat(wanted).float() - self.mean) / self.spread
+        states = (torch.cat(wanted) - self.mean) / self.spread
         return (self.map(x[real]).float() - states).square().mean()

@@ -21,7 +21,8 @@ import itertools
 import random
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ PROMPTS = (Path("/usr/share/asterisk/sounds/ru_RU_f_IvrvoiceRU"),)
 TRAINED = "abcdefghijklm"
 """First letters of the file names that training may read."""
 LONGEST_S = 15
+Speech = Callable[[], Any]
+"""Gives mono samples at 16 kHz when it is called: what is finished need not be spoken again."""
 _SPEAKERS = (
     # Language of the phrasebook, espeak-ng's name of it, Kokoro's voices
     ("spa", "es", ("ef_dora", "em_alex", "em_santa")),
@@ -60,7 +63,7 @@ def read_g722(path: Path) -> Any:
     return engines.trimmed(samples)
 
 
-def foreign(count: int, seed: int) -> Iterator[Any]:
+def foreign(count: int, seed: int) -> Iterator[Speech]:
     """Sentences of the phrasebook in other languages, half of them by voices that speak them."""
     rng = random.Random(seed)
     stream = sample.stream(seed)
@@ -68,13 +71,17 @@ def foreign(count: int, seed: int) -> Iterator[Any]:
     for _ in range(count):
         if rng.random() < 0.5:
             lang, name, voices = rng.choice(_SPEAKERS)
-            phones = kokoro.foreign(next(stream).text(lang), espeak.phonemes, name)
-            x = engines.engine("kokoro").network.speak(phones, rng.choice(voices), 1.0)
-            yield engines.trimmed(soxr.resample(x, kokoro.RATE, engines.RATE))
+            yield partial(_natural, next(stream).text(lang), name, rng.choice(voices))
         else:
             lang, name = rng.choice((("spa", "es"), ("fra", "fr"), ("deu", "de")))
             voice = engines.Voice("espeak", name, rng.uniform(0.8, 1.2), rng.uniform(0.6, 1.5))
-            yield engines.trimmed(espeak.speak(next(stream).text(lang), voice))
+            yield partial(espeak.speak, next(stream).text(lang), voice)
+
+
+def _natural(text: str, language: str, voice: str) -> Any:
+    phones = kokoro.foreign(text, engines.engine("espeak").phonemes, language)
+    samples = engines.engine("kokoro").network.speak(phones, voice, 1.0)
+    return soxr.resample(samples, kokoro.RATE, engines.RATE)
 
 
 def other_texts(held_out: bool = False) -> list[str]:
@@ -92,15 +99,15 @@ def other_texts(held_out: bool = False) -> list[str]:
     return [text for i, text in enumerate(sorted(found)) if (i % 5 == 0) == held_out]
 
 
-def other(count: int, seed: int) -> Iterator[Any]:
+def other(count: int, seed: int) -> Iterator[Speech]:
     """English that the phrasebook does not have, by the voices of training."""
     rng = random.Random(seed)
     for text in rng.choices(other_texts(), k=count):
         kokoro_too = "kokoro" if rng.random() < 0.3 else ""
-        yield engines.speak(text, engines.draw_voice(rng, kokoro_too))
+        yield partial(engines.speak, text, engines.draw_voice(rng, kokoro_too))
 
 
-def people(folders: list[Path]) -> Iterator[Any]:
+def people(folders: list[Path]) -> Iterator[Speech]:
     """The recorded prompts that training may hear."""
     for folder in folders:
         if not folder.is_dir():
@@ -108,7 +115,7 @@ def people(folders: list[Path]) -> Iterator[Any]:
                 f"{folder} is missing: apt-get install asterisk-core-sounds-ru-g722"
             )
         for path in prompts(folder):
-            yield read_g722(path)
+            yield partial(read_g722, path)
 
 
 def main() -> None:
@@ -124,16 +131,18 @@ def main() -> None:
     else:
         source = (foreign if args.kind == "foreign" else other)(args.count, 31)
     for number in itertools.count():
-        heard = [x[: LONGEST_S * engines.RATE] for x in itertools.islice(source, PER_SHARD)]
-        if not heard:
-            break
-        heard = [x for x in heard if len(x) > engines.RATE // 5]
+        some = list(itertools.islice(source, PER_SHARD))
         path = args.out / f"{number:05d}.npz"
-        if not path.exists():
-            features = [fbank(x).astype(np.float16) for x in heard]
-            described = [{"sentences": [], "voice": [args.kind, "", 1, 1]} for _ in heard]
-            write_shard(path, features, described, [teacher.listen(x) for x in heard])
-            print(path, len(heard), "utterances", flush=True)
+        if not some:
+            break
+        if path.exists():
+            continue
+        heard = [engines.trimmed(speak())[: LONGEST_S * engines.RATE] for speak in some]
+        heard = [x for x in heard if len(x) > engines.RATE // 5]
+        features = [fbank(x).astype(np.float16) for x in heard]
+        described = [{"sentences": [], "voice": [args.kind, "", 1, 1]} for _ in heard]
+        write_shard(path, features, described, [teacher.listen(x) for x in heard])
+        print(path, len(heard), "utterances", flush=True)
 
 
 if __name__ == "__main__":
