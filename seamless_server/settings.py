@@ -117,7 +117,8 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     """Port to listen on; 0 takes a free one (`serve` only)."""
     public_url: str | None = None
-    """Address that people open, when a proxy stands in front (only printed)."""
+    """Address that people open, when a proxy stands in front: for links and QR codes. Default: this
+    machine's address in its network, when `host` lets others in."""
     root_path: str = ""
     """Path below which a proxy serves this server, such as `/translate`; the proxy may strip it or
     not. Empty: what the proxy says in `X-Forwarded-Prefix`, else none (docs/proxies.md)."""

@@ -14,6 +14,7 @@ export default tseslint.config(
     files: ['scripts/**', '*.config.{js,ts}', 'e2e/**'],
     languageOptions: { globals: globals.node },
   },
+  { files: ['public/sw.js'], languageOptions: { globals: globals.serviceworker } },
   {
     files: ['src/**/*.{ts,tsx}'],
     ...jsxA11y.flatConfigs.recommended,

@@ -8,7 +8,7 @@ export default defineConfig({
   // Relative addresses, so that the page also works below a path of a proxy.
   base: './',
   plugins: [react()],
-  build: { target: 'es2022', manifest: true, sourcemap: false },
+  build: { target: 'es2022', manifest: true, sourcemap: false, modulePreload: { polyfill: false } },
   worker: { format: 'es' },
   server: {
     proxy: {

@@ -62,7 +62,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=__version__,
         description=DESCRIPTION,
         lifespan=_lifespan(settings, metrics, sio),
-        docs_url="/docs",
+        docs_url=None,  # the page adds it, with files of its own
         redoc_url=None,
     )
     app.state.settings = settings

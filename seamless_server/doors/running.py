@@ -8,15 +8,21 @@ import signal
 import socket
 import sys
 import threading
+import time
 from typing import Any
 
 import orjson
 import uvicorn
 
+from seamless_server.doors.address import local_address
 from seamless_server.doors.application import create_app
+from seamless_server.doors.catalogue import capability
 from seamless_server.doors.guards import masked
+from seamless_server.doors.welcome import welcome
 from seamless_server.errors import UsageError
 from seamless_server.settings import Settings
+
+_LOOK_AGAIN_S = 0.1
 
 
 class JsonFormatter(logging.Formatter):
@@ -85,13 +91,28 @@ def run(settings: Settings, *, trace: bool = False, **tls: Any) -> None:
         ) from None
     port = listener.getsockname()[1]
     scheme = "https" if config.is_ssl or tls else "http"
-    shown = settings.public_url or f"{scheme}://{_reachable(settings.host)}:{port}"
-    sys.stderr.write(f"\n  Open {shown} when the model is ready.\n\n")
+    sys.stderr.write(f"\n  {local_address(settings, scheme, port)}: the model is loading.\n\n")
     sys.stderr.flush()
+    server = uvicorn.Server(config)
+    greeting = (server, settings, scheme, port)
+    threading.Thread(target=_greet, args=greeting, name="greeting", daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn repeats a signal when it has ended, which must not end us with an error then.
         signal.signal(number, lambda *_: None)
-    asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))
+    asyncio.run(server.serve(sockets=[listener]))
+
+
+def _greet(server: uvicorn.Server, settings: Settings, scheme: str, port: int) -> None:
+    """Says where the server is once it can translate; the last lines are the addresses."""
+    while not server.started:
+        time.sleep(_LOOK_AGAIN_S)
+    app: Any = server.config.app
+    models = app.state.parts.models
+    while models.progress.state == "loading":
+        time.sleep(_LOOK_AGAIN_S)
+    offered = [capability(system) for system in models.systems()]
+    sys.stderr.write(welcome(settings, scheme, port, offered, qr=sys.stderr.isatty()))
+    sys.stderr.flush()
 
 
 def _reachable(host: str) -> str:
@@ -135,8 +156,6 @@ class BackgroundServer:
         asyncio.run(serve())
 
     def __enter__(self) -> BackgroundServer:
-        import time
-
         self._thread.start()
         while not self.server.started:
             if not self._thread.is_alive():

@@ -55,6 +55,10 @@ class Rooms:
         """A code that no room has."""
         return new_room_code(self._settings.room_code_length, self.rooms)
 
+    async def has(self, room_id: str) -> bool:
+        """Whether somebody has opened that room, here or on another replica."""
+        return room_id in self.rooms or bool(await self.store.members(room_id))
+
     async def open(self, room_id: str) -> Room:
         """The room of that code, made if need be, with the members that other replicas hold."""
         room = self.rooms.get(room_id)

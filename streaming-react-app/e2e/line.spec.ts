@@ -16,6 +16,7 @@ test('those who wait see their place, and start by themselves when it is their t
     const page = await visit(server.url + address);
     await page.locator('.door-speaker').click();
     await roomCode(page);
+    await page.locator('.side .button.large').click();
     return page;
   };
   const first = await visit(server.url);

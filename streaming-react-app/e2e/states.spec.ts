@@ -4,7 +4,16 @@ import type { Page } from '@playwright/test';
 import { expect, test } from './support/fixtures';
 import { Network } from './support/network';
 import { BROWSER_FLAGS, CHROMIUM, MICROPHONE, SILENCE, fakeMicrophone } from './support/paths';
-import { captions, lines, listenerLink, reads, roomCode, speak, wordsOf } from './support/people';
+import {
+  becomeSpeaker,
+  captions,
+  lines,
+  listenerLink,
+  reads,
+  roomCode,
+  speak,
+  wordsOf,
+} from './support/people';
 import { Server } from './support/server';
 
 test('the server restarts in the middle of a sentence: everything goes on', async ({ visit }) => {
@@ -74,12 +83,13 @@ test('a server that loads, is full, is locked: each is said, and one gets in by 
   await expect(first.getByTestId('loading')).toBeHidden();
   await speak(first);
   const second = await visit(server.url);
-  await second.getByRole('button', { name: 'Speak' }).click();
+  await becomeSpeaker(second);
+  await second.getByRole('button', { name: 'Go live' }).click();
   await expect(second.getByText('in use. You start by yourself')).toBeVisible();
   await first.getByRole('button', { name: 'Stop', exact: true }).click();
   await expect(second.getByTestId('vad-state')).toBeVisible({ timeout: 45_000 });
   await second.getByRole('button', { name: 'Stop', exact: true }).click();
-  await expect(second.getByRole('button', { name: 'Start speaking' })).toBeVisible({
+  await expect(second.getByRole('button', { name: 'Go live' })).toBeVisible({
     timeout: 45_000,
   });
 
@@ -106,20 +116,21 @@ test('a microphone that is not allowed: said, with its cure', async ({ server })
   const flags = ['--use-fake-device-for-media-stream', '--deny-permission-prompts'];
   await withBrowser(flags, async (page) => {
     await page.goto(server.url);
-    await page.getByRole('button', { name: 'Speak' }).click();
+    await becomeSpeaker(page);
+    await page.getByRole('button', { name: 'Go live' }).click();
     const alert = page.locator('[data-problem]');
     await expect(alert).toHaveAttribute('data-problem', /^permission-(denied|blocked)$/);
     await expect(alert).toContainText('icon beside the address');
     await alert.getByRole('button', { name: 'Close' }).click();
     await expect(alert).toBeHidden();
-    await expect(page.getByRole('button', { name: 'Start speaking' })).toBeEnabled();
+    await expect(page.getByRole('button', { name: 'Go live' })).toBeEnabled();
   });
 });
 
 test('no microphone at all', async ({ server }) => {
   await withBrowser(['--use-fake-ui-for-media-stream'], async (page) => {
     await page.goto(server.url);
-    await page.getByRole('button', { name: 'Speak' }).click();
+    await becomeSpeaker(page);
     await expect(page.locator('[data-problem="no-device"]')).toContainText('Plug one in');
   });
 });
@@ -127,7 +138,8 @@ test('no microphone at all', async ({ server }) => {
 test('a microphone whose switch is off', async ({ server }) => {
   await withBrowser(fakeMicrophone(SILENCE), async (page) => {
     await page.goto(server.url);
-    await page.getByRole('button', { name: 'Speak' }).click();
+    await becomeSpeaker(page);
+    await page.getByRole('button', { name: 'Go live' }).click();
     await expect(page.locator('[data-problem="device-muted"]')).toContainText('mute switch');
   });
 });
@@ -137,10 +149,42 @@ test('a page without https on a LAN address', async ({ server }) => {
   const flags = [...fakeMicrophone(MICROPHONE), '--host-resolver-rules=MAP office.test 127.0.0.1'];
   await withBrowser(flags, async (page) => {
     await page.goto(`http://office.test:${String(server.port)}/`);
-    await page.getByRole('button', { name: 'Speak' }).click();
+    await becomeSpeaker(page);
     await expect(page.locator('[data-problem="insecure-origin"]')).toContainText('https');
     // The rest of the page works: a room is there, and listening is possible.
     await roomCode(page);
     await expect(captions(page)).toBeVisible();
   });
+});
+
+test('a room that nobody has opened says so; who wants to, opens it', async ({ visit }) => {
+  const page = await visit('r/QQQQ');
+  await page.getByRole('button', { name: 'Join' }).click();
+  await expect(page.getByRole('alert')).toContainText('There is no room QQQQ here');
+  await page.getByRole('button', { name: 'Open room QQQQ' }).click();
+  expect(await roomCode(page)).toBe('QQQQ');
+  const guest = await visit('r/QQQQ');
+  await guest.getByRole('button', { name: 'Join' }).click();
+  expect(await roomCode(guest)).toBe('QQQQ');
+});
+
+test('a server with a secret asks for it, and keeps it out of the address', async ({
+  visit,
+  startServer,
+}) => {
+  const server = await startServer({ env: { SEAMLESS_AUTH_SECRET: 'a-secret-of-the-hall' } });
+  const page = await visit(server.url);
+  await page.getByRole('button', { name: 'Speak' }).click();
+  await page.getByLabel('Access code of this server').fill('a-secret-of-the-hall');
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await becomeSpeaker(page);
+  expect(page.url()).not.toContain('a-secret');
+});
+
+test('a mistyped address is said on a page of its own', async ({ visit, accessible }) => {
+  const page = await visit('rooom/ABCD');
+  await expect(page.getByRole('heading', { name: 'There is nothing here' })).toBeVisible();
+  await accessible(page);
+  await page.getByRole('link', { name: 'To the start page' }).click();
+  await expect(page.getByRole('button', { name: 'Listen' })).toBeVisible();
 });

@@ -37,6 +37,8 @@ test('a phone of 360 px shows everything without scrolling sideways', async ({
   await accessible(page);
   const listener = await visit(listenerLink(room, 'arb'), PHONE);
   await reads(listener, 'arb');
+  const bar = await listener.getByRole('complementary').boundingBox();
+  expect(bar?.height).toBeLessThanOrEqual(0.15 * PHONE.viewport.height);
   const arabic = captions(listener).locator('[lang="ar"]').first();
   await expect(arabic).toHaveAttribute('dir', 'rtl');
   await accessible(listener);
@@ -136,7 +138,10 @@ test('dialogs, invitation and debug panel', async ({ visit, accessible }) => {
     await expect(page.getByRole('img', { name: 'QR code of the link' })).toBeVisible();
     await accessible(page);
     const link = await page.getByLabel('Link', { exact: true }).inputValue();
+    expect(new URL(link).pathname).toBe(`/r/${room}`);
     const guest = await visit(link);
+    await accessible(guest);
+    await guest.getByRole('button', { name: 'Join' }).click();
     expect(await roomCode(guest)).toBe(room);
     await page.getByRole('button', { name: 'Close' }).click();
   });
@@ -145,16 +150,49 @@ test('dialogs, invitation and debug panel', async ({ visit, accessible }) => {
     await page.getByRole('button', { name: 'Display settings' }).click();
     await accessible(page);
     await page.getByRole('button', { name: 'High contrast' }).click();
-    await expect(page.locator('body')).toHaveCSS('background-color', 'rgb(0, 0, 0)');
+    await expect(page.locator('html')).toHaveCSS('background-color', 'rgb(0, 0, 0)');
     await page.getByRole('slider', { name: 'Caption size' }).fill('60');
-    await page.getByRole('combobox', { name: 'Language of this page' }).click();
-    await page.getByRole('option', { name: 'Deutsch' }).click();
+    await page.getByRole('combobox', { name: 'Language of this page' }).selectOption('de');
     await expect(page.getByRole('heading', { name: 'Anzeige' })).toBeVisible();
     await expect(page.locator('html')).toHaveAttribute('lang', 'de');
     await page.getByRole('button', { name: 'Schließen' }).click();
     await expect(captions(page).locator('.captions-column')).toHaveCSS('font-size', '60px');
     await accessible(page);
     await page.reload();
-    await expect(page.getByRole('button', { name: 'Zuhören' })).toBeVisible();
+    await expect(page.getByRole('button', { name: 'Beitreten' })).toBeVisible();
   });
+});
+
+test("a listener reads the browser's language, and changes it without losing a sentence", async ({
+  visit,
+}) => {
+  const speaker = await visit();
+  const room = await speak(speaker);
+  const listener = await visit(`r/${room}`, { locale: 'fr-FR' });
+  await listener.getByRole('button', { name: 'Rejoindre' }).click();
+  await reads(listener, 'fra');
+  // Spanish is what the speaker chose: it is in the transcript from the first sentence on.
+  await listener.getByRole('button', { name: 'Traduire vers' }).click();
+  await listener.getByRole('combobox').fill('espagnol');
+  await listener.keyboard.press('Enter');
+  await reads(listener, 'spa');
+  await expect(captions(listener).locator('[data-lang="fra"]')).toHaveCount(0);
+});
+
+test('a phone in German, 320 px wide, and on its side', async ({ visit, accessible }) => {
+  for (const viewport of [
+    { width: 320, height: 640 },
+    { width: 740, height: 340 },
+  ]) {
+    const page = await visit('?ui=de', { ...PHONE, viewport });
+    const fits = () =>
+      page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth);
+    expect(await fits()).toBe(true);
+    await page.getByRole('button', { name: 'Sprechen' }).click();
+    await roomCode(page);
+    await page.getByRole('button', { name: 'Live gehen' }).click();
+    await expect(page.getByRole('button', { name: 'Beenden' })).toBeVisible();
+    expect(await fits()).toBe(true);
+    await accessible(page);
+  }
 });

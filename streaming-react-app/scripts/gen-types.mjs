@@ -13,7 +13,10 @@ const venv = resolve(repo, '.venv/bin/python');
 const python = process.env.PYTHON ?? (existsSync(venv) ? venv : 'python3');
 
 const schema = JSON.parse(
-  execFileSync(python, ['-m', 'seamless_server.doors.socketio.schema'], { cwd: repo, encoding: 'utf8' }),
+  execFileSync(python, ['-m', 'seamless_server.doors.socketio.schema'], {
+    cwd: repo,
+    encoding: 'utf8',
+  }),
 );
 
 /** Fields carry titles made from their names: they would all become types of their own. */

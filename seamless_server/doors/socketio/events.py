@@ -188,6 +188,10 @@ class Events:
             )
         if config.lockServerName and not self._may_lock(connection):
             raise SeamlessError("Only the operator may lock this server.", code="forbidden")
+        if room_id and not config.open and not await self._rooms.has(room_id):
+            raise SeamlessError(
+                f"There is no room {room_id} here. Check the code, or open it.", code="no_room"
+            )
         room_id = room_id or self._rooms.new_code()
         room = self._rooms.get(room_id)
         if room is None and not connection.shared.rooms.take():

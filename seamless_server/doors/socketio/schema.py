@@ -72,6 +72,8 @@ class JoinConfig(_Inbound):
     roles: list[Role] | None = Field(default=None, max_length=2)
     lockServerName: Name | None = None
     passcode: str | None = Field(default=None, max_length=100)
+    open: bool = True
+    """Whether a room that nobody has opened is opened; otherwise that is an error, `no_room`."""
 
 
 class RoomRules(_Inbound):

@@ -8,13 +8,21 @@ export async function roomCode(page: Page): Promise<string> {
   return code.innerText();
 }
 
-/** Clicks "Speak" and waits until the stream runs; gives the room's code. */
+/** Opens or joins a room as a speaker, whose stream does not run yet. */
+export async function becomeSpeaker(page: Page): Promise<string> {
+  await page.getByRole('button', { name: /^Speak( in this room)?$/ }).click();
+  return roomCode(page);
+}
+
+/** Goes live and waits until the stream runs; gives the room's code. */
 export async function speak(page: Page): Promise<string> {
-  await page.getByRole('button', { name: 'Speak' }).click();
-  const code = await roomCode(page);
-  await expect(page.getByTestId('vad-state')).toBeVisible();
+  const code = await becomeSpeaker(page);
+  await page.getByRole('button', { name: 'Go live' }).click();
+  await expect(page.getByTestId('live')).toContainText(/Live \d\d:\d\d|Live/);
   return code;
 }
+
+export const isLive = (page: Page) => expect(page.getByTestId('vad-state')).toBeVisible();
 
 export const captions = (page: Page): Locator => page.getByRole('log').first();
 

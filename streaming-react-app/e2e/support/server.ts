@@ -12,6 +12,7 @@ export interface Options {
   model?: string;
   /** More arguments of `serve`. */
   args?: string[];
+  env?: Record<string, string>;
   /** Whether to wait until the model is loaded. */
   ready?: boolean;
 }
@@ -42,6 +43,7 @@ export class Server {
     port,
     model = CHECKPOINT,
     args = [],
+    env = {},
     ready = true,
   }: Options = {}): Promise<Server> {
     const chosen = port ?? (await freePort());
@@ -55,7 +57,15 @@ export class Server {
         ...['--debug-dir', mkdtempSync(join(TMP, 'debug-')), '--allow-debug'],
         ...args,
       ],
-      { cwd: REPO, env: { ...process.env, OMP_NUM_THREADS: '1', SEAMLESS_DEBUG_MIN_FREE_MB: '0' } },
+      {
+        cwd: REPO,
+        env: {
+          ...process.env,
+          OMP_NUM_THREADS: '1',
+          SEAMLESS_DEBUG_MIN_FREE_MB: '0',
+          ...env,
+        },
+      },
     );
     const output: string[] = [];
     child.stdout.on('data', (data: Buffer) => output.push(data.toString()));

@@ -1,8 +1,6 @@
-import CssBaseline from '@mui/material/CssBaseline';
-import { ThemeProvider } from '@mui/material/styles';
-import { Suspense, lazy, useEffect, useMemo } from 'react';
+import { Suspense, lazy, useEffect, useLayoutEffect } from 'react';
 import HomeView from '../views/HomeView';
-import { makeTheme } from '../theme/theme';
+import { applyLook } from '../theme/look';
 import { useLook } from '../theme/useLook';
 import { useStore } from '../state/store';
 import { ClientProvider } from './client';
@@ -12,25 +10,28 @@ import type { UrlParams } from './urlParams';
 const RoomView = lazy(() => import('../views/RoomView'));
 const OverlayView = lazy(() => import('../views/OverlayView'));
 const PresenterView = lazy(() => import('../views/PresenterView'));
+const MissingView = lazy(() => import('../views/MissingView'));
 
 interface Props {
   params: UrlParams;
   client: Client;
   /** For the presenter view: reads the original words. */
   original: Client | null;
+  /** The address leads nowhere. */
+  missing: boolean;
 }
 
-export function App({ params, client, original }: Props) {
+export function App({ params, client, original, missing }: Props) {
   const look = useLook();
-  const theme = useMemo(() => makeTheme(look), [look]);
+  useLayoutEffect(() => applyLook(look), [look]);
   useEffect(() => {
     // While somebody looks at the start page, the room comes along.
-    if (params.view !== 'page') return;
+    if (params.view !== 'page' || missing) return;
     void import('../views/RoomView');
-    void import('../components/SpeakPanel');
-  }, [params.view]);
+  }, [params.view, missing]);
   const inside = useStore(client.room.view, (view) => view.phase === 'inside');
   const view = () => {
+    if (missing) return <MissingView />;
     if (params.view === 'overlay') return <OverlayView overlay={params.overlay} />;
     if (params.view === 'presenter' && original) {
       return <PresenterView original={original} animate={params.animateTextDisplay} />;
@@ -38,11 +39,8 @@ export function App({ params, client, original }: Props) {
     return inside ? <RoomView params={params} /> : <HomeView params={params} />;
   };
   return (
-    <ThemeProvider theme={theme}>
-      <CssBaseline />
-      <ClientProvider value={client}>
-        <Suspense>{view()}</Suspense>
-      </ClientProvider>
-    </ThemeProvider>
+    <ClientProvider value={client}>
+      <Suspense>{view()}</Suspense>
+    </ClientProvider>
   );
 }

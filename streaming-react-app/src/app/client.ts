@@ -18,7 +18,10 @@ export class Client {
   /** Address of the server, for links to its files. */
   readonly base: string;
 
-  constructor(options: Omit<ConnectionOptions, 'onTraffic'>) {
+  constructor({
+    connect = true,
+    ...options
+  }: Omit<ConnectionOptions, 'onTraffic'> & { connect?: boolean }) {
     this.base = options.base;
     this.connection = new Connection({
       ...options,
@@ -39,7 +42,7 @@ export class Client {
         sourceKind === 'microphone' && phase !== 'idle' && phase !== 'finishing',
       );
     });
-    this.connection.open();
+    if (connect) this.connection.open();
   }
 }
 

@@ -14,8 +14,10 @@ export interface Entry {
   /** From the address; otherwise what was chosen before. */
   lang: string | null;
   lockName: string | null;
-  /** Whether this comes from a click, which lets the page sound and ask for the microphone. */
-  clicked: boolean;
+  /** Whether translated speech is played. */
+  hear?: boolean;
+  /** Whether a listener may open a room that nobody has opened yet. */
+  open?: boolean;
 }
 
 export const rolesOf = (role: Role): Role[] =>
@@ -84,34 +86,36 @@ export function showInAddress(place: { roomID?: string; role?: Role; lang?: stri
 }
 
 export async function enterRoom(client: Client, entry: Entry): Promise<boolean> {
-  const { room, listener, speaker } = client;
+  const { room, listener } = client;
   const prefs = preferences.getState();
   const speaks = entry.role === 'speaker';
   listener.setVolume(prefs.volume);
+  listener.setSpeed(prefs.speed);
+  listener.setOutputDevice(prefs.outputDevice);
   listener.state.setState({
     language: null,
     automatic: false,
     wantText: prefs.wantText,
-    wantSpeech: !speaks && prefs.wantSpeech,
+    wantSpeech: !speaks && (entry.hear ?? false),
   });
   if (listener.state.getState().wantSpeech) void listener.unlock();
   // Before joining, so that nothing comes in a language that nobody here asked for.
   if (!speaks) await chooseListenersLanguage(client, entry.lang);
   await listener.apply();
-  if (!(await room.join(entry.roomID, rolesOf(entry.role), entry.lockName, prefs.name)))
+  if (
+    !(await room.join(
+      entry.roomID,
+      rolesOf(entry.role),
+      entry.lockName,
+      prefs.name,
+      entry.open ?? true,
+    ))
+  )
     return false;
   const { roomID } = room.view.getState();
   if (roomID !== null) showInAddress({ roomID, role: entry.role });
   void listener.catchUp();
-  if (speaks) {
-    const chosen = chooseSpeakersTarget(client, entry.lang);
-    if (entry.clicked) {
-      const { deviceId, noiseSuppression, echoCancellation } = prefs;
-      // The permission is asked for now; the language is known long before anybody has spoken.
-      void speaker.start({ kind: 'microphone', deviceId, noiseSuppression, echoCancellation });
-    }
-    void chosen;
-  }
+  if (speaks) void chooseSpeakersTarget(client, entry.lang);
   return true;
 }
 

@@ -1,6 +1,7 @@
 /** Opens the page's connections as its address asks. */
-import { tabIdentity } from '../net/clientId';
+import { rememberToken, rememberedToken, tabIdentity } from '../net/clientId';
 import { serverBase } from '../net/serverAddress';
+import { preferences } from '../state/preferences';
 import { loadServerInfo } from '../state/serverInfo';
 import { Client } from './client';
 import { enterRoom } from './enter';
@@ -19,11 +20,15 @@ async function watch(client: Client, roomID: string | null, lang: string | null,
   if (text) await client.listener.catchUp();
 }
 
-export async function openClients(params: UrlParams): Promise<Clients> {
+/** `connect` is false for a page that only says that its address leads nowhere. */
+export async function openClients(params: UrlParams, connect: boolean): Promise<Clients> {
   const base = serverBase(params.serverURL);
+  const token = params.token ?? rememberedToken();
+  if (params.token !== null) rememberToken(params.token);
   const open = async (suffix = '') =>
-    new Client({ base, token: params.token, ...(await tabIdentity(suffix)) });
+    new Client({ base, token, connect, ...(await tabIdentity(suffix)) });
   const client = await open();
+  if (!connect) return { client, original: null };
   let original: Client | null = null;
   // As in the original page: `debug` records the stream.
   client.speaker.state.setState({ record: params.debug });
@@ -43,7 +48,7 @@ export async function openClients(params: UrlParams): Promise<Clients> {
       role,
       lang: params.lang,
       lockName: params.enableServerLock && role === 'speaker' ? 'Speaker' : null,
-      clicked: false,
+      hear: preferences.getState().wantSpeech,
     });
   }
   return { client, original };

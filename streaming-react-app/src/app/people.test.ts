@@ -30,6 +30,9 @@ const room: RoomState = {
   listeners: ['me', 'a', 'b', 'c', 'd', 'unknown'],
   speakers: ['me'],
   activeTranscoders: 1,
+  owner: null,
+  hasPasscode: false,
+  closed: false,
 };
 const words = { you: 'You', speaker: (n: number) => `Speaker ${String(n)}` };
 

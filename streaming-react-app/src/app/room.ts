@@ -16,6 +16,8 @@ export interface RoomView {
   state: RoomState | null;
   /** What the server answered when joining failed. */
   error: string | null;
+  /** The kind of that error: `no_room`, `unauthorized`, ... */
+  code: string | null;
 }
 
 export class Room {
@@ -26,6 +28,7 @@ export class Room {
     roles: [],
     state: null,
     error: null,
+    code: null,
   });
   readonly server = values<{ state: ServerState | null }>({ state: null });
 
@@ -55,13 +58,23 @@ export class Room {
     return this.view.getState().state?.members[this.me]?.transcoder ?? false;
   }
 
-  async join(roomID: string | null, roles: readonly Role[], lockName: string | null, name: string) {
+  async join(
+    roomID: string | null,
+    roles: readonly Role[],
+    lockName: string | null,
+    name: string,
+    open = true,
+  ) {
     this.lockName = lockName;
-    this.view.setState({ phase: 'joining', roomID, roles, error: null });
+    this.view.setState({ phase: 'joining', roomID, roles, error: null, code: null });
     try {
       if (name !== '') await this.connection.setName(name).catch(() => undefined);
-      const answer = await this.connection.join(roomID, roles, lockName);
-      if (!answer.roomID) throw new Error(answer.message ?? '');
+      const answer = await this.connection.join(roomID, roles, lockName, open);
+      if (!answer.roomID) {
+        const { message = '', code = null } = answer;
+        this.view.setState({ phase: 'outside', roles: [], error: message, code });
+        return false;
+      }
       this.view.setState({ phase: 'inside', roomID: answer.roomID });
     } catch (error) {
       const message = error instanceof Error ? error.message : '';

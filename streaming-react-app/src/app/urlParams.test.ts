@@ -51,25 +51,33 @@ describe('readUrlParams', () => {
 });
 
 describe('roomLink', () => {
+  it('is short for a listener, and carries no token', () => {
+    const page = 'https://example.org/page/?roomID=ABCD&token=secret#x';
+    expect(roomLink(page, null, { roomID: 'WXYZ' })).toBe('https://example.org/page/r/WXYZ');
+    expect(roomLink(page, 'https://talks.test', { roomID: 'WXYZ' })).toBe(
+      'https://talks.test/r/WXYZ',
+    );
+  });
+
   it('round-trips through readUrlParams', () => {
-    const link = roomLink('https://example.org/page/?serverURL=http://other:1&debug=true#x', {
+    const link = roomLink('https://example.org/page/?serverURL=http://other:1&debug=true#x', null, {
       roomID: 'WXYZ',
-      role: 'listener',
+      role: 'speaker',
       lang: 'deu',
     });
     const params = readUrlParams(new URL(link).search);
     expect(params).toMatchObject({
       roomID: 'WXYZ',
-      role: 'listener',
+      role: 'speaker',
       lang: 'deu',
-      autoJoin: true,
+      autoJoin: false,
       debug: false,
       serverURL: 'http://other:1',
     });
   });
 
   it('opens the overlay without a role', () => {
-    const link = roomLink('https://example.org/', { roomID: 'WXYZ', view: 'overlay' });
+    const link = roomLink('https://example.org/', null, { roomID: 'WXYZ', view: 'overlay' });
     expect(readUrlParams(new URL(link).search)).toMatchObject({ view: 'overlay', roomID: 'WXYZ' });
   });
 });

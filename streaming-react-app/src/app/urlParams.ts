@@ -101,16 +101,26 @@ export interface LinkTarget {
   view?: 'overlay' | 'presenter';
 }
 
-/** The address that brings somebody into a room, made from the address of this page. */
-export function roomLink(pageUrl: string, target: LinkTarget): string {
-  const url = new URL(pageUrl);
-  const serverURL = url.searchParams.get('serverURL');
-  // The token stays here: who gets the link may not be meant to have it.
+/**
+ * The address that brings somebody into a room: of the server as others reach it where that is known,
+ * else made from the address of this page. A listener's is short enough to be read out.
+ */
+export function roomLink(
+  pageUrl: string,
+  serverAddress: string | null,
+  target: LinkTarget,
+): string {
+  const serverURL = new URL(pageUrl).searchParams.get('serverURL');
+  const url = new URL(serverAddress ?? new URL('.', pageUrl));
+  if (!url.pathname.endsWith('/')) url.pathname += '/';
+  // A token stays here: who gets the link may not be meant to have it.
   url.search = '';
   url.hash = '';
+  if (!target.view && !target.role && !target.lang && !serverURL) {
+    return new URL(`r/${target.roomID}`, url).toString();
+  }
   url.searchParams.set('roomID', target.roomID);
   if (target.view) url.searchParams.set('view', target.view);
-  else url.searchParams.set('autoJoin', 'true');
   if (target.role) url.searchParams.set('role', target.role);
   if (target.lang) url.searchParams.set('lang', target.lang);
   if (target.spoken) url.searchParams.set('spoken', target.spoken);

@@ -1,5 +1,5 @@
 import { useCallback, useMemo } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '../i18n';
 import { useStore } from '../state/store';
 import { useClient } from './client';
 import { heardSpeakers, speakerName } from './people';

@@ -1,4 +1,4 @@
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '../i18n';
 import { useClient } from '../app/client';
 import { useStore } from '../state/store';
 

@@ -1,4 +1,4 @@
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '../i18n';
 
 /** The mark and the name. */
 export function Brand({ size = 28 }: { size?: number }) {

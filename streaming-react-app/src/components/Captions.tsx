@@ -1,58 +1,82 @@
-import Button from '@mui/material/Button';
-import { ArrowDown } from 'lucide-react';
-import { memo, useMemo, useRef, useState } from 'react';
-import { useTranslation } from 'react-i18next';
+import { ArrowDown, Bookmark } from 'lucide-react';
+import { Fragment, memo, useMemo, useRef, useState } from 'react';
+import { useTranslation } from '../i18n';
 import { useStickToEnd } from '../hooks/useStickToEnd';
-import { direction, languageTag } from '../languages/languages';
+import { direction, languageTag, nativeName } from '../languages/languages';
 import type { Language } from '../languages/languages';
-import type { Line } from '../transcript/transcript';
+import type { ShownLine } from '../transcript/shown';
+import { Button } from '../ui/Button';
+import { Letters } from './Letters';
 
 /** Lines that are drawn; older ones come on request. */
 const DRAWN = 300;
 
 interface LineProps {
-  line: Line;
+  line: ShownLine;
   language: Language | undefined;
   name: string | null;
   animate: boolean;
+  letters: boolean;
+  marked: boolean;
 }
 
-const CaptionLine = memo(function CaptionLine({ line, language, name, animate }: LineProps) {
+const CaptionLine = memo(function CaptionLine(props: LineProps) {
+  const { line, language, name, animate, letters, marked } = props;
   const tag = languageTag(line.lang);
+  const fresh = line.text.slice(line.freshFrom);
+  const kind = line.foreign ? 'line foreign' : line.finished ? 'line' : 'line open';
   return (
-    <p className={line.finished ? 'line' : 'line open'} data-lang={line.lang}>
+    <p className={kind} data-lang={line.lang} data-key={line.key}>
       {name !== null && <span className="line-name">{name}</span>}
+      {marked && <Bookmark className="mark" size={18} aria-hidden="true" />}
       <span lang={tag} dir={direction(language)} className="line-text">
         {line.text.slice(0, line.freshFrom)}
-        <span key={line.freshFrom} className={animate ? 'fresh' : undefined}>
-          {line.text.slice(line.freshFrom)}
-        </span>
+        {letters ? (
+          <Letters key={line.freshFrom} text={fresh} cursor={!line.finished} />
+        ) : (
+          <span key={line.freshFrom} className={animate ? 'fresh' : undefined}>
+            {fresh}
+          </span>
+        )}
       </span>
     </p>
   );
 });
 
 interface Props {
-  lines: readonly Line[];
+  lines: readonly ShownLine[];
   languages: readonly Language[];
   nameOf: (speakerID: string) => string;
   showNames: boolean;
   animate: boolean;
+  letters?: boolean;
+  /** The language that is read, to say what does not exist in it. */
+  wanted?: string | null;
+  marks?: Readonly<Record<string, unknown>>;
   label: string;
   empty: string;
 }
 
 /** The transcript: it follows what is said until the person scrolls up. */
-export function Captions({ lines, languages, nameOf, showNames, animate, label, empty }: Props) {
+export function Captions(props: Props) {
+  const { lines, languages, nameOf, showNames, animate, letters, wanted, label, empty } = props;
   const { t } = useTranslation();
   const box = useRef<HTMLDivElement>(null);
   const [drawn, setDrawn] = useState(DRAWN);
+  const [foreign, setForeign] = useState(false);
   const { stuck, jump } = useStickToEnd(box, lines);
   const byCode = useMemo(
     () => new Map(languages.map((language) => [language.code, language])),
     [languages],
   );
   const shown = lines.slice(-drawn);
+  const wantedLanguage = wanted ? byCode.get(wanted) : undefined;
+  /** How many sentences in another language begin here; 0 within or outside of such a stretch. */
+  const foreignFrom = (at: number): number => {
+    if (!shown[at]?.foreign || shown[at - 1]?.foreign) return 0;
+    const end = shown.findIndex((line, i) => i > at && !line.foreign);
+    return (end < 0 ? shown.length : end) - at;
+  };
   return (
     <div className="captions-frame">
       {/* The log announces itself through the page's own live region, at the pace chosen there. */}
@@ -71,28 +95,42 @@ export function Captions({ lines, languages, nameOf, showNames, animate, label, 
           {shown.length < lines.length && (
             <Button onClick={() => setDrawn(drawn + DRAWN)}>{t('captions.earlier')}</Button>
           )}
-          {shown.map((line, i) => (
-            <CaptionLine
-              key={line.key}
-              line={line}
-              language={byCode.get(line.lang)}
-              name={
-                showNames && shown[i - 1]?.speakerID !== line.speakerID
-                  ? nameOf(line.speakerID)
-                  : null
-              }
-              animate={animate}
-            />
-          ))}
+          {shown.map((line, i) => {
+            const count = foreign ? 0 : foreignFrom(i);
+            return (
+              <Fragment key={line.key}>
+                {count > 0 && (
+                  <div className="foreign-note" data-testid="foreign">
+                    {t('captions.foreign', {
+                      count,
+                      language: wantedLanguage ? nativeName(wantedLanguage) : (wanted ?? ''),
+                    })}
+                    <Button size="small" look="outlined" onClick={() => setForeign(true)}>
+                      {t('captions.showForeign')}
+                    </Button>
+                  </div>
+                )}
+                {(foreign || !line.foreign) && (
+                  <CaptionLine
+                    line={line}
+                    language={byCode.get(line.lang)}
+                    name={
+                      showNames && shown[i - 1]?.speakerID !== line.speakerID
+                        ? nameOf(line.speakerID)
+                        : null
+                    }
+                    animate={animate}
+                    letters={letters ?? false}
+                    marked={props.marks?.[line.key] !== undefined}
+                  />
+                )}
+              </Fragment>
+            );
+          })}
         </div>
       </div>
       {!stuck && (
-        <Button
-          className="jump"
-          variant="contained"
-          startIcon={<ArrowDown size={18} />}
-          onClick={jump}
-        >
+        <Button className="jump" look="filled" icon={<ArrowDown size={18} />} onClick={jump}>
           {t('captions.jump')}
         </Button>
       )}

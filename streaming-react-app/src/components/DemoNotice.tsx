@@ -1,8 +1,7 @@
-import Alert from '@mui/material/Alert';
-import AlertTitle from '@mui/material/AlertTitle';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '../i18n';
 import { useClient } from '../app/client';
 import { useStore } from '../state/store';
+import { Notice } from '../ui/Notice';
 
 /** Says what a demonstration model is, so that nobody takes it for the published one. */
 export function DemoNotice({ model }: { model?: string | null }) {
@@ -12,9 +11,8 @@ export function DemoNotice({ model }: { model?: string | null }) {
   const chosen = agents?.find((agent) => agent.name === model) ?? agents?.[0];
   if (!chosen?.demonstration) return null;
   return (
-    <Alert role="note" severity="info" data-testid="demo">
-      <AlertTitle>{t('demo.title')}</AlertTitle>
+    <Notice kind="info" role="note" title={t('demo.title')} data-testid="demo">
       {t('demo.text')}
-    </Alert>
+    </Notice>
   );
 }

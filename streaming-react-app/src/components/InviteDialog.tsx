@@ -1,23 +1,22 @@
-import Button from '@mui/material/Button';
-import Dialog from '@mui/material/Dialog';
-import DialogActions from '@mui/material/DialogActions';
-import DialogContent from '@mui/material/DialogContent';
-import DialogTitle from '@mui/material/DialogTitle';
-import MenuItem from '@mui/material/MenuItem';
-import TextField from '@mui/material/TextField';
-import { Check, Copy } from 'lucide-react';
+import { Check, Copy, Printer } from 'lucide-react';
 import { QRCodeSVG } from 'qrcode.react';
 import { useState } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '../i18n';
 import { roomLink } from '../app/urlParams';
 import type { LinkTarget } from '../app/urlParams';
+import { serverInfo } from '../state/serverInfo';
+import { useStore } from '../state/store';
 import { copyText } from '../transcript/save';
+import { Button } from '../ui/Button';
+import { Dialog } from '../ui/Dialog';
+import { Select, TextField } from '../ui/fields';
+import { Notice } from '../ui/Notice';
 
 const KINDS = ['asListener', 'asSpeaker', 'overlay', 'presenter'] as const;
 type Kind = (typeof KINDS)[number];
 
 const TARGETS: Record<Kind, Omit<LinkTarget, 'roomID'>> = {
-  asListener: { role: 'listener' },
+  asListener: {},
   asSpeaker: { role: 'speaker' },
   overlay: { view: 'overlay' },
   presenter: { view: 'presenter' },
@@ -35,61 +34,57 @@ export default function InviteDialog({ roomID, lang, spoken, onClose }: Props) {
   const { t } = useTranslation();
   const [kind, setKind] = useState<Kind>('asListener');
   const [copied, setCopied] = useState<boolean | null>(null);
+  const address = useStore(serverInfo, (info) => info.address);
   const shows = kind === 'overlay' || kind === 'presenter';
-  const link = roomLink(window.location.href, {
+  const link = roomLink(window.location.href, address, {
     roomID,
     ...TARGETS[kind],
     // Listeners choose for themselves; a screen has nobody who would.
     ...(shows ? { lang, spoken: kind === 'presenter' ? spoken : null } : {}),
   });
+  const onlyHere = /^(localhost|127\.|\[?::1)/.test(new URL(link).hostname);
   return (
-    <Dialog open onClose={onClose} fullWidth maxWidth="xs" aria-labelledby="invite-title">
-      <DialogTitle id="invite-title">{t('invite.title', { code: roomID })}</DialogTitle>
-      <DialogContent>
-        <div className="stack roomy center">
-          <p className="hint">{t('invite.lead')}</p>
-          <div className="qr">
-            <QRCodeSVG value={link} size={232} marginSize={2} title={t('invite.qr')} role="img" />
-          </div>
-          <TextField
-            select
-            fullWidth
-            size="small"
-            label={t('invite.kind')}
-            value={kind}
-            onChange={(event) => {
-              setKind(event.target.value as Kind);
-              setCopied(null);
-            }}
+    <Dialog
+      title={t('invite.title', { code: roomID })}
+      onClose={onClose}
+      className="invite-dialog"
+      actions={
+        <>
+          <Button icon={<Printer size={18} />} onClick={() => window.print()}>
+            {t('invite.print')}
+          </Button>
+          <Button
+            look="filled"
+            icon={copied ? <Check size={18} /> : <Copy size={18} />}
+            onClick={() => void copyText(link).then(setCopied)}
           >
-            {KINDS.map((name) => (
-              <MenuItem key={name} value={name}>
-                {t(`invite.${name}`)}
-              </MenuItem>
-            ))}
-          </TextField>
-          <TextField
-            fullWidth
-            multiline
-            size="small"
-            label={t('invite.link')}
-            value={link}
-            slotProps={{ htmlInput: { readOnly: true } }}
-            helperText={copied === false ? t('invite.copyFailed') : ' '}
-            onFocus={(event) => event.target.select()}
-          />
-        </div>
-      </DialogContent>
-      <DialogActions>
-        <Button onClick={onClose}>{t('invite.close')}</Button>
-        <Button
-          variant="contained"
-          startIcon={copied ? <Check size={18} /> : <Copy size={18} />}
-          onClick={() => void copyText(link).then(setCopied)}
-        >
-          {copied ? t('invite.copied') : t('invite.copy')}
-        </Button>
-      </DialogActions>
+            {copied ? t('invite.copied') : t('invite.copy')}
+          </Button>
+        </>
+      }
+    >
+      <p className="hint">{t('invite.lead')}</p>
+      {onlyHere && !shows && <Notice kind="warning">{t('invite.loopback')}</Notice>}
+      <div className="qr">
+        <QRCodeSVG value={link} size={232} marginSize={2} title={t('invite.qr')} role="img" />
+      </div>
+      <Select
+        label={t('invite.kind')}
+        value={kind}
+        onChange={(value) => {
+          setKind(value as Kind);
+          setCopied(null);
+        }}
+        options={KINDS.map((name) => ({ value: name, label: t(`invite.${name}`) }))}
+      />
+      <TextField
+        label={t('invite.link')}
+        value={link}
+        onChange={() => undefined}
+        readOnly
+        help={copied === false ? t('invite.copyFailed') : undefined}
+        onFocus={(event) => event.target.select()}
+      />
     </Dialog>
   );
 }

@@ -1,9 +1,8 @@
-import IconButton from '@mui/material/IconButton';
-import Tooltip from '@mui/material/Tooltip';
 import { Download } from 'lucide-react';
 import { Suspense, lazy, useState } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '../i18n';
 import type { NameOf } from '../transcript/formats';
+import { IconButton } from '../ui/Button';
 
 const KeepChoices = lazy(() => import('./KeepChoices'));
 
@@ -19,25 +18,23 @@ export function KeepMenu(props: Props) {
   const [anchor, setAnchor] = useState<HTMLElement | null>(null);
   const [opened, setOpened] = useState(false);
   return (
-    <>
-      <Tooltip title={t('keep.menu')}>
-        <IconButton
-          aria-label={t('keep.menu')}
-          aria-haspopup="menu"
-          aria-expanded={anchor !== null}
-          onClick={(event) => {
-            setAnchor(event.currentTarget);
-            setOpened(true);
-          }}
-        >
-          <Download size={20} />
-        </IconButton>
-      </Tooltip>
+    <span className="menu-place">
+      <IconButton
+        label={t('keep.menu')}
+        aria-haspopup="menu"
+        aria-expanded={anchor !== null}
+        onClick={(event) => {
+          setAnchor(anchor === null ? event.currentTarget : null);
+          setOpened(true);
+        }}
+      >
+        <Download size={20} />
+      </IconButton>
       {opened && (
         <Suspense>
           <KeepChoices {...props} anchor={anchor} onClose={() => setAnchor(null)} />
         </Suspense>
       )}
-    </>
+    </span>
   );
 }

@@ -1,6 +1,7 @@
 import { useEffect, useRef } from 'react';
-import { useTranslation } from 'react-i18next';
-import { useClient } from '../app/client';
+import { useTranslation } from '../i18n';
+import type { Store } from '../state/store';
+import type { Level } from '../speak/state';
 
 /** dBFS shown at the meter's left end. */
 const FLOOR_DB = -60;
@@ -11,20 +12,19 @@ export function meterShare(rms: number): number {
 }
 
 /** Moves without React: fifty renders a second would be felt on a phone. */
-export function LevelMeter() {
+export function LevelMeter({ level }: { level: Store<Level> }) {
   const { t } = useTranslation();
-  const { speaker } = useClient();
   const meter = useRef<HTMLDivElement>(null);
   useEffect(() => {
     let shown = 0;
-    return speaker.level.subscribe(({ rms }) => {
+    return level.subscribe(({ rms }) => {
       const share = meterShare(rms);
       // Rises at once and falls slowly, as the ear does.
       shown = Math.max(share, shown - 0.02);
       meter.current?.style.setProperty('--level', shown.toFixed(3));
       meter.current?.setAttribute('aria-valuenow', String(Math.round(shown * 100)));
     });
-  }, [speaker]);
+  }, [level]);
   return (
     <div
       ref={meter}

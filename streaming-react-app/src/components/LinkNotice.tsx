@@ -1,10 +1,9 @@
-import Alert from '@mui/material/Alert';
-import LinearProgress from '@mui/material/LinearProgress';
 import { useEffect, useState } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '../i18n';
 import { useClient } from '../app/client';
 import { serverInfo } from '../state/serverInfo';
 import { useStore } from '../state/store';
+import { Notice, Progress } from '../ui/Notice';
 
 /** Shown only when it takes longer than a moment. */
 const PATIENCE_MS = 1200;
@@ -36,46 +35,46 @@ export function LinkNotice() {
   const waited = useWaitedFor(status === 'connecting');
 
   if (status === 'refused') {
-    return <Alert severity="error">{t('link.refused', { message: message ?? '' })}</Alert>;
+    return <Notice kind="error">{t('link.refused', { message: message ?? '' })}</Notice>;
   }
   if (status === 'reconnecting') {
     const speaking = phase === 'live' || phase === 'waiting';
     return (
-      <Alert role="status" severity="info" data-testid="reconnecting" className="notice">
+      <Notice kind="info" data-testid="reconnecting">
         {speaking
           ? t('link.reconnectingSpeaking', { seconds: KEPT_SECONDS })
           : t(inside ? 'link.reconnectingListening' : 'link.reconnecting')}
-        <LinearProgress aria-label={t('link.reconnecting')} />
-      </Alert>
+        <Progress label={t('link.reconnecting')} />
+      </Notice>
     );
   }
   if (status === 'connecting') {
     if (waited < PATIENCE_MS) return null;
     return (
-      <Alert role="status" severity="info" className="notice">
+      <Notice kind="info">
         {t(waited >= LONG_MS ? 'link.connectingLong' : 'link.connecting')}
-        <LinearProgress aria-label={t('link.connecting')} />
-      </Alert>
+        <Progress label={t('link.connecting')} />
+      </Notice>
     );
   }
   if (readiness?.error) {
-    return <Alert severity="error">{t('link.loadingFailed', { message: readiness.error })}</Alert>;
+    return <Notice kind="error">{t('link.loadingFailed', { message: readiness.error })}</Notice>;
   }
   if (server?.ready === false || readiness?.ready === false) {
     const step = [readiness?.model, readiness?.step].filter(Boolean).join(' – ');
     return (
-      <Alert role="status" severity="info" data-testid="loading" className="notice">
+      <Notice kind="info" data-testid="loading">
         {step ? t('link.loadingStep', { step }) : t('link.loading')}
-        <LinearProgress aria-label={t('link.loading')} />
-      </Alert>
+        <Progress label={t('link.loading')} />
+      </Notice>
     );
   }
   if (server?.serverLock && phase !== 'waiting') {
     const mine = server.serverLock.clientID === room.me;
     return (
-      <Alert role="status" severity="info">
+      <Notice kind="info">
         {mine ? t('link.lockedByYou') : t('link.locked', { name: server.serverLock.name })}
-      </Alert>
+      </Notice>
     );
   }
   return null;

@@ -1,10 +1,10 @@
-import Button from '@mui/material/Button';
 import { Shuffle } from 'lucide-react';
 import { useState } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '../i18n';
 import { languageTag } from '../languages/languages';
 import { serverInfo } from '../state/serverInfo';
 import { useStore } from '../state/store';
+import { Button } from '../ui/Button';
 
 const SHOWN = 4;
 
@@ -19,13 +19,13 @@ export function Phrasebook({ target }: { target: string | null }) {
     (_, i) => phrases[(from + i) % phrases.length],
   );
   return (
-    <section className="phrases" aria-labelledby="phrases-title">
+    <section className="phrases group" aria-labelledby="phrases-title">
       <div className="row between">
         <h2 id="phrases-title">{t('phrases.title')}</h2>
         {phrases.length > SHOWN && (
           <Button
             size="small"
-            startIcon={<Shuffle size={16} />}
+            icon={<Shuffle size={16} />}
             onClick={() => setFrom((from + SHOWN) % phrases.length)}
           >
             {t('phrases.more')}

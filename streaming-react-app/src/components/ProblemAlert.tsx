@@ -1,7 +1,6 @@
-import Alert from '@mui/material/Alert';
-import AlertTitle from '@mui/material/AlertTitle';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '../i18n';
 import type { CaptureProblem } from '../audio/capture/problems';
+import { Notice } from '../ui/Notice';
 
 interface Props {
   problem: CaptureProblem;
@@ -12,14 +11,13 @@ interface Props {
 export function ProblemAlert({ problem, onClose }: Props) {
   const { t } = useTranslation();
   return (
-    <Alert
-      severity="warning"
+    <Notice
+      kind="error"
+      title={t(`problem.${problem}.title`)}
       onClose={onClose}
       data-problem={problem}
-      slotProps={{ closeButton: { 'aria-label': t('problem.dismiss') } }}
     >
-      <AlertTitle>{t(`problem.${problem}.title`)}</AlertTitle>
       {t(`problem.${problem}.cure`)}
-    </Alert>
+    </Notice>
   );
 }

@@ -1,117 +1,66 @@
-import Button from '@mui/material/Button';
-import Dialog from '@mui/material/Dialog';
-import DialogActions from '@mui/material/DialogActions';
-import DialogContent from '@mui/material/DialogContent';
-import DialogTitle from '@mui/material/DialogTitle';
-import FormControlLabel from '@mui/material/FormControlLabel';
-import MenuItem from '@mui/material/MenuItem';
-import Slider from '@mui/material/Slider';
-import Switch from '@mui/material/Switch';
-import TextField from '@mui/material/TextField';
-import ToggleButton from '@mui/material/ToggleButton';
-import ToggleButtonGroup from '@mui/material/ToggleButtonGroup';
-import { useTranslation } from 'react-i18next';
 import { CAPTION_SIZES, useCaptionSize } from '../hooks/useCaptionSize';
-import { UI_LANGUAGES, setUiLanguage } from '../i18n';
+import { UI_LANGUAGES, setUiLanguage, useTranslation } from '../i18n';
 import type { UiLanguage } from '../i18n';
 import { preferences } from '../state/preferences';
 import type { Announce, ThemeChoice } from '../state/preferences';
 import { useStore } from '../state/store';
+import { Choice } from '../ui/Button';
+import { Dialog } from '../ui/Dialog';
+import { Select, Slider, Switch } from '../ui/fields';
 
 const THEMES: ThemeChoice[] = ['system', 'light', 'dark', 'contrast'];
 const ANNOUNCE: Announce[] = ['sentences', 'phrases', 'off'];
+
 /** How the page looks and speaks to this person. */
 export default function SettingsDialog({ onClose }: { onClose: () => void }) {
-  const { t, i18n } = useTranslation();
+  const { t, language: ui } = useTranslation();
   const state = useStore(preferences);
   const captionSize = useCaptionSize();
   return (
-    <Dialog open onClose={onClose} fullWidth maxWidth="xs" aria-labelledby="settings-title">
-      <DialogTitle id="settings-title">{t('settings.title')}</DialogTitle>
-      <DialogContent>
-        <div className="stack roomy">
-          <div className="stack tight">
-            <span id="theme-label">{t('settings.theme')}</span>
-            <ToggleButtonGroup
-              exclusive
-              fullWidth
-              value={state.theme}
-              onChange={(_event, theme: ThemeChoice | null) =>
-                theme && preferences.setState({ theme })
-              }
-              aria-labelledby="theme-label"
-            >
-              {THEMES.map((theme) => (
-                <ToggleButton key={theme} value={theme}>
-                  {t(`settings.${theme}`)}
-                </ToggleButton>
-              ))}
-            </ToggleButtonGroup>
-          </div>
-          <div className="stack tight">
-            <span id="size-label">{t('settings.size')}</span>
-            <div className="row between size-row">
-              <span style={{ fontSize: 16 }} aria-hidden="true">
-                A
-              </span>
-              <Slider
-                aria-labelledby="size-label"
-                min={CAPTION_SIZES.min}
-                max={CAPTION_SIZES.max}
-                step={2}
-                value={captionSize}
-                valueLabelDisplay="auto"
-                onChange={(_event, size) => preferences.setState({ captionSize: size })}
-              />
-              <span style={{ fontSize: 30 }} aria-hidden="true">
-                A
-              </span>
-            </div>
-          </div>
-          <TextField
-            select
-            size="small"
-            label={t('settings.uiLanguage')}
-            value={i18n.language}
-            onChange={(event) => {
-              const language = event.target.value as UiLanguage;
-              preferences.setState({ uiLanguage: language });
-              void setUiLanguage(language);
-            }}
-          >
-            {Object.entries(UI_LANGUAGES).map(([code, name]) => (
-              <MenuItem key={code} value={code} lang={code}>
-                {name}
-              </MenuItem>
-            ))}
-          </TextField>
-          <TextField
-            select
-            size="small"
-            label={t('settings.announce')}
-            value={state.announce}
-            onChange={(event) => preferences.setState({ announce: event.target.value as Announce })}
-          >
-            {ANNOUNCE.map((mode) => (
-              <MenuItem key={mode} value={mode}>
-                {t(`settings.announce_${mode}`)}
-              </MenuItem>
-            ))}
-          </TextField>
-          <FormControlLabel
-            control={
-              <Switch
-                checked={state.keepAwake}
-                onChange={(_event, keepAwake) => preferences.setState({ keepAwake })}
-              />
-            }
-            label={t('settings.keepAwake')}
+    <Dialog title={t('settings.title')} onClose={onClose}>
+      <Choice
+        label={t('settings.theme')}
+        value={state.theme}
+        onChange={(theme) => preferences.setState({ theme })}
+        options={THEMES.map((theme) => ({ value: theme, label: t(`settings.${theme}`) }))}
+      />
+      <Slider
+        label={t('settings.size')}
+        {...CAPTION_SIZES}
+        step={2}
+        value={captionSize}
+        text={`${String(captionSize)} px`}
+        onChange={(size) => preferences.setState({ captionSize: size })}
+      />
+      <Select
+        label={t('settings.uiLanguage')}
+        value={ui}
+        onChange={(value) => {
+          preferences.setState({ uiLanguage: value });
+          void setUiLanguage(value as UiLanguage);
+        }}
+        options={Object.entries(UI_LANGUAGES).map(([code, name]) => ({
+          value: code,
+          label: name,
+          lang: code,
+        }))}
+      />
+      <Select
+        label={t('settings.announce')}
+        value={state.announce}
+        onChange={(value) => preferences.setState({ announce: value as Announce })}
+        options={ANNOUNCE.map((mode) => ({ value: mode, label: t(`settings.announce_${mode}`) }))}
+      />
+      <div className="stack tight">
+        {(['keepAwake', 'letters'] as const).map((name) => (
+          <Switch
+            key={name}
+            label={t(`settings.${name}`)}
+            checked={state[name]}
+            onChange={(on) => preferences.setState({ [name]: on })}
           />
-        </div>
-      </DialogContent>
-      <DialogActions>
-        <Button onClick={onClose}>{t('settings.close')}</Button>
-      </DialogActions>
+        ))}
+      </div>
     </Dialog>
   );
 }

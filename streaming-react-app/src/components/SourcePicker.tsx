@@ -1,21 +1,14 @@
-import Button from '@mui/material/Button';
-import FormControlLabel from '@mui/material/FormControlLabel';
-import List from '@mui/material/List';
-import ListItemButton from '@mui/material/ListItemButton';
-import ListItemText from '@mui/material/ListItemText';
-import MenuItem from '@mui/material/MenuItem';
-import Switch from '@mui/material/Switch';
-import TextField from '@mui/material/TextField';
-import ToggleButton from '@mui/material/ToggleButton';
-import ToggleButtonGroup from '@mui/material/ToggleButtonGroup';
 import { AppWindow, FileAudio, Mic, Sparkles } from 'lucide-react';
-import { useTranslation } from 'react-i18next';
-import { useAudioInputs } from '../hooks/useAudioInputs';
+import { useTranslation } from '../i18n';
+import { useAudioDevices } from '../hooks/useAudioDevices';
 import { languageTag } from '../languages/languages';
 import type { Clip } from '../net/api';
 import { preferences } from '../state/preferences';
 import { useStore } from '../state/store';
 import type { SourceSpec } from '../speak/state';
+import { Choice } from '../ui/Button';
+import { Select, Switch } from '../ui/fields';
+import { MicrophoneTest } from './MicrophoneTest';
 
 export interface SourceChoice {
   kind: SourceSpec['kind'];
@@ -40,40 +33,37 @@ const KINDS = Object.keys(ICONS) as (keyof typeof ICONS)[];
 export function SourcePicker({ choice, clips, target, onChange, opened }: Props) {
   const { t } = useTranslation();
   return (
-    <div className="stack">
-      <ToggleButtonGroup
-        exclusive
-        fullWidth
-        value={choice.kind}
-        onChange={(_event, kind: SourceSpec['kind'] | null) => kind && onChange({ kind })}
-        aria-label={t('speak.source')}
+    <>
+      <Choice
+        label={t('speak.source')}
         className="sources"
-      >
-        {KINDS.map((kind) => {
+        value={choice.kind}
+        onChange={(kind) => onChange({ kind })}
+        options={KINDS.map((kind) => {
           const Icon = ICONS[kind];
-          return (
-            <ToggleButton key={kind} value={kind}>
-              <Icon size={20} aria-hidden="true" />
-              <span>{t(`speak.${kind}`)}</span>
-            </ToggleButton>
-          );
+          return {
+            value: kind,
+            label: t(`speak.${kind}`),
+            icon: <Icon size={20} aria-hidden="true" />,
+          };
         })}
-      </ToggleButtonGroup>
+      />
       {choice.kind === 'microphone' && <MicrophoneSettings opened={opened} />}
       {choice.kind === 'tab' && <p className="hint">{t('speak.tabHint')}</p>}
+      {choice.kind === 'tab' && <Processing warn />}
       {choice.kind === 'file' && (
         <div className="stack">
           <p className="hint">{t('speak.fileHint')}</p>
-          <Button component="label" variant="outlined" startIcon={<FileAudio size={18} />}>
-            {choice.file?.name ?? t('speak.chooseFile')}
+          <label className="button outlined file-button">
+            <FileAudio size={18} aria-hidden="true" />
+            <span>{choice.file?.name ?? t('speak.chooseFile')}</span>
             <input
-              className="unseen"
               type="file"
               accept="audio/*,video/*"
               aria-label={t('speak.chooseFile')}
               onChange={(event) => onChange({ file: event.target.files?.[0] ?? null })}
             />
-          </Button>
+          </label>
         </div>
       )}
       {choice.kind === 'clip' && (
@@ -84,50 +74,57 @@ export function SourcePicker({ choice, clips, target, onChange, opened }: Props)
           onChoose={(clip) => onChange({ clip })}
         />
       )}
+    </>
+  );
+}
+
+/** What the browser does to the sound before it is sent: good for rooms, bad for a tab's sound. */
+function Processing({ warn = false }: { warn?: boolean }) {
+  const { t } = useTranslation();
+  const state = useStore(preferences);
+  const names = warn
+    ? (['tabNoiseSuppression', 'tabEchoCancellation'] as const)
+    : (['noiseSuppression', 'echoCancellation'] as const);
+  const labels = ['noiseSuppression', 'echoCancellation'] as const;
+  return (
+    <div className="row wrap">
+      {names.map((name, i) => (
+        <Switch
+          key={name}
+          label={t(`speak.${labels[i] ?? 'noiseSuppression'}`)}
+          checked={state[name]}
+          onChange={(on) => preferences.setState({ [name]: on })}
+        />
+      ))}
+      {warn && names.some((name) => state[name]) && (
+        <p className="hint wrong">{t('speak.processed')}</p>
+      )}
     </div>
   );
 }
 
 function MicrophoneSettings({ opened }: { opened: unknown }) {
   const { t } = useTranslation();
-  const state = useStore(preferences);
-  const devices = useAudioInputs(opened);
-  const known = devices.some((device) => device.deviceId === state.deviceId);
+  const deviceId = useStore(preferences, (prefs) => prefs.deviceId);
+  const devices = useAudioDevices('audioinput', opened);
+  const known = devices.some((device) => device.deviceId === deviceId);
   return (
-    <div className="stack">
-      <TextField
-        select
-        size="small"
-        fullWidth
+    <>
+      <Select
         label={t('speak.device')}
-        value={known ? state.deviceId : ''}
-        onChange={(event) => preferences.setState({ deviceId: event.target.value || null })}
-        slotProps={{ select: { displayEmpty: true }, inputLabel: { shrink: true } }}
-      >
-        <MenuItem value="">{t('speak.deviceDefault')}</MenuItem>
-        {devices
-          .filter((device) => device.deviceId !== 'default')
-          .map((device, i) => (
-            <MenuItem key={device.deviceId} value={device.deviceId}>
-              {device.label || t('speak.deviceUnnamed', { number: i + 1 })}
-            </MenuItem>
-          ))}
-      </TextField>
-      <div className="row wrap">
-        {(['noiseSuppression', 'echoCancellation'] as const).map((name) => (
-          <FormControlLabel
-            key={name}
-            control={
-              <Switch
-                checked={state[name]}
-                onChange={(_event, on) => preferences.setState({ [name]: on })}
-              />
-            }
-            label={t(`speak.${name}`)}
-          />
-        ))}
-      </div>
-    </div>
+        value={known && deviceId !== null ? deviceId : ''}
+        onChange={(value) => preferences.setState({ deviceId: value || null })}
+        options={[
+          { value: '', label: t('speak.deviceDefault') },
+          ...devices.map((device, i) => ({
+            value: device.deviceId,
+            label: device.label || t('speak.deviceUnnamed', { number: i + 1 }),
+          })),
+        ]}
+      />
+      <Processing />
+      <MicrophoneTest />
+    </>
   );
 }
 
@@ -144,26 +141,21 @@ function ClipList({ clips, target, chosen, onChoose }: ClipListProps) {
   return (
     <div>
       <p className="hint">{t('speak.clipHint')}</p>
-      <List dense className="clips" component="div" role="group" aria-label={t('speak.clip')}>
+      <div className="clips" role="group" aria-label={t('speak.clip')}>
         {clips.map((clip) => (
-          <ListItemButton
+          <button
             key={clip.url}
-            component="button"
-            selected={clip === chosen}
+            type="button"
             aria-pressed={clip === chosen}
             onClick={() => onChoose(clip)}
           >
-            <ListItemText
-              primary={clip.text || clip.name}
-              secondary={
-                target && clip.translations[target] ? (
-                  <span lang={languageTag(target)}>{clip.translations[target]}</span>
-                ) : null
-              }
-            />
-          </ListItemButton>
+            {clip.text || clip.name}
+            {target && clip.translations[target] && (
+              <small lang={languageTag(target)}>{clip.translations[target]}</small>
+            )}
+          </button>
         ))}
-      </List>
+      </div>
     </div>
   );
 }

@@ -1,9 +1,10 @@
-import Button from '@mui/material/Button';
-import LinearProgress from '@mui/material/LinearProgress';
 import { Mic, MicOff, Pause, Play, Square } from 'lucide-react';
-import { useTranslation } from 'react-i18next';
+import { useEffect, useRef } from 'react';
+import { useTranslation } from '../i18n';
 import { useClient } from '../app/client';
 import { useStore } from '../state/store';
+import { Button } from '../ui/Button';
+import { Progress } from '../ui/Notice';
 import { LevelMeter } from './LevelMeter';
 
 interface Props {
@@ -15,17 +16,40 @@ interface Props {
 }
 
 /** Start, mute, pause, stop: what is possible now. */
-export function SpeakControls({ plays, startLabel, startDisabled, onStart }: Props) {
+export function SpeakControls(props: Props) {
+  const { speaker } = useClient();
+  const phase = useStore(speaker.state, (state) => state.phase);
+  const box = useRef<HTMLDivElement>(null);
+  // A button that was pressed goes away with its purpose: the keyboard stays in this place.
+  const had = useRef(false);
+  useEffect(() => {
+    if (had.current && document.activeElement === document.body) {
+      box.current?.querySelector('button')?.focus({ preventScroll: true });
+    }
+  }, [phase]);
+  return (
+    <div
+      ref={box}
+      className="stack"
+      onFocus={() => (had.current = true)}
+      onBlur={(event) => (had.current = event.relatedTarget === null)}
+    >
+      <Controls key={phase} {...props} />
+    </div>
+  );
+}
+
+function Controls({ plays, startLabel, startDisabled, onStart }: Props) {
   const { t } = useTranslation();
   const { speaker } = useClient();
   const { phase, muted, paused } = useStore(speaker.state);
   if (phase === 'idle') {
     return (
       <Button
-        fullWidth
+        className="full"
         size="large"
-        variant="contained"
-        startIcon={plays ? <Play size={20} /> : <Mic size={20} />}
+        look="filled"
+        icon={plays ? <Play size={20} /> : <Mic size={20} />}
         disabled={startDisabled}
         onClick={onStart}
       >
@@ -35,54 +59,55 @@ export function SpeakControls({ plays, startLabel, startDisabled, onStart }: Pro
   }
   if (phase === 'finishing') {
     return (
-      <div className="stack" role="status">
-        <span>{t('speak.finishing')}</span>
-        <LinearProgress aria-label={t('speak.finishing')} />
+      <div role="status">
+        {t('speak.finishing')}
+        <Progress label={t('speak.finishing')} />
       </div>
     );
   }
   if (phase !== 'live') {
     return (
-      <div className="stack">
-        <LevelMeter />
+      <>
+        <LevelMeter level={speaker.level} />
         <div className="row between">
           <span role="status">{phase === 'opening' ? t('speak.opening') : ''}</span>
-          <Button variant="outlined" onClick={() => void speaker.stop()}>
+          <Button look="outlined" onClick={() => void speaker.stop()}>
             {t(phase === 'waiting' ? 'status.stopWaiting' : 'speak.cancel')}
           </Button>
         </div>
-      </div>
+      </>
     );
   }
   return (
-    <div className="stack">
-      <LevelMeter />
+    <>
+      <LevelMeter level={speaker.level} />
       <div className="row controls">
         <Button
-          variant={muted ? 'contained' : 'outlined'}
+          look={muted ? 'filled' : 'outlined'}
           aria-pressed={muted}
-          startIcon={muted ? <MicOff size={18} /> : <Mic size={18} />}
+          aria-keyshortcuts="M"
+          icon={muted ? <MicOff size={18} /> : <Mic size={18} />}
           onClick={() => speaker.setMuted(!muted)}
         >
           {muted ? t('speak.unmute') : t('speak.mute')}
         </Button>
         <Button
-          variant={paused ? 'contained' : 'outlined'}
+          look={paused ? 'filled' : 'outlined'}
           aria-pressed={paused}
-          startIcon={paused ? <Play size={18} /> : <Pause size={18} />}
+          icon={paused ? <Play size={18} /> : <Pause size={18} />}
           onClick={() => void speaker.setPaused(!paused)}
         >
           {paused ? t('speak.resume') : t('speak.pause')}
         </Button>
         <Button
-          variant="contained"
-          color="error"
-          startIcon={<Square size={16} fill="currentColor" />}
+          look="filled"
+          strong
+          icon={<Square size={16} fill="currentColor" />}
           onClick={() => void speaker.stop()}
         >
           {t('speak.stop')}
         </Button>
       </div>
-    </div>
+    </>
   );
 }

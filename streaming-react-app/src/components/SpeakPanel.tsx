@@ -1,15 +1,15 @@
-import Alert from '@mui/material/Alert';
-import FormControlLabel from '@mui/material/FormControlLabel';
-import Switch from '@mui/material/Switch';
 import { useEffect, useState } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '../i18n';
 import { useClient } from '../app/client';
 import { useOffer } from '../app/useOffer';
 import { browserEnvironment, preflight } from '../audio/capture/problems';
 import { preferences } from '../state/preferences';
-import { serverInfo } from '../state/serverInfo';
+import { loadSamples, serverInfo } from '../state/serverInfo';
 import { useStore } from '../state/store';
 import { specOf } from '../speak/sourceSpec';
+import { Choice } from '../ui/Button';
+import { Switch } from '../ui/fields';
+import { Notice } from '../ui/Notice';
 import { DemoNotice } from './DemoNotice';
 import { LanguagePicker } from './LanguagePicker';
 import { ModelPicker } from './ModelPicker';
@@ -31,18 +31,25 @@ const START = {
 /** Everything that a speaker sets and sees. */
 export default function SpeakPanel() {
   const { t } = useTranslation();
-  const { speaker } = useClient();
+  const { speaker, base } = useClient();
+  const ready = useStore(serverInfo, (info) => info.readiness?.ready ?? false);
   const state = useStore(speaker.state);
   const clips = useStore(serverInfo, (info) => info.clips);
-  const speakLanguage = useStore(preferences, (prefs) => prefs.speakLanguage);
+  const { speakLanguage, pushToTalk } = useStore(preferences);
   const offer = useOffer();
   const [choice, setChoice] = useState<SourceChoice>({
     kind: 'microphone',
     file: null,
     clip: null,
   });
-  const spec = specOf({ ...choice, clip: choice.clip ?? clips[0] ?? null });
+  const source = { ...choice, clip: choice.clip ?? clips[0] ?? null };
+  const spec = specOf(source);
   const idle = state.phase === 'idle';
+  const plays = choice.kind === 'file' || choice.kind === 'clip';
+
+  useEffect(() => {
+    if (ready) void loadSamples(base);
+  }, [base, ready]);
 
   useEffect(() => {
     if (choice.kind !== 'microphone' || !idle) return;
@@ -63,39 +70,51 @@ export default function SpeakPanel() {
   };
 
   return (
-    <section className="panel" aria-label={t('speak.source')}>
-      {state.problem && (
-        <ProblemAlert problem={state.problem} onClose={() => speaker.dismissProblem()} />
-      )}
-      {state.serverMessage && (
-        <Alert
-          severity="warning"
-          onClose={() => speaker.dismissProblem()}
-          slotProps={{ closeButton: { 'aria-label': t('problem.dismiss') } }}
-        >
-          {t('status.serverSays', { message: state.serverMessage })}
-        </Alert>
-      )}
-      {idle && <DemoNotice model={state.model} />}
-      {idle && (
-        <SourcePicker
-          choice={{ ...choice, clip: choice.clip ?? clips[0] ?? null }}
-          clips={clips}
-          target={state.targetLanguage}
-          onChange={change}
-          opened={state.startedAt}
+    <>
+      <section className="group" aria-label={t('speak.source')}>
+        {state.problem && (
+          <ProblemAlert problem={state.problem} onClose={() => speaker.dismissProblem()} />
+        )}
+        {state.serverMessage && (
+          <Notice kind="error" onClose={() => speaker.dismissProblem()}>
+            {t('status.serverSays', { message: state.serverMessage })}
+          </Notice>
+        )}
+        {idle && (
+          <SourcePicker
+            choice={source}
+            clips={clips}
+            target={state.targetLanguage}
+            onChange={change}
+            opened={state.startedAt}
+          />
+        )}
+        {!idle && state.sourceLabel && <p className="hint ellipsis">{state.sourceLabel}</p>}
+        {state.phase === 'waiting' && <WaitNotice />}
+        <SpeakControls
+          plays={plays}
+          startLabel={t(`speak.${START[choice.kind]}`)}
+          startDisabled={spec === null}
+          onStart={() => spec && void speaker.start(spec)}
         />
-      )}
-      {!idle && state.sourceLabel && <p className="hint ellipsis">{state.sourceLabel}</p>}
-      {state.phase === 'waiting' && <WaitNotice />}
-      <SpeakControls
-        plays={choice.kind === 'file' || choice.kind === 'clip'}
-        startLabel={t(`speak.${START[choice.kind]}`)}
-        startDisabled={spec === null}
-        onStart={() => spec && void speaker.start(spec)}
-      />
-      {(state.phase === 'live' || state.phase === 'finishing') && <SpeakStatus />}
-      <div className="row pair">
+        {(state.phase === 'live' || state.phase === 'finishing') && <SpeakStatus />}
+        {plays && (
+          <Switch
+            checked={state.monitor > 0}
+            onChange={(on) => speaker.setMonitor(on ? 1 : 0)}
+            label={t('speak.monitor')}
+          />
+        )}
+        {!plays && (
+          <Switch
+            checked={pushToTalk}
+            onChange={(on) => preferences.setState({ pushToTalk: on })}
+            label={t('room.pushToTalk')}
+          />
+        )}
+      </section>
+      <section className="group" aria-labelledby="languages-title">
+        <h2 id="languages-title">{t('speak.languages')}</h2>
         <LanguagePicker
           label={t('speak.iSpeak')}
           none={t('speak.iSpeakAny')}
@@ -113,20 +132,32 @@ export default function SpeakPanel() {
             void speaker.setTargetLanguage(code);
           }}
         />
-      </div>
-      {idle && <ModelPicker />}
-      {(choice.kind === 'file' || choice.kind === 'clip') && (
-        <FormControlLabel
-          control={
-            <Switch
-              checked={state.monitor > 0}
-              onChange={(_event, on) => speaker.setMonitor(on ? 1 : 0)}
-            />
-          }
-          label={t('speak.monitor')}
-        />
+        {idle && (
+          <Choice
+            label={t('speak.output')}
+            value={state.output}
+            onChange={(output) => speaker.state.setState({ output })}
+            options={[
+              { value: 's2s&t', label: t('speak.outBoth') },
+              { value: 's2t', label: t('speak.outText') },
+              { value: 's2s', label: t('speak.outSpeech') },
+            ]}
+          />
+        )}
+        <ModelPicker />
+      </section>
+      {idle && <DemoNotice model={state.model} />}
+      {idle && (
+        <section className="group" aria-labelledby="tips-title">
+          <h2 id="tips-title">{t('speak.tips')}</h2>
+          <ul className="tips">
+            <li>{t('speak.tipHeadphones')}</li>
+            <li>{t('speak.tipNoise')}</li>
+            <li>{t('speak.tipPause')}</li>
+          </ul>
+        </section>
       )}
       <Phrasebook target={state.targetLanguage} />
-    </section>
+    </>
   );
 }

@@ -1,12 +1,25 @@
-import Alert from '@mui/material/Alert';
-import { useTranslation } from 'react-i18next';
+import { useEffect, useState } from 'react';
+import { useTranslation } from '../i18n';
 import { useClient } from '../app/client';
 import { listenersByLanguage } from '../app/people';
 import { nativeName } from '../languages/languages';
 import { serverInfo } from '../state/serverInfo';
 import { useStore } from '../state/store';
+import { Notice } from '../ui/Notice';
 
 const oneDecimal = (milliseconds: number): string => (milliseconds / 1000).toFixed(1);
+const LOOK_AGAIN_MS = 1000;
+
+/** What people feel: from a word to its translation, over the last sentences; null before any. */
+function useDelay(): number | null {
+  const { metrics } = useClient();
+  const [delay, setDelay] = useState<number | null>(null);
+  useEffect(() => {
+    const timer = setInterval(() => setDelay(metrics.recent('textDelay')), LOOK_AGAIN_MS);
+    return () => clearInterval(timer);
+  }, [metrics]);
+  return delay;
+}
 
 /** What the server hears of this speaker, how late it is, and who listens. */
 export function SpeakStatus() {
@@ -15,6 +28,7 @@ export function SpeakStatus() {
   const { status, muted, paused, throttled, heldMs, droppedMs, phase } = useStore(speaker.state);
   const roomState = useStore(room.view, (view) => view.state);
   const languages = useStore(serverInfo, (info) => info.languages);
+  const delay = useDelay();
   const listeners = listenersByLanguage(roomState, room.me);
   const total = listeners.reduce((sum, { count }) => sum + count, 0);
   const name = (code: string | null) => {
@@ -24,7 +38,7 @@ export function SpeakStatus() {
   const waits = muted ? 'muted' : paused ? 'paused' : throttled ? 'waiting' : null;
   const state = phase === 'finishing' ? 'flushing' : (waits ?? status?.state ?? 'listening');
   return (
-    <div className="stack">
+    <>
       <dl className="facts">
         <div>
           <dt>{t('status.title')}</dt>
@@ -34,47 +48,33 @@ export function SpeakStatus() {
           </dd>
         </div>
         <div>
-          <dt>{t('status.lag')}</dt>
-          <dd data-testid="lag">
-            {status ? t('status.seconds', { value: oneDecimal(status.lagMs) }) : '–'}
-          </dd>
-        </div>
-        <div>
-          <dt>{t('status.queue')}</dt>
-          <dd data-testid="queue">
-            {status ? t('status.seconds', { value: oneDecimal(status.queuedMs) }) : '–'}
+          <dt title={t('status.delayHint')}>{t('status.delay')}</dt>
+          <dd data-testid="delay">
+            {delay === null ? '–' : t('status.seconds', { value: oneDecimal(delay) })}
           </dd>
         </div>
         <div className="wide">
-          <dt>
-            {t('status.listeners')}
-            {listeners.length > 0 && ` (${String(total)})`}
-          </dt>
+          <dt>{t('speak.audience')}</dt>
           <dd data-testid="listeners">
             {listeners.length === 0
               ? t('status.nobody')
-              : listeners.map(({ language, count }) => (
-                  <bdi key={language} className="listener-count">
-                    {t('status.languageCount', { language: name(language), count })}
-                  </bdi>
-                ))}
+              : `${t('status.listenerCount', { count: total })} `}
+            {listeners.map(({ language, count }) => (
+              <bdi key={language} className="listener-count">
+                {name(language)} {count}
+              </bdi>
+            ))}
           </dd>
         </div>
       </dl>
-      {status?.warning && <Alert severity="warning">{t('status.slow')}</Alert>}
-      {throttled && (
-        <Alert role="status" severity="info">
-          {t('status.throttled')}
-        </Alert>
-      )}
+      {status?.warning && <Notice kind="warning">{t('status.slow')}</Notice>}
+      {throttled && <Notice kind="info">{t('status.throttled')}</Notice>}
       {heldMs > 0 && (
-        <Alert role="status" severity="info">
-          {t('status.held', { seconds: oneDecimal(heldMs) })}
-        </Alert>
+        <Notice kind="info">{t('status.held', { seconds: oneDecimal(heldMs) })}</Notice>
       )}
       {droppedMs > 0 && (
-        <Alert severity="warning">{t('status.dropped', { seconds: oneDecimal(droppedMs) })}</Alert>
+        <Notice kind="warning">{t('status.dropped', { seconds: oneDecimal(droppedMs) })}</Notice>
       )}
-    </div>
+    </>
   );
 }

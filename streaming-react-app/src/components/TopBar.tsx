@@ -1,13 +1,12 @@
-import Button from '@mui/material/Button';
-import IconButton from '@mui/material/IconButton';
-import Tooltip from '@mui/material/Tooltip';
 import { Activity, LogOut, Maximize, Minimize, QrCode, Settings } from 'lucide-react';
 import { Suspense, lazy, useEffect, useRef, useState } from 'react';
 import type { ReactNode } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '../i18n';
 import { forgetTab } from '../net/clientId';
 import { useFullscreen } from '../hooks/useFullscreen';
+import { Button, IconButton } from '../ui/Button';
 import { Brand } from './Brand';
+import { LivePill } from './LivePill';
 
 // What opens on a click loads on that click.
 const InviteDialog = lazy(() => import('./InviteDialog'));
@@ -52,52 +51,47 @@ export function TopBar({ roomID, lang, spoken, debug, children }: Props) {
           <strong data-testid="room-code">{roomID}</strong>
         </h1>
       )}
+      {roomID && <LivePill />}
       <span className="spacer" />
       {roomID && (
         <Button
-          variant="outlined"
-          startIcon={<QrCode size={18} />}
+          look="outlined"
+          icon={<QrCode size={20} />}
           onClick={() => setDialog('invite')}
           className="invite"
+          aria-label={t('room.invite')}
         >
           {t('room.invite')}
         </Button>
       )}
       {children}
       {debug && (
-        <Tooltip title={t('debug.open')}>
-          <IconButton
-            aria-label={t('debug.open')}
-            aria-pressed={debug.shown}
-            onClick={debug.toggle}
-            className="wide-only"
-          >
-            <Activity size={20} />
-          </IconButton>
-        </Tooltip>
+        <IconButton
+          label="Debug panel"
+          lang="en"
+          aria-pressed={debug.shown}
+          onClick={debug.toggle}
+          className="wide-only"
+        >
+          <Activity size={20} />
+        </IconButton>
       )}
       {fullscreen.possible && (
-        <Tooltip title={t(fullscreen.active ? 'settings.exitFullscreen' : 'settings.fullscreen')}>
-          <IconButton
-            aria-label={t(fullscreen.active ? 'settings.exitFullscreen' : 'settings.fullscreen')}
-            onClick={fullscreen.toggle}
-            className="wide-only"
-          >
-            {fullscreen.active ? <Minimize size={20} /> : <Maximize size={20} />}
-          </IconButton>
-        </Tooltip>
-      )}
-      <Tooltip title={t('settings.open')}>
-        <IconButton aria-label={t('settings.open')} onClick={() => setDialog('settings')}>
-          <Settings size={20} />
+        <IconButton
+          label={t(fullscreen.active ? 'settings.exitFullscreen' : 'settings.fullscreen')}
+          onClick={fullscreen.toggle}
+          className="wide-only"
+        >
+          {fullscreen.active ? <Minimize size={20} /> : <Maximize size={20} />}
         </IconButton>
-      </Tooltip>
+      )}
+      <IconButton label={t('settings.open')} onClick={() => setDialog('settings')}>
+        <Settings size={20} />
+      </IconButton>
       {roomID && (
-        <Tooltip title={t('room.leave')}>
-          <IconButton aria-label={t('room.leave')} onClick={leave}>
-            <LogOut size={20} />
-          </IconButton>
-        </Tooltip>
+        <IconButton label={t('room.leave')} onClick={leave}>
+          <LogOut size={20} />
+        </IconButton>
       )}
       {dialog === 'settings' && (
         <Suspense>

@@ -1,8 +1,7 @@
-import Alert from '@mui/material/Alert';
-import AlertTitle from '@mui/material/AlertTitle';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '../i18n';
 import { useClient } from '../app/client';
 import { useStore } from '../state/store';
+import { Notice } from '../ui/Notice';
 
 /** Why the stream does not run yet; it starts by itself. */
 export function WaitNotice() {
@@ -24,13 +23,14 @@ export function WaitNotice() {
     return reason === 'loading' ? t('status.loadingWait') : full();
   };
   return (
-    <Alert role="status" severity="info" data-testid={place ? 'place' : undefined}>
-      {place && (
-        <AlertTitle>
-          {place.position === 1 ? t('status.placeNext') : t('status.place', { ...place })}
-        </AlertTitle>
-      )}
+    <Notice
+      kind="info"
+      data-testid={place ? 'place' : undefined}
+      title={
+        place && (place.position === 1 ? t('status.placeNext') : t('status.place', { ...place }))
+      }
+    >
       {text()} {place && t('status.placeHint')}
-    </Alert>
+    </Notice>
   );
 }

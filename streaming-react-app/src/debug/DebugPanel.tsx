@@ -1,11 +1,9 @@
-import IconButton from '@mui/material/IconButton';
-import TextField from '@mui/material/TextField';
-import ToggleButton from '@mui/material/ToggleButton';
 import { X } from 'lucide-react';
 import { useCallback, useMemo, useState, useSyncExternalStore } from 'react';
-import { useTranslation } from 'react-i18next';
 import { useClient } from '../app/client';
 import { useStore } from '../state/store';
+import { Button, IconButton } from '../ui/Button';
+import { TextField } from '../ui/fields';
 import { filterLog } from './eventLog';
 import { LiveChart } from './LiveChart';
 import { Recordings } from './Recordings';
@@ -14,63 +12,58 @@ const SHOWN = 200;
 
 /** For those who look under the bonnet: charts, messages, the server's state, recordings. */
 export default function DebugPanel({ onClose }: { onClose: () => void }) {
-  const { t } = useTranslation();
   const { room, listener } = useClient();
   const server = useStore(room.server, ({ state }) => state);
   const playback = useStore(listener.state, (state) => state.playback);
   return (
-    <section className="debug" aria-label={t('debug.title')}>
+    <section className="debug" lang="en" dir="ltr" aria-label="Debug">
       <div className="row between">
-        <h2>{t('debug.title')}</h2>
-        <IconButton aria-label={t('debug.close')} onClick={onClose}>
+        <h2>Debug</h2>
+        <IconButton label="Close the debug panel" onClick={onClose}>
           <X size={20} />
         </IconButton>
       </div>
       <div className="charts">
         <LiveChart
-          title={t('debug.latency')}
+          title="Latency"
           unit="ms"
           series={[
-            { series: 'textLatency', label: t('debug.text'), stroke: '--primary' },
-            { series: 'speechLatency', label: t('debug.speech'), stroke: '--live' },
+            { series: 'textLatency', label: 'Text', stroke: '--primary' },
+            { series: 'speechLatency', label: 'Speech', stroke: '--live' },
           ]}
         />
         <LiveChart
-          title={t('debug.lag')}
+          title="Lag and queue"
           unit="ms"
           series={[
-            { series: 'lag', label: t('status.lag'), stroke: '--primary' },
-            { series: 'queued', label: t('debug.queue'), stroke: '--live' },
-            { series: 'behind', label: t('debug.behind'), stroke: '--quiet' },
+            { series: 'lag', label: 'Lag', stroke: '--primary' },
+            { series: 'queued', label: 'Queue', stroke: '--live' },
+            { series: 'behind', label: 'Playback behind', stroke: '--quiet' },
           ]}
         />
         <LiveChart
-          title={t('debug.rtf')}
+          title="Seconds of work per second of sound"
           unit="×"
-          series={[{ series: 'realTimeFactor', label: t('debug.rtfSeries'), stroke: '--primary' }]}
+          series={[{ series: 'realTimeFactor', label: 'Real-time factor', stroke: '--primary' }]}
         />
       </div>
       <EventList />
       <details open>
-        <summary>{t('debug.recordings')}</summary>
+        <summary>Recordings</summary>
         <Recordings />
       </details>
       {playback && (
         <p className="hint">
-          {t('debug.playback')}:{' '}
-          {t('debug.playbackFacts', {
-            played: (playback.played / 16000).toFixed(1),
-            skipped: (playback.skipped / 16000).toFixed(1),
-            dry: playback.dryRuns,
-            rate: playback.rate.toFixed(2),
-          })}
+          Playback: {(playback.played / 16000).toFixed(1)} s heard,{' '}
+          {(playback.skipped / 16000).toFixed(1)} s skipped, {playback.dryRuns} dry runs, rate{' '}
+          {playback.rate.toFixed(2)}
         </p>
       )}
       <details>
-        <summary>{t('debug.server')}</summary>
+        <summary>Server state</summary>
         {/* A scrolling region must be reachable by keyboard. */}
         {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
-        <pre className="server-state" tabIndex={0} aria-label={t('debug.server')}>
+        <pre className="server-state" tabIndex={0} aria-label="Server state">
           {JSON.stringify(server, null, 2)}
         </pre>
       </details>
@@ -79,7 +72,6 @@ export default function DebugPanel({ onClose }: { onClose: () => void }) {
 }
 
 function EventList() {
-  const { t } = useTranslation();
   const { log } = useClient();
   const [filter, setFilter] = useState('');
   const [held, setHeld] = useState<ReturnType<typeof log.list> | null>(null);
@@ -88,23 +80,18 @@ function EventList() {
   const entries = held ?? live;
   const found = useMemo(() => filterLog(entries, filter), [entries, filter]);
   return (
-    <section className="events" aria-label={t('debug.log')}>
+    <section className="events" aria-label="Events">
       <div className="row between">
-        <TextField
-          size="small"
-          label={t('debug.filter')}
-          value={filter}
-          onChange={(event) => setFilter(event.target.value)}
-        />
-        <ToggleButton
-          value="held"
-          selected={held !== null}
-          onChange={() => setHeld(held === null ? live : null)}
+        <TextField label="Filter, e.g. text -state" value={filter} onChange={setFilter} />
+        <Button
+          look={held === null ? 'outlined' : 'filled'}
+          aria-pressed={held !== null}
+          onClick={() => setHeld(held === null ? live : null)}
         >
-          {t('debug.hold')}
-        </ToggleButton>
+          Hold
+        </Button>
         <span className="hint">
-          {t('debug.count', { shown: found.length, total: entries.length })}
+          {found.length} of {entries.length}
         </span>
       </div>
       {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}

@@ -1,5 +1,4 @@
 import { useEffect, useRef, useState } from 'react';
-import { useTranslation } from 'react-i18next';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { useClient } from '../app/client';
@@ -47,7 +46,6 @@ function themeColour(name: string): string {
 }
 
 export function LiveChart({ title, unit, series }: Props) {
-  const { t } = useTranslation();
   const { metrics } = useClient();
   const place = useRef<HTMLDivElement>(null);
   const [summary, setSummary] = useState('');
@@ -101,7 +99,7 @@ export function LiveChart({ title, unit, series }: Props) {
       setSummary(
         median === null || high === null || unit !== 'ms'
           ? ''
-          : `${first?.label ?? ''}: ${t('debug.median', { value: Math.round(median) })}, ${t('debug.p95', { value: Math.round(high) })}`,
+          : `${first?.label ?? ''}: median ${String(Math.round(median))} ms, 95 % under ${String(Math.round(high))} ms`,
       );
     };
     draw();
@@ -117,7 +115,7 @@ export function LiveChart({ title, unit, series }: Props) {
     };
     // The series are literals of the panel: their names say all that may change.
     // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [metrics, key, unit, t]);
+  }, [metrics, key, unit]);
 
   return (
     <figure className="chart" aria-label={title}>

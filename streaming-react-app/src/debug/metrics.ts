@@ -1,7 +1,7 @@
 /** Time series for the debug panel's charts, bounded. */
 
 export type Series =
-  'textLatency' | 'speechLatency' | 'lag' | 'queued' | 'behind' | 'realTimeFactor';
+  'textLatency' | 'textDelay' | 'speechLatency' | 'lag' | 'queued' | 'behind' | 'realTimeFactor';
 
 export interface Point {
   time: number;
@@ -9,6 +9,7 @@ export interface Point {
 }
 
 const MOST_POINTS = 900;
+const RECENT = 12;
 
 export class Metrics {
   private readonly series = new Map<Series, Point[]>();
@@ -19,6 +20,11 @@ export class Metrics {
     points.push({ time, value });
     if (points.length > MOST_POINTS) points.splice(0, points.length - MOST_POINTS);
     this.series.set(series, points);
+  }
+
+  /** Median of the latest points; null without any. */
+  recent(series: Series): number | null {
+    return percentile((this.series.get(series) ?? []).slice(-RECENT), 0.5);
   }
 
   points(series: Series, since: number): Point[] {

@@ -1,11 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { chooseUiLanguage } from '.';
-import de from './de.json';
-import en from './en.json';
-import es from './es.json';
-import fr from './fr.json';
+import { UI_LANGUAGES, chooseUiLanguage, translator } from '.';
+import type { Words } from '.';
 
-type Words = { [key: string]: string | Words };
+const files = import.meta.glob<{ default: Words }>('./*.json', { eager: true });
+const wordsOf = (language: string): Words => files[`./${language}.json`]?.default ?? {};
 
 function flat(words: Words, prefix = ''): Record<string, string> {
   return Object.fromEntries(
@@ -17,27 +15,46 @@ function flat(words: Words, prefix = ''): Record<string, string> {
   );
 }
 
+const PLURALS = ['captions.foreign', 'status.listenerCount'];
+const pluralOf = (key: string) => PLURALS.find((base) => key.startsWith(`${base}_`)) ?? null;
 const placeholders = (text: string) => (text.match(/\{\{\w+\}\}/g) ?? []).sort();
-const english = flat(en);
+const english = flat(wordsOf('en'));
 
-describe.each([
-  ['es', es],
-  ['fr', fr],
-  ['de', de],
-])('%s', (_language, words: Words) => {
-  const other = flat(words);
+it('has a name for every file, and a file for every name', () => {
+  const names = Object.keys(files).map((path) => path.slice(2, -5));
+  expect(names.sort()).toEqual(Object.keys(UI_LANGUAGES).sort());
+});
+
+describe.each(Object.keys(UI_LANGUAGES))('%s', (language) => {
+  const other = flat(wordsOf(language));
 
   it('says everything that English says, and nothing else', () => {
-    expect(Object.keys(other).sort()).toEqual(Object.keys(english).sort());
+    const keys = (words: Record<string, string>) =>
+      [...new Set(Object.keys(words).map((key) => pluralOf(key) ?? key))].sort();
+    expect(keys(other)).toEqual(keys(english));
+    expect(Object.values(other).filter((text) => text.trim() === '')).toEqual([]);
+  });
+
+  it('has every plural form of its language', () => {
+    const forms = new Intl.PluralRules(language).resolvedOptions().pluralCategories;
+    for (const base of PLURALS) {
+      const known = Object.keys(other).filter((key) => pluralOf(key) === base);
+      expect(known.sort()).toEqual(forms.map((form) => `${base}_${form}`).sort());
+    }
   });
 
   it('fills in the same values', () => {
     for (const [key, text] of Object.entries(other)) {
-      expect([key, placeholders(text)]).toEqual([key, placeholders(english[key] ?? '')]);
+      const base = pluralOf(key);
+      const wanted = placeholders(english[base ? `${base}_other` : key] ?? '');
+      // "One" or "none" may be a word.
+      const optional = base ? wanted.filter((name) => name !== '{{count}}') : wanted;
+      const found = placeholders(text).filter((name) => !base || name !== '{{count}}');
+      expect([key, found]).toEqual([key, optional]);
     }
   });
 
-  it('is translated', () => {
+  it.skipIf(language === 'en')('is translated', () => {
     const long = Object.entries(other).filter(([, text]) => text.split(' ').length > 3);
     expect(long.filter(([key, text]) => english[key] === text)).toEqual([]);
   });
@@ -45,7 +62,23 @@ describe.each([
 
 describe('chooseUiLanguage', () => {
   it('takes the first language that the interface has', () => {
-    expect(chooseUiLanguage([null, 'pt-BR', 'fr-CA', 'de'])).toBe('fr');
-    expect(chooseUiLanguage(['ja'])).toBe('en');
+    expect(chooseUiLanguage([null, 'tlh', 'fr-CA', 'de'])).toBe('fr');
+    expect(chooseUiLanguage(['tlh'])).toBe('en');
+  });
+});
+
+describe('translator', () => {
+  const words = {
+    a: { b: 'Hello {{name}}', c_one: '{{count}} word', c_few: 'few', c_other: '{{count}} words' },
+  };
+  type AnyKey = (key: string, fill?: Record<string, string | number>) => string;
+  const say = (language: string) => translator(language, words) as unknown as AnyKey;
+
+  it('fills in values and chooses plurals as the language does', () => {
+    expect(say('en')('a.b', { name: 'Ann' })).toBe('Hello Ann');
+    expect(say('en')('a.c', { count: 1 })).toBe('1 word');
+    expect(say('en')('a.c', { count: 3 })).toBe('3 words');
+    expect(say('pl')('a.c', { count: 3 })).toBe('few');
+    expect(say('en')('a.missing')).toBe('a.missing');
   });
 });

@@ -65,6 +65,9 @@ export class Listener {
     this.player.onState = (running) => this.state.setState({ blocked: !running });
     connection.on('translation_text', (message) => {
       this.metrics.add('textLatency', message.latencyMs);
+      // A word of the piece was spoken half a piece before its end.
+      const half = (message.endMs - message.startMs) / 2;
+      this.metrics.add('textDelay', message.latencyMs + half);
       this.transcript.setState((transcript) => addText(transcript, message, Date.now()));
     });
     connection.on('translation_speech', (message) => this.speech(message));
@@ -113,6 +116,14 @@ export class Listener {
   setVolume(volume: number): void {
     this.state.setState({ volume });
     this.player.setVolume(volume);
+  }
+
+  setSpeed(speed: number): void {
+    this.player.setSpeed(speed);
+  }
+
+  setOutputDevice(device: string | null): void {
+    this.player.setDevice(device);
   }
 
   setMicrophoneOpen(open: boolean): void {

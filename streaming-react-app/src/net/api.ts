@@ -94,3 +94,9 @@ export async function fetchReadiness(base: string): Promise<Readiness> {
     error: asText(row['error']) || null,
   };
 }
+
+/** Where others reach the server, if it knows. */
+export async function fetchAddress(base: string): Promise<string | null> {
+  const body = await getJson(serverPath(base, 'api/address'));
+  return (isRaw(body) && asText(body['url'])) || null;
+}

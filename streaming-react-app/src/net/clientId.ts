@@ -49,3 +49,15 @@ export async function tabIdentity(suffix = ''): Promise<TabIdentity> {
 export function forgetTab(): void {
   sessionStorage.removeItem(KEY);
 }
+
+const TOKEN = 'seamless.token';
+
+/** The token came by the address or was typed: it stays in this tab, and leaves the address. */
+export function rememberToken(token: string): void {
+  sessionStorage.setItem(TOKEN, token);
+  const url = new URL(window.location.href);
+  url.searchParams.delete('token');
+  window.history.replaceState(null, '', url);
+}
+
+export const rememberedToken = (): string | null => sessionStorage.getItem(TOKEN);

@@ -80,6 +80,13 @@ export class Connection {
     return this.socket.connected;
   }
 
+  /** Connects anew with another token. */
+  setToken(token: string): void {
+    const { resumeKey } = this.options;
+    this.socket.auth = { resumeKey, token };
+    this.socket.disconnect().connect();
+  }
+
   open(): void {
     this.socket.connect();
   }
@@ -92,10 +99,12 @@ export class Connection {
     this.socket.on(event as string, handler);
   }
 
-  join(roomID: string | null, roles: readonly Role[], lockServerName: string | null) {
+  /** With `open` a room that nobody has opened is opened; else that is an error. */
+  join(roomID: string | null, roles: readonly Role[], lockServerName: string | null, open = true) {
     return this.ask<Partial<JoinAck> & Partial<Ack>>('join_room', this.clientID, roomID, {
       roles,
       lockServerName,
+      ...(open ? {} : { open }),
     });
   }
 

@@ -15,8 +15,14 @@ export function specOf({ kind, file, clip }: Chosen): SourceSpec | null {
       const { deviceId, noiseSuppression, echoCancellation } = preferences.getState();
       return { kind, deviceId, noiseSuppression, echoCancellation };
     }
-    case 'tab':
-      return { kind };
+    case 'tab': {
+      const { tabNoiseSuppression, tabEchoCancellation } = preferences.getState();
+      return {
+        kind,
+        noiseSuppression: tabNoiseSuppression,
+        echoCancellation: tabEchoCancellation,
+      };
+    }
     case 'file':
       return file && { kind, file };
     case 'clip':

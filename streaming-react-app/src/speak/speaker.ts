@@ -40,9 +40,10 @@ export class Speaker {
     connection.on('recording_saved', (recording) =>
       this.state.setState(({ recordings }) => ({ recordings: [...recordings, recording] })),
     );
-    connection.on('server_exception', ({ message }) =>
-      this.state.setState({ serverMessage: message }),
-    );
+    connection.on('server_exception', ({ message, event }) => {
+      // Joining is answered where it was asked for.
+      if (event !== 'join_room') this.state.setState({ serverMessage: message });
+    });
     room.view.subscribe(({ state }, before) => {
       const had = before.state?.members[room.me]?.transcoder ?? false;
       const has = state?.members[room.me]?.transcoder ?? false;
@@ -175,7 +176,7 @@ export class Speaker {
           openLiveSource(stream, handlers, { neverSilent: true }),
         );
       case 'tab':
-        return requestTabAudio().then((stream) =>
+        return requestTabAudio(spec).then((stream) =>
           openLiveSource(stream, handlers, { neverSilent: false }),
         );
       case 'file':
@@ -190,13 +191,13 @@ export class Speaker {
   private async configure(): Promise<void> {
     const { source, attempt } = this;
     if (!source) return;
-    const { targetLanguage, model, record } = this.state.getState();
+    const { targetLanguage, model, output, record } = this.state.getState();
     try {
       if (targetLanguage !== null) await this.connection.setDynamicConfig({ targetLanguage });
       const answer = await this.connection.configureStream({
         rate: source.rate,
         model_name: model ?? this.room.server.getState().state?.agentsCapabilities[0]?.name ?? '',
-        model_type: 's2s&t',
+        model_type: output,
         debug: record,
       });
       if (attempt !== this.attempt) return;
@@ -219,6 +220,8 @@ export class Speaker {
       phase: 'live',
       waitReason: null,
       place: null,
+      // What went wrong before is over.
+      serverMessage: null,
       startedAt: this.state.getState().startedAt ?? Date.now(),
     });
     await this.steer();

@@ -5,7 +5,7 @@ import type { RecordingSaved, StreamStatus } from '../wire/messages';
 
 export type SourceSpec =
   | ({ kind: 'microphone' } & MicrophoneSettings)
-  | { kind: 'tab' }
+  | { kind: 'tab'; noiseSuppression: boolean; echoCancellation: boolean }
   | { kind: 'file'; file: File }
   | { kind: 'clip'; url: string; name: string };
 
@@ -32,6 +32,8 @@ export interface SpeakingState {
   throttled: boolean;
   targetLanguage: string | null;
   model: string | null;
+  /** What is made of the speech. */
+  output: 's2s&t' | 's2t' | 's2s';
   record: boolean;
   status: StreamStatus | null;
   heldMs: number;
@@ -61,6 +63,7 @@ export const NOT_SPEAKING: SpeakingState = {
   throttled: false,
   targetLanguage: null,
   model: null,
+  output: 's2s&t',
   record: false,
   status: null,
   heldMs: 0,

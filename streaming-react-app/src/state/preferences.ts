@@ -15,6 +15,8 @@ export interface Preferences {
   name: string;
   /** Code; '' is the speaker's choice; null was never chosen. */
   listenLanguage: string | null;
+  /** Codes, latest first, with spaces between. */
+  recentLanguages: string;
   speakLanguage: string | null;
   targetLanguage: string | null;
   wantText: boolean;
@@ -22,6 +24,14 @@ export interface Preferences {
   deviceId: string | null;
   noiseSuppression: boolean;
   echoCancellation: boolean;
+  tabNoiseSuppression: boolean;
+  tabEchoCancellation: boolean;
+  /** How fast speech is played at least. */
+  speed: number;
+  outputDevice: string | null;
+  pushToTalk: boolean;
+  letters: boolean;
+  deviceVoice: boolean;
 }
 
 const KEY = 'seamless.preferences';
@@ -35,13 +45,22 @@ const DEFAULTS: Preferences = {
   announce: 'sentences',
   name: '',
   listenLanguage: null,
+  recentLanguages: '',
   speakLanguage: null,
   targetLanguage: null,
   wantText: true,
-  wantSpeech: true,
+  // A hall of phones stays quiet until somebody asks for sound.
+  wantSpeech: false,
   deviceId: null,
   noiseSuppression: true,
   echoCancellation: true,
+  tabNoiseSuppression: false,
+  tabEchoCancellation: false,
+  speed: 1,
+  outputDevice: null,
+  pushToTalk: false,
+  letters: false,
+  deviceVoice: false,
 };
 
 /** Takes over what is known and of the right type; the rest keeps its default. */

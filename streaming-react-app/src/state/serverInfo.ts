@@ -1,5 +1,5 @@
 /** What the server offers: languages, phrases, clips; and whether its models are loaded. */
-import { fetchClips, fetchLanguages, fetchPhrases, fetchReadiness } from '../net/api';
+import { fetchAddress, fetchClips, fetchLanguages, fetchPhrases, fetchReadiness } from '../net/api';
 import type { Clip, Phrase, Readiness } from '../net/api';
 import type { Language } from '../languages/languages';
 import { values } from './store';
@@ -9,6 +9,8 @@ export interface ServerInfo {
   phrases: Phrase[];
   clips: Clip[];
   readiness: Readiness | null;
+  /** Where others reach the server. */
+  address: string | null;
 }
 
 export const serverInfo = values<ServerInfo>({
@@ -16,6 +18,7 @@ export const serverInfo = values<ServerInfo>({
   phrases: [],
   clips: [],
   readiness: null,
+  address: null,
 });
 
 const ASK_AGAIN_MS = 1500;
@@ -23,18 +26,22 @@ const ASK_AGAIN_MS = 1500;
 /** Reads all of it; asks again until the models are loaded. */
 export async function loadServerInfo(base: string): Promise<void> {
   const readiness = await fetchReadiness(base).catch(() => null);
-  const [languages, phrases, clips] = await Promise.allSettled([
-    fetchLanguages(base),
-    fetchPhrases(base),
-    fetchClips(base),
-  ]);
+  const [languages, address] = await Promise.allSettled([fetchLanguages(base), fetchAddress(base)]);
   serverInfo.setState({
     readiness,
     ...(languages.status === 'fulfilled' ? { languages: languages.value } : {}),
-    ...(phrases.status === 'fulfilled' ? { phrases: phrases.value } : {}),
-    ...(clips.status === 'fulfilled' ? { clips: clips.value } : {}),
+    ...(address.status === 'fulfilled' ? { address: address.value } : {}),
   });
   // A model that failed may be mended and the server restarted: keep looking, less often.
   const pause = readiness?.error ? 10 * ASK_AGAIN_MS : ASK_AGAIN_MS;
   if (!readiness?.ready) setTimeout(() => void loadServerInfo(base), pause);
+}
+
+/** What only speakers need: phrases and recordings to try. */
+export async function loadSamples(base: string): Promise<void> {
+  const [phrases, clips] = await Promise.allSettled([fetchPhrases(base), fetchClips(base)]);
+  serverInfo.setState({
+    ...(phrases.status === 'fulfilled' ? { phrases: phrases.value } : {}),
+    ...(clips.status === 'fulfilled' ? { clips: clips.value } : {}),
+  });
 }

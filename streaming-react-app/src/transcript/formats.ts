@@ -1,7 +1,8 @@
 /** A transcript as a file: TXT, SRT, VTT, JSON. Names appear when there is more than one speaker. */
 import type { Cue } from './cues';
 import { cues } from './cues';
-import type { Transcript } from './transcript';
+import { streamKey } from './transcript';
+import type { Line, Transcript } from './transcript';
 
 export type TextFormat = 'txt' | 'srt' | 'vtt' | 'json';
 export type NameOf = (speakerID: string) => string;
@@ -35,15 +36,53 @@ function vttText(text: string): string {
 
 const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, ' ').trim();
 
-export function formatTranscript(transcript: Transcript, format: TextFormat, name: NameOf): string {
+/** Time of day at which a sentence began, where it is known. */
+export function saidAt(transcript: Transcript, line: Line): string {
+  const origin = transcript.origins[streamKey(line)];
+  const start = line.pieces[0]?.startMs;
+  if (origin === undefined || start === undefined || line.key.startsWith('history/')) return '';
+  return new Date(origin + start).toTimeString().slice(0, 8);
+}
+
+/** Each sentence in every language that there is, one below the other. */
+export function bilingual(lines: readonly Line[], name: NameOf): string {
+  const sentences = new Map<string, Line[]>();
+  for (const line of lines) {
+    const key = `${line.speakerID}/${String(line.stream)}/${String(line.segmentID)}`;
+    sentences.set(key, [...(sentences.get(key) ?? []), line]);
+  }
+  return [...sentences.values()]
+    .map((all) => {
+      const languages = [...new Set(all.map((line) => line.lang))].sort();
+      const rows = languages.map((lang) => {
+        const text = all.filter((line) => line.lang === lang).map((line) => oneLine(line.text));
+        return `[${lang}] ${text.join(' ')}\n`;
+      });
+      return `${oneLine(name(all[0]?.speakerID ?? ''))}\n${rows.join('')}`;
+    })
+    .join('\n');
+}
+
+/** `heading` stands above a TXT: the room and the date. */
+export function formatTranscript(
+  transcript: Transcript,
+  format: TextFormat,
+  name: NameOf,
+  heading?: string,
+): string {
   const several = new Set(transcript.lines.map((line) => line.speakerID)).size > 1;
   const prefix = (speakerID: string) => (several ? `${oneLine(name(speakerID))}: ` : '');
   switch (format) {
     case 'txt':
-      return transcript.lines
-        .filter((line) => line.text !== '')
-        .map((line) => `${prefix(line.speakerID)}${oneLine(line.text)}\n`)
-        .join('');
+      return [
+        ...(heading ? [`${heading}\n\n`] : []),
+        ...transcript.lines
+          .filter((line) => line.text !== '')
+          .map((line) => {
+            const time = heading ? saidAt(transcript, line) : '';
+            return `${time && `${time} `}${prefix(line.speakerID)}${oneLine(line.text)}\n`;
+          }),
+      ].join('');
     case 'srt':
       return cues(transcript)
         .map(

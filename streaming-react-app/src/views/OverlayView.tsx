@@ -1,4 +1,4 @@
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '../i18n';
 import { useNames } from '../app/useNames';
 import { useShown } from '../app/useShown';
 import type { OverlayParams } from '../app/urlParams';

@@ -1,4 +1,4 @@
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '../i18n';
 import { ClientProvider, useClient } from '../app/client';
 import type { Client } from '../app/client';
 import { useNames } from '../app/useNames';
@@ -105,6 +105,7 @@ function Column({ label, none, title, empty, offerOf, animate }: ColumnProps) {
         nameOf={nameOf}
         showNames={several}
         animate={animate}
+        wanted={language}
         label={title}
         empty={empty}
       />

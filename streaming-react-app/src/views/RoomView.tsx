@@ -1,6 +1,6 @@
-import Button from '@mui/material/Button';
-import { Suspense, lazy, useState } from 'react';
-import { useTranslation } from 'react-i18next';
+import { X } from 'lucide-react';
+import { Suspense, lazy, useCallback, useState } from 'react';
+import { useTranslation } from '../i18n';
 import { useClient } from '../app/client';
 import { changeRole } from '../app/enter';
 import { useNames } from '../app/useNames';
@@ -10,17 +10,22 @@ import { Announcer } from '../components/Announcer';
 import { Captions } from '../components/Captions';
 import { KeepMenu } from '../components/KeepMenu';
 import { LinkNotice } from '../components/LinkNotice';
-import { ListenPanel } from '../components/ListenPanel';
+import { ListenBar } from '../components/ListenBar';
 import { TopBar } from '../components/TopBar';
 import { useCaptionSize } from '../hooks/useCaptionSize';
+import { useShortcuts } from '../hooks/useShortcuts';
 import { useWakeLock } from '../hooks/useWakeLock';
 import { preferences } from '../state/preferences';
 import { serverInfo } from '../state/serverInfo';
 import { useStore } from '../state/store';
+import { Button, IconButton } from '../ui/Button';
 
 /** Listeners need not wait for what only speakers use. */
 const SpeakPanel = lazy(() => import('../components/SpeakPanel'));
+const SpeakBar = lazy(() => import('../components/SpeakBar'));
+const HearYourself = lazy(() => import('../components/HearYourself'));
 const DebugPanel = lazy(() => import('../debug/DebugPanel'));
+const KeysDialog = lazy(() => import('../components/KeysDialog'));
 
 /** Inside a room: captions in the middle of everything, controls beside or below. */
 export default function RoomView({ params }: { params: UrlParams }) {
@@ -31,14 +36,17 @@ export default function RoomView({ params }: { params: UrlParams }) {
   const { wantText, language } = useStore(client.listener.state);
   const phase = useStore(client.speaker.state, (speaking) => speaking.phase);
   const target = useStore(client.speaker.state, (speaking) => speaking.targetLanguage);
-  const { keepAwake, announce, speakLanguage } = useStore(preferences);
+  const { keepAwake, announce, speakLanguage, letters } = useStore(preferences);
   const captionSize = useCaptionSize();
   const languages = useStore(serverInfo, (info) => info.languages);
   const { nameOf, several } = useNames();
   const [debug, setDebug] = useState(params.debug);
+  const [keys, setKeys] = useState(false);
+  const showKeys = useCallback(() => setKeys(true), []);
   const speaks = roles.includes('speaker');
   const others = (state?.speakers ?? []).some((id) => id !== client.room.me);
   useWakeLock(keepAwake);
+  useShortcuts(client, captionSize, showKeys);
 
   const empty = () => {
     if (speaks && phase === 'live') return t('captions.waitingSpeaking');
@@ -47,7 +55,7 @@ export default function RoomView({ params }: { params: UrlParams }) {
 
   return (
     <div
-      className={speaks ? 'room speaks' : 'room'}
+      className={`room ${speaks ? 'speaks' : 'listens'} ${phase === 'live' ? 'live' : ''}`}
       style={{ '--caption-size': `${String(captionSize)}px` } as React.CSSProperties}
     >
       <TopBar
@@ -69,6 +77,8 @@ export default function RoomView({ params }: { params: UrlParams }) {
             nameOf={nameOf}
             showNames={several}
             animate={params.animateTextDisplay}
+            letters={letters}
+            wanted={speaks ? target : language}
             label={t('room.captions')}
             empty={empty()}
           />
@@ -77,25 +87,54 @@ export default function RoomView({ params }: { params: UrlParams }) {
         )}
         <Announcer lines={lines} mode={announce} />
       </main>
-      <aside className="side" aria-label={t('room.controls')}>
-        {speaks && (
-          <Suspense>
-            <SpeakPanel />
-          </Suspense>
-        )}
-        <ListenPanel speaks={speaks} />
-        <Button
-          className="role-switch"
-          onClick={() => void changeRole(client, speaks ? 'listener' : 'speaker')}
-        >
-          {speaks ? t('room.stopSpeaking') : t('room.alsoSpeak')}
-        </Button>
-      </aside>
+      {speaks ? (
+        <Suspense>
+          <SpeakSide live={phase === 'live'} />
+        </Suspense>
+      ) : (
+        <ListenBar />
+      )}
       {debug && (
         <Suspense>
           <DebugPanel onClose={() => setDebug(false)} />
         </Suspense>
       )}
+      {keys && (
+        <Suspense>
+          <KeysDialog onClose={() => setKeys(false)} />
+        </Suspense>
+      )}
     </div>
+  );
+}
+
+/** A speaker's controls: beside the captions, or on a phone a sheet above a bar. */
+function SpeakSide({ live }: { live: boolean }) {
+  const { t } = useTranslation();
+  const client = useClient();
+  const [open, setOpen] = useState(!live);
+  const [was, setWas] = useState(live);
+  if (was !== live) {
+    // Who goes live wants to see the captions; who stops, the settings.
+    setWas(live);
+    setOpen(!live);
+  }
+  return (
+    <>
+      <aside className={open ? 'side' : 'side closed'} aria-label={t('room.controls')}>
+        <div className="side-head">
+          <h2>{t('speak.settings')}</h2>
+          <IconButton label={t('settings.close')} onClick={() => setOpen(false)}>
+            <X size={20} />
+          </IconButton>
+        </div>
+        <SpeakPanel />
+        <HearYourself />
+        <Button onClick={() => void changeRole(client, 'listener')}>
+          {t('room.stopSpeaking')}
+        </Button>
+      </aside>
+      <SpeakBar open={open} onMore={() => setOpen(!open)} />
+    </>
   );
 }

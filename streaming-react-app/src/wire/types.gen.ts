@@ -49,6 +49,7 @@ export interface JoinConfig {
   roles?: ('speaker' | 'listener')[] | null;
   lockServerName?: string | null;
   passcode?: string | null;
+  open?: boolean;
 }
 /**
  * Answer to `set_listener_config`: what the listener will get.

@@ -31,12 +31,14 @@ export async function requestMicrophone(settings: MicrophoneSettings): Promise<M
 }
 
 /** Asks for a tab (or screen) to share and keeps only its sound. */
-export async function requestTabAudio(): Promise<MediaStream> {
+export async function requestTabAudio(
+  processing: Pick<MicrophoneSettings, 'noiseSuppression' | 'echoCancellation'>,
+): Promise<MediaStream> {
   if (!('getDisplayMedia' in navigator.mediaDevices)) throw new CaptureError('unsupported');
   let stream: MediaStream;
   try {
     // This page's own tab would hear the translation that it plays.
-    const wanted = { video: true, audio: true, selfBrowserSurface: 'exclude' };
+    const wanted = { video: true, audio: processing, selfBrowserSurface: 'exclude' };
     stream = await navigator.mediaDevices.getDisplayMedia(wanted);
   } catch (error) {
     const denied = error instanceof DOMException && error.name === 'NotAllowedError';

@@ -3,7 +3,9 @@
 export type ToPlayback =
   | { type: 'push'; voice: string; samples: Float32Array }
   | { type: 'clear' }
-  | { type: 'gate'; open: boolean };
+  | { type: 'gate'; open: boolean }
+  /** Plays at least this fast. */
+  | { type: 'speed'; least: number };
 
 export interface PlaybackReport {
   /** Seconds of the longest queue: how far behind the speaker's translation the ear is. */

@@ -9,6 +9,7 @@ class Playback extends AudioWorkletProcessor {
   private readonly voices = new Map<string, Voice>();
   private open = true;
   private untilReport = 0;
+  private least = 1;
 
   constructor() {
     super();
@@ -19,11 +20,15 @@ class Playback extends AudioWorkletProcessor {
     if (message.type === 'gate') {
       this.open = message.open;
       if (!message.open) this.clear();
+    } else if (message.type === 'speed') {
+      this.least = message.least;
+      for (const voice of this.voices.values()) voice.least = message.least;
     } else if (message.type === 'clear') {
       this.clear();
     } else if (this.open) {
       let voice = this.voices.get(message.voice);
       if (!voice) this.voices.set(message.voice, (voice = new Voice(sampleRate)));
+      voice.least = this.least;
       voice.push(message.samples);
     }
   }

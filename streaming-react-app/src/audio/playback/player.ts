@@ -7,6 +7,14 @@ import workletUrl from './playback.worklet.ts?worker&url';
 /** The rate of the models' speech; the browser resamples it to the device's. */
 const USUAL_RATE = 16000;
 
+const LIMITER = { threshold: -3, knee: 0, ratio: 20, attack: 0.001, release: 0.1 };
+
+/** Newer than the types of the DOM know. */
+type Routable = AudioContext & { setSinkId?: (id: string) => Promise<void> };
+
+export const canChooseOutput = (): boolean =>
+  typeof AudioContext === 'function' && 'setSinkId' in AudioContext.prototype;
+
 export class Player {
   onReport: (report: PlaybackReport) => void = () => undefined;
   onState: (running: boolean) => void = () => undefined;
@@ -14,9 +22,12 @@ export class Player {
   private context: AudioContext | null = null;
   private node: AudioWorkletNode | null = null;
   private gain: GainNode | null = null;
+  private limiter: DynamicsCompressorNode | null = null;
   private opening: Promise<void> | null = null;
   private rate = USUAL_RATE;
   private volume = 1;
+  private least = 1;
+  private device: string | null = null;
   private open = true;
 
   /** Makes the context and lets it sound. Call it from a click: browsers want a gesture. */
@@ -38,8 +49,13 @@ export class Player {
     });
     node.port.onmessage = (event: MessageEvent<PlaybackReport>) => this.onReport(event.data);
     this.gain = new GainNode(context, { gain: this.volume });
-    node.connect(this.gain).connect(context.destination);
+    this.limiter = new DynamicsCompressorNode(context, LIMITER);
+    this.limiter.connect(context.destination);
+    node.connect(this.gain);
+    this.limit();
     this.node = node;
+    this.route();
+    this.post({ type: 'speed', least: this.least });
     this.post({ type: 'gate', open: this.open });
     this.onState(context.state === 'running');
   }
@@ -66,11 +82,39 @@ export class Player {
     this.node?.port.postMessage(message, transfer);
   }
 
+  /** Amplified speech would clip: a limiter holds its peaks. Other speech comes out as it came. */
+  private limit(): void {
+    const { context, gain, limiter } = this;
+    if (!context || !gain || !limiter) return;
+    gain.disconnect();
+    gain.connect(this.volume > 1 ? limiter : context.destination);
+  }
+
   setVolume(volume: number): void {
+    const amplified = this.volume > 1;
     this.volume = volume;
+    if (volume > 1 !== amplified) this.limit();
     if (this.gain && this.context) {
       this.gain.gain.setTargetAtTime(volume, this.context.currentTime, 0.02);
     }
+  }
+
+  /** Plays at least this fast, with the pitch kept. */
+  setSpeed(least: number): void {
+    this.least = least;
+    this.post({ type: 'speed', least });
+  }
+
+  /** A loudspeaker by its device ID; null is the system's choice. */
+  setDevice(device: string | null): void {
+    this.device = device;
+    this.route();
+  }
+
+  private route(): void {
+    const context = this.context as Routable | null;
+    // A device that is gone leaves the sound where it is.
+    void context?.setSinkId?.(this.device ?? '').catch(() => undefined);
   }
 
   /** A closed gate silences what is queued and drops what comes: the echo guard. */
@@ -89,6 +133,7 @@ export class Player {
     this.context = null;
     this.node = null;
     this.gain = null;
+    this.limiter = null;
     this.opening = null;
     await context?.close();
   }

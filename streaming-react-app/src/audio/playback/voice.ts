@@ -45,6 +45,8 @@ export class Voice {
   /** Times that the queue ran dry in the middle of something. */
   dryRuns = 0;
   rate = 1;
+  /** Chosen by the listener: never slower than this. */
+  least = 1;
 
   private skipping = false;
   private quickening = false;
@@ -112,15 +114,17 @@ export class Voice {
     const { backlog } = this;
     if (backlog > skipSilenceAbove) this.skipping = true;
     else if (backlog < skipSilenceAbove / 2) this.skipping = false;
-    if (backlog > quickenAbove && !this.quickening) {
+    const hurry = this.least > 1 || backlog > quickenAbove;
+    if (hurry && !this.quickening) {
       this.quickening = true;
       this.untilJump = FIRST_JUMP_SECONDS * this.sampleRate;
-    } else if (backlog < quickenAbove / 2) this.quickening = false;
+    } else if (this.least <= 1 && backlog < quickenAbove / 2) this.quickening = false;
     const share = Math.min(
       1,
       Math.max(0.2, (backlog - quickenAbove) / (fullRateAt - quickenAbove)),
     );
-    this.rate = this.quickening ? 1 + (maxRate - 1) * share : 1;
+    const catching = backlog > quickenAbove / 2 ? 1 + (maxRate - 1) * share : 1;
+    this.rate = this.quickening ? Math.max(this.least, catching) : 1;
   }
 
   /** Samples to copy before the next decision: a silence frame, or less when a jump is due. */

@@ -1,7 +1,10 @@
 import { useEffect, useState } from 'react';
 
-/** The microphones, kept up to date as they come and go. Names appear once one was allowed. */
-export function useAudioInputs(refresh: unknown): MediaDeviceInfo[] {
+/** Sound devices, kept up to date as they come and go. Names appear once a microphone was allowed. */
+export function useAudioDevices(
+  kind: 'audioinput' | 'audiooutput',
+  refresh: unknown,
+): MediaDeviceInfo[] {
   const [devices, setDevices] = useState<MediaDeviceInfo[]>([]);
   useEffect(() => {
     const media = navigator.mediaDevices as MediaDevices | undefined;
@@ -10,7 +13,12 @@ export function useAudioInputs(refresh: unknown): MediaDeviceInfo[] {
     const list = async () => {
       const all = await media.enumerateDevices().catch(() => []);
       if (!over) {
-        setDevices(all.filter((device) => device.kind === 'audioinput' && device.deviceId !== ''));
+        setDevices(
+          all.filter(
+            (device) =>
+              device.kind === kind && device.deviceId !== '' && device.deviceId !== 'default',
+          ),
+        );
       }
     };
     const changed = () => void list();
@@ -20,6 +28,6 @@ export function useAudioInputs(refresh: unknown): MediaDeviceInfo[] {
       over = true;
       media.removeEventListener('devicechange', changed);
     };
-  }, [refresh]);
+  }, [kind, refresh]);
   return devices;
 }
