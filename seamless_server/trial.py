@@ -56,6 +56,9 @@ SPEECH_SHARE = 0.3
 QUIET = 0.003
 """RMS below which sound is taken for silence."""
 
+POOR = "the sound is"
+"""How judgements of sound begin, which a model with no training cannot pass."""
+
 Samples = npt.NDArray[np.float32]
 Say = Callable[[str], None]
 Hear = Callable[[Path, str], str]
@@ -184,6 +187,15 @@ def troubles(health: NetworkHealths) -> list[str]:
 def translate(system: System, name: str, lang: str, hear: Hear | None = None) -> Translation:
     """Translate a bundled recording as one segment, and judge what comes out."""
     done = Translation(name, lang, system.compat or "mended")
+    try:
+        _translate(system, done, hear)
+    except SeamlessError as error:  # such as an engine that met numbers which are none
+        done.problems.append(error.message)
+    return done
+
+
+def _translate(system: System, done: Translation, hear: Hear | None) -> None:
+    name, lang = done.recording, done.lang
     samples = recording(name)
     speaks = lang in system.speech_languages
     stream = system.open_stream({lang: Target(text=True, speech=speaks)}, vad=False)
@@ -213,7 +225,6 @@ def translate(system: System, name: str, lang: str, hear: Hear | None = None) ->
         done.problems.append("no text")
     if speaks:
         _judge_sound(done, np.concatenate(sound) if sound else np.zeros(0, np.float32), rate, hear)
-    return done
 
 
 def _judge_sound(done: Translation, sound: Samples, rate: int, hear: Hear | None) -> None:
@@ -228,9 +239,9 @@ def _judge_sound(done: Translation, sound: Samples, rate: int, hear: Hear | None
     windows = speech_probabilities(at_rate(sound, rate, SAMPLE_RATE), SileroState())
     done.speech_share = float(np.mean([p > 0.5 for p in windows])) if windows else 0.0
     if done.rms < QUIET:
-        done.problems.append("the sound is silence")
+        done.problems.append(f"{POOR} silence")
     elif done.speech_share < SPEECH_SHARE:
-        done.problems.append("the sound is not speech to the voice detector")
+        done.problems.append(f"{POOR} not speech to the voice detector")
     if hear is not None:
         with TemporaryDirectory() as folder:
             path = Path(folder) / "speech.wav"
@@ -297,12 +308,7 @@ def try_model(
             for lang in chosen:
                 number += 1
                 say(f"{number}/{total}: {name} into {lang}, {each.compat or 'mended'}")
-                try:
-                    done = translate(each, name, lang, hear)
-                except SeamlessError as error:
-                    done = Translation(name, lang, each.compat or "mended")
-                    done.problems.append(error.message)
-                trial.translations.append(done)
+                trial.translations.append(translate(each, name, lang, hear))
     trial.memory = _memory(weight.device)
     return trial
 

@@ -179,7 +179,7 @@ def _examine(path: Path, device: str, dtype: str, *, speech: bool) -> None:
     """Checksums and a known recording, in a line each; ends with code 2 if something is wrong."""
     from seamless_server.checkpoints.download import compare_with_hub
     from seamless_server.streaming import load_system
-    from seamless_server.trial import RECORDINGS, examine, troubles
+    from seamless_server.trial import POOR, RECORDINGS, examine, troubles
 
     wrong = 0
     if not (path / "config.json").is_file():
@@ -197,7 +197,7 @@ def _examine(path: Path, device: str, dtype: str, *, speech: bool) -> None:
             f"{done.speech_share:.0%} of it voice"
         )
     # Whether it is the right text, and like a voice, is what `models try` judges.
-    problems = troubles(health) + [x for x in done.problems if x in ("no text", "no speech")]
+    problems = troubles(health) + [x for x in done.problems if not x.startswith(POOR)]
     for problem in problems:
         typer.echo(problem)
     if problems or wrong:
