@@ -303,6 +303,15 @@ class Settings(BaseSettings):
     def _path(cls, value: str) -> str:
         return read_prefix(value)
 
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value():
+            return None
+        if not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("begins with redis://, rediss:// or unix://")
+        return value
+
     @field_validator("stream_options")
     @classmethod
     def _policy(cls, value: str) -> str:

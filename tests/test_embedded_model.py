@@ -52,6 +52,16 @@ def test_text_comes_while_the_speaker_is_still_speaking(mini: System) -> None:
     assert any(isinstance(x, TextOutput) and x.text.strip() for x in early)
 
 
+def test_sentences_that_follow_each_other_quickly_all_arrive(mini: System) -> None:
+    pause = np.zeros(8_000, np.float32)
+    clips = [clip(f"clip{number}.flac") for number in (1, 2, 5)]
+    spoken = [
+        x[np.flatnonzero(abs(x) > 0.005)[0] : np.flatnonzero(abs(x) > 0.005)[-1]] for x in clips
+    ]
+    talk = np.concatenate([part for x in spoken for part in (x, pause)])
+    assert said(mini, talk, "spa") == " ".join(said(mini, x, "spa") for x in clips)
+
+
 def test_two_sentences_with_a_pause_are_two_segments(mini: System) -> None:
     pause = np.zeros(24_000, np.float32)
     stream = mini.open_stream({"spa": Target()})

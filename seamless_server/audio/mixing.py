@@ -42,13 +42,14 @@ class Mixer:
     def process(self, samples: Samples, *, last: bool = False) -> Samples:
         """The next samples; with `last` also what still waits for its window to be full."""
         channels = samples.shape[1]
+        if isinstance(self._channel, int) and self._channel > channels:
+            are = "is 1 channel" if channels == 1 else f"are {channels} channels"
+            raise UsageError(f"channel: there {are}, not {self._channel}")
         if channels == 1:
             return samples[:, 0]
         if self._channel == "mix":
             return _mean(samples)
         if isinstance(self._channel, int):
-            if self._channel > channels:
-                raise UsageError(f"channel: there are {channels} channels, not {self._channel}")
             return samples[:, self._channel - 1]
         if self._rest is not None and self._rest.shape[1] == channels:
             samples = np.concatenate([self._rest, samples])

@@ -324,7 +324,10 @@ def _open_path(path: str | os.PathLike[str]) -> tuple[IO[bytes], str]:
             raise AudioError(path, "is a folder, not a sound file")
         return Path(path).open("rb", buffering=0), text
     except FileNotFoundError:
-        raise AudioError(path, "there is no such file") from None
+        reason = "there is no such file"
+        if "://" in str(text):
+            reason = f"is an address, not a file: curl -L {text!s} | seamless-server translate -"
+        raise AudioError(path, reason) from None
     except PermissionError:
         raise AudioError(path, "may not be read: ask for the right to read it") from None
     except OSError as error:

@@ -155,7 +155,7 @@ class StreamingClient:
             await self._close()
             reason = await why_not(self.url, self._socket_path, verify_tls=self._verify_tls)
             said = "" if str(error) in _VAGUE else f" ({error})"
-            raise ClientError(f"{self.url} cannot be joined: {reason}{said}.") from None
+            raise ClientError(f"{self.url} cannot be joined: {reason}{said}") from None
         try:
             await self._join()
         except BaseException:

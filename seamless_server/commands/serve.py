@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -99,6 +100,16 @@ def serve(
     for path in (ssl_certfile, ssl_keyfile):
         if path is not None and not path.is_file():
             raise UsageError(f"{path} is not a file")
+    if ssl_certfile is not None:
+        try:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+                ssl_certfile, ssl_keyfile, password=""
+            )
+        except (ssl.SSLError, OSError) as error:
+            reason = getattr(error, "reason", None) or error
+            raise UsageError(
+                f"--ssl-certfile, --ssl-keyfile: no usable certificate and key in PEM ({reason})"
+            ) from None
 
     from seamless_server.doors.running import run
 

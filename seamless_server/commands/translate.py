@@ -77,6 +77,8 @@ def translate(
     from seamless_server.audio.mixing import parse_channel
     from seamless_server.commands.translate_job import Job, run
 
+    if model is not None and not model.strip():
+        raise UsageError("--model is empty: name a model, or leave it out")
     if not 10 <= chunk_ms <= 60_000:
         raise UsageError("--chunk-ms must be from 10 to 60000")
     if wav is not None and task is not Task.s2st:

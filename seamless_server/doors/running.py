@@ -83,10 +83,13 @@ def run(settings: Settings, *, trace: bool = False, **tls: Any) -> None:
     set_up_logging("debug" if trace else settings.log_level, as_json=settings.log_json)
     config = make_config(settings, trace=trace, **tls)
     try:
-        listener = config.bind_socket() if settings.port else _free_port(settings.host)
-    except (OSError, SystemExit) as error:
+        listener = _listen(settings.host, settings.port)
+    except socket.gaierror:
+        raise UsageError(f"--host: there is no host named {settings.host}") from None
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise UsageError(
-            f"port {settings.port} of {settings.host} cannot be used ({error}): choose another "
+            f"port {settings.port} of {settings.host} cannot be used ({reason}): choose another "
             "with --port, or 0 for a free one"
         ) from None
     port = listener.getsockname()[1]
@@ -121,9 +124,16 @@ def _reachable(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _free_port(host: str) -> socket.socket:
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listener.bind((host, 0))
+def _listen(host: str, port: int) -> socket.socket:
+    family, *_, address = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.set_inheritable(True)
+    except BaseException:
+        listener.close()
+        raise
     return listener
 
 
@@ -136,7 +146,7 @@ class BackgroundServer:
     def __init__(self, settings: Settings, *, wait_ready: bool = True) -> None:
         self.settings = settings
         self._wait_ready = wait_ready
-        self._listener = _free_port(settings.host) if not settings.port else None
+        self._listener = _listen(settings.host, 0) if not settings.port else None
         self.config = make_config(settings)
         self.server = uvicorn.Server(self.config)
         self.loop: asyncio.AbstractEventLoop | None = None

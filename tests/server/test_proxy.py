@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -173,6 +174,29 @@ async def test_each_way_of_not_reaching_a_server_is_its_own_sentence(
     async with StreamingClient(f"127.0.0.1:{port}/") as client:
         assert client.room
     assert "Unclosed" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--host", "nowhere.invalid", "--port", "1"], "no host named nowhere.invalid"),
+        (["--host", "203.0.113.1", "--port", "1"], "port 1 of 203.0.113.1 cannot be used"),
+        (["--ssl-certfile", str(AUDIO), "--port", "0"], "no usable certificate"),
+        (["--redis-url", "nonsense"], "REDIS_URL"),
+        (["--root-path", "a b"], "ROOT_PATH"),
+    ],
+)
+def test_what_cannot_be_served_is_one_sentence(arguments: list[str], sentence: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "seamless_server", "serve", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_an_empty_language_is_refused() -> None:
