@@ -18,7 +18,7 @@ from fastapi.responses import JSONResponse
 
 from seamless_server import __version__
 from seamless_server.doors import audio_api, rest
-from seamless_server.doors.guards import HostGuard, check_rights
+from seamless_server.doors.guards import HeadAsGet, HostGuard, check_rights
 from seamless_server.doors.page import add_page
 from seamless_server.doors.prefix import Prefix
 from seamless_server.doors.socketio.announcer import Announcer
@@ -81,6 +81,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Prefix, root_path=settings.root_path)
     app.mount("/ws", socketio.ASGIApp(sio, socketio_path="/ws/socket.io"))
     add_page(app, settings)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(HostGuard, settings=settings)
     return app
 

@@ -42,8 +42,7 @@ async def check_rights(request: Request) -> None:
     token = token_of(
         None, request.headers.get("authorization"), {"token": request.query_params.getlist("token")}
     )
-    method = "GET" if request.method == "HEAD" else request.method
-    if not may(f"{method} {request.scope['route'].path}", auth.standings(token)):
+    if not may(f"{request.method} {request.scope['route'].path}", auth.standings(token)):
         raise SeamlessError("Send a valid token for this.", code="unauthorized")
 
 
@@ -108,6 +107,26 @@ class HostGuard:
             or origin in self._origins
             or _name(urlsplit(origin).netloc) in (host, *self._hosts)
         )
+
+
+class HeadAsGet:
+    """Answers HEAD wherever GET is answered: with the same head, and no body."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI application."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_head(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        await self._app({**scope, "method": "GET"}, receive, send_head)
 
 
 def _own_names(settings: Settings) -> frozenset[str]:

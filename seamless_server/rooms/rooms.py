@@ -9,6 +9,8 @@ from seamless_server.rooms.members import Member, Room, new_room_code
 from seamless_server.rooms.store import StateStore
 from seamless_server.settings import Settings
 
+_LOST_SEGMENTS = 100_000
+"""More than one stream has; a speaker's segment numbers never repeat."""
 _SILENT_ROOM_SECONDS = 60.0
 """How long an empty room is kept in which nothing was said."""
 
@@ -101,6 +103,9 @@ class Rooms:
         if member is None and (record := await self.store.load_member(client_id)) is not None:
             record.pop("replica", None)
             member = Member.from_record({**record, "sid": None, "streaming": False})
+            if record.get("streaming"):
+                # Its server died in mid-stream, and how far its segments went died with it.
+                member.segment_base += _LOST_SEGMENTS
         return member
 
     def enter(self, room: Room, member: Member) -> None:

@@ -181,6 +181,24 @@ async def test_redis_hurts_nobody_who_does_not_need_it(
     assert await written() == own
 
 
+async def test_segment_numbers_never_repeat_whatever_dies(
+    replicas: Pair, redis: Redis, connect: Connect
+) -> None:
+    here, there = replicas
+    speaker = await connect(here, "survivor", auth={"resumeKey": "k"})
+    room = await speaker.join()
+    await speaker.configure()
+    # Its server is cut off in mid-stream: nobody is told any more how far its segments went.
+    record = here.app.state.parts.rooms.members["survivor"].record()
+    assert record["streaming"]
+    again = await connect(there, "survivor", auth={"resumeKey": "k"})
+    await again.until("room_state_update", lambda state: state["room_id"] == room)
+    await again.configure()
+    await again.speak(speech("human_short"))
+    await again.call("stop_stream")
+    assert min(text["segmentID"] for text in again.of("translation_text")) > 1_000
+
+
 def _place(text: dict[str, int]) -> tuple[int, int]:
     return text["segmentID"], text["seq"]
 

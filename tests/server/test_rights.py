@@ -371,6 +371,14 @@ def test_foreign_pages_may_not_change_anything(shared_server: BackgroundServer) 
         assert (answer.status_code == 403) is refused
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/api/models", "/", "/api/rooms/NONE", "/nowhere"])
+def test_head_answers_wherever_get_does(shared_server: BackgroundServer, path: str) -> None:
+    got, head = (ask(f"{shared_server.url}{path}") for ask in (httpx.get, httpx.head))
+    assert head.status_code == got.status_code
+    assert head.headers["content-type"] == got.headers["content-type"]
+    assert head.content == b""
+
+
 # -- sockets ---------------------------------------------------------------------------------------
 
 
