@@ -76,7 +76,19 @@ def load(
             average.load_state_dict(state["average"])
         else:
             average.module.load_state_dict(state["model"])
+            # An average that began now would forget within some steps what it began from.
+            average.n_averaged.fill_(int(state["step"]))
     return int(state["step"])
+
+
+def warmth(optimizer: torch.optim.Optimizer, length: int) -> float:
+    """Factor of the learning rate that rises to 1 over the optimizer's own first updates.
+
+    A restored model comes without its optimizer's state: at the full rate, the first updates would
+    undo part of what was learnt.
+    """
+    state: dict[str, Any] = next(iter(optimizer.state.values()), {})
+    return min(1.0, (int(state.get("step", 0)) + 1) / length)
 
 
 def best_weights(path: Path) -> dict[str, Tensor]:

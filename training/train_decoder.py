@@ -318,7 +318,8 @@ def main() -> None:
     for features, rows in batches(args.states, vocabulary, 11 + step, args.frames, args.langs):
         fraction = min(1.0, step / args.steps)
         for group in optimizer.param_groups:
-            group["lr"] = args.rate * min(1, (step + 1) / 300) * max(0.03, 1 - fraction)
+            warmth = checkpoint.warmth(optimizer, 300)
+            group["lr"] = args.rate * warmth * max(0.03, 1 - fraction)
         with config.autocast():
             states, lengths = source_states(model, features)
             if args.emma:

@@ -123,7 +123,7 @@ def main() -> None:
     model.teacher.measure(list(sources))
     for batch in batches(sources, args.seed + step, args.frames):
         fraction = min(1.0, step / args.steps)
-        rate = args.rate * min(1.0, (step + 1) / 400) * max(0.03, 1 - fraction)
+        rate = args.rate * checkpoint.warmth(optimizer, 400) * max(0.03, 1 - fraction)
         for group in optimizer.param_groups:
             group["lr"] = rate
         pieces, phonemes, lengths, states = model(batch)

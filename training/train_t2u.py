@@ -300,8 +300,9 @@ def main() -> None:
     drawn = batches(rows, args.batch, rng)
     totals, counted = np.zeros(3), 0
     while step < args.steps:
+        warmth = checkpoint.warmth(optimizer, 200)
         for group in optimizer.param_groups:
-            group["lr"] = args.rate * min(1, (step + 1) / 200) * max(0.03, 1 - step / args.steps)
+            group["lr"] = args.rate * warmth * max(0.03, 1 - step / args.steps)
         batch = batch_of(next(drawn), vocabulary, known, rng)
         logits, index, duration_loss = scores(model, batch, SCORED)
         likely = logits.float().log_softmax(-1)

@@ -77,8 +77,9 @@ def main() -> None:
     saved = time.monotonic()
     totals, counted = np.zeros(2), 0
     while step < args.steps:
+        warmth = checkpoint.warmth(optimizer, 200)
         for group in optimizer.param_groups:
-            group["lr"] = args.rate * min(1, (step + 1) / 200) * max(0.03, 1 - step / args.steps)
+            group["lr"] = args.rate * warmth * max(0.03, 1 - step / args.steps)
         rows = [table[i] for i in rng.integers(len(table), size=args.batch)]
         ids, waves = [], []
         for _, u, wave in rows:

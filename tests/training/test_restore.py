@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from training import config, plots, restore, units
+from training import checkpoint, config, plots, restore, units
 from training.export import export
 
 ROOT = Path(__file__).parents[2]
@@ -31,3 +31,29 @@ def test_training_goes_on_from_the_shipped_model(tmp_path: Path) -> None:
     assert {x.name: x.read_bytes() for x in STATE.iterdir()} == {
         x.name: x.read_bytes() for x in kept.iterdir()
     }
+
+
+def test_what_is_restored_warms_up_and_is_averaged_slowly(tmp_path: Path) -> None:
+    path = tmp_path / "state.pt"
+    torch.manual_seed(1)
+    model = torch.nn.Linear(2, 1)
+    shipped = model.weight.detach().clone()
+    checkpoint.save(path, 10_000, model)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1)
+    average = checkpoint.averaged_model(model, 0.998)
+    assert checkpoint.load(path, model, optimizer, average) == 10_000
+    rates = []
+    for _ in range(5):
+        rates.append(checkpoint.warmth(optimizer, 4))
+        model(torch.ones(1, 2)).sum().backward()
+        optimizer.step()
+        average.update_parameters(model)
+    assert rates == [0.25, 0.5, 0.75, 1.0, 1.0]
+    moved = (model.weight - shipped).abs().max()
+    assert (average.module.weight - shipped).abs().max() < 0.01 * moved
+
+    # A run that was stopped goes on warm.
+    checkpoint.save(path, 10_005, model, optimizer, average)
+    again = torch.optim.AdamW(model.parameters(), lr=0.1)
+    assert checkpoint.load(path, model, again, average) == 10_005
+    assert checkpoint.warmth(again, 4) == 1.0
