@@ -10,6 +10,10 @@ QUIET_DB = -40.0
 _FULL_SCALE = 0.98
 """What counts as full scale: the largest value of mu-law is 0.98, that of 8 bits 0.992."""
 _CLIPPED = 0.01
+_LIVE_WINDOWS = 50
+"""100 ms each: what is listened to before a live speaker is told anything."""
+_ROOM_DB = -65.0
+"""Below this it is the noise of a room in which nobody speaks."""
 
 
 class LevelMeter:
@@ -60,6 +64,12 @@ class LevelMeter:
         if self._clipped is None:
             return False
         return int(self._clipped.max()) > _CLIPPED * self.samples
+
+    def live_notice(self) -> str | None:
+        """The same of somebody who may not have spoken yet: silence is no fault."""
+        if self.samples < _LIVE_WINDOWS * self._size or self.level_db < _ROOM_DB:
+            return None
+        return self.notice()
 
     def notice(self) -> str | None:
         """One sentence about a level that makes speech hard to understand."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from seamless_server.audio.level import LevelMeter
 from seamless_server.audio.resample import StreamResampler
 from seamless_server.metrics import Metrics
 from seamless_server.service.load import Load, Pace
@@ -58,6 +59,8 @@ class Status:
     dropped_ms: float
     real_time_factor: float | None
     """Seconds that the last seconds of audio took, per second; `None` before any audio."""
+    level: str | None = None
+    """What is wrong with how loud the audio is, if anything."""
 
 
 class _Done:
@@ -113,6 +116,7 @@ class Session:
         self._pace = Pace()
         self._queue = AudioQueue(rate, limits.queue_seconds)
         self._positions = Positions()
+        self._meter = LevelMeter(rate)
         self._resampler = StreamResampler(rate, sample_rate)
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
@@ -143,6 +147,8 @@ class Session:
         self._muted = len(pcm) == 1
         if not self._muted:
             self._positions.received(ms, time.monotonic())
+            scale = np.float32(1 if pcm.dtype.kind == "f" else 1 / 32768)
+            self._meter.add(pcm.astype(np.float32) * scale)
             if self.recording is not None:
                 self.recording.incoming(pcm)
             dropped_ms = self._queue.put(pcm) * 1000 / self.rate
@@ -184,6 +190,7 @@ class Session:
             coalesced=self._coalesced,
             dropped_ms=self._dropped_ms,
             real_time_factor=self._pace.factor,
+            level=self._meter.live_notice(),
         )
 
     async def stop(self) -> None:

@@ -400,3 +400,17 @@ async def test_a_client_id_can_be_reserved(
     await peer.sio.disconnect()
     again = await connect(shared_server, peer.client_id, auth={"resumeKey": "mine"})
     await again.until("room_state_update")
+
+
+@pytest.mark.parametrize(("gain", "sentence"), [(40.0, "clipped"), (0.004, "very quiet")])
+async def test_a_level_that_makes_trouble_is_told(
+    shared_server: BackgroundServer, connect: Connect, gain: float, sentence: str
+) -> None:
+    peer = await connect(shared_server)
+    await peer.join()
+    await peer.configure()
+    loud = np.resize(speech("human_short", 16_000), 6 * 16_000) / 32768
+    loud = loud / np.abs(loud).max()
+    await peer.speak((np.clip(loud * gain, -1, 1) * 32767).astype(np.int16))
+    await peer.until("stream_status", lambda status: sentence in (status["warning"] or ""))
+    await peer.call("stop_stream")

@@ -334,7 +334,7 @@ class Speaker(Waiter, Audience):
                 else round(status.real_time_factor, 3),
                 warning=f"{status.queued_ms / 1000:.0f} s of your audio wait to be translated."
                 if behind
-                else None,
+                else status.level,
             ).model_dump()
             if report != last:
                 last = report
