@@ -196,3 +196,20 @@ test('a phone in German, 320 px wide, and on its side', async ({ visit, accessib
     await accessible(page);
   }
 });
+
+test('a page that reads from right to left', async ({ visit, accessible }) => {
+  const page = await visit('?ui=ar', { ...PHONE, viewport: { width: 390, height: 740 } });
+  await expect(page.locator('html')).toHaveAttribute('dir', 'rtl');
+  await page.locator('.door-listener').click();
+  await roomCode(page);
+  expect(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth)).toBe(
+    true,
+  );
+  // What comes first is on the right: the language before the sound.
+  const [language, sound] = await Promise.all([
+    page.locator('.listen-row .pick').boundingBox(),
+    page.locator('.listen-row > .button').boundingBox(),
+  ]);
+  expect(language?.x).toBeGreaterThan(sound?.x ?? Infinity);
+  await accessible(page);
+});

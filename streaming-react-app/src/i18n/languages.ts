@@ -1,16 +1,20 @@
 /** The languages of the page itself, by their own names. */
 export const UI_LANGUAGES = {
+  ar: 'العربية',
   de: 'Deutsch',
   en: 'English',
   es: 'Español',
   fr: 'Français',
   it: 'Italiano',
+  ja: '日本語',
   nl: 'Nederlands',
   pl: 'Polski',
   pt: 'Português',
   ru: 'Русский',
   sv: 'Svenska',
   tr: 'Türkçe',
+  uk: 'Українська',
+  zh: '中文',
 } as const;
 
 export type UiLanguage = keyof typeof UI_LANGUAGES;
