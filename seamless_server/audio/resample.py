@@ -19,10 +19,15 @@ MAX_RATE = 384_000
 
 
 def at_rate(samples: Samples | Integers, rate: int, wanted: int) -> Samples:
-    """A whole piece of sound of `rate` Hz, floats or 16-bit integers, at `wanted` Hz."""
+    """A whole piece of sound of `rate` Hz, floats or 16-bit integers, at `wanted` Hz.
+
+    A piece without samples may have any rate: agents' ends of sentences have none.
+    """
     if samples.dtype == np.int16:
         samples = samples.astype(np.float32) / np.float32(32768)
     floats: Samples = samples.astype(np.float32, copy=False)
+    if rate == wanted or not len(floats):
+        return floats
     return StreamResampler(rate, wanted).process(floats, last=True)
 
 

@@ -77,7 +77,7 @@ class OutputFiles:
     def speech(self, samples: npt.NDArray[Any], sample_rate: int) -> None:
         """The next piece of speech."""
         path = self._wav_path
-        if path is not None:
+        if path is not None and len(samples):
             self._safely("wav", path, lambda: self._write_wav(path, samples, sample_rate))
 
     def _write_wav(self, path: Path, samples: npt.NDArray[Any], sample_rate: int) -> None:

@@ -248,7 +248,7 @@ async def _collect(
         async for output in stream:
             if isinstance(output, SpeechOutput):
                 # One file has one rate, whatever voice says the rest.
-                rate = rate or output.sample_rate
+                rate = rate or (output.sample_rate if len(output.samples) else 0)
                 speech += to_pcm16(at_rate(output.samples, output.sample_rate, rate))
             elif isinstance(output, TextOutput):
                 segment = segments.setdefault(

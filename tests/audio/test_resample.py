@@ -33,13 +33,18 @@ def test_speech_that_is_gathered_over_a_change_of_voice_has_one_rate() -> None:
     assert gather.add("deu", tone(16_000), 16_000, 0.0, finished=False) is None
     gathered = gather.add("spa", tone(24_000), 24_000, 600.0, finished=True)
     assert gathered is not None
-    samples, start_ms = gathered
-    assert (len(samples), start_ms) == (24_000, 100.0)
+    samples, rate, start_ms = gathered
+    assert (len(samples), rate, start_ms) == (24_000, 24_000, 100.0)
+    # An end without samples has no rate of its own.
+    end = gather.add("deu", np.zeros(0, np.float32), -1, 900.0, finished=True)
+    assert end is not None
+    assert (len(end[0]), end[1]) == (8_000, 16_000)
     assert np.abs(samples[500:11_000] - tone(24_000)[500:11_000]).max() < 0.01
 
 
 def test_a_file_keeps_its_rate(tmp_path: Path) -> None:
     with OutputFiles(wav=tmp_path / "out.wav") as files:
+        files.speech(np.zeros(0, np.float32), -1)
         files.speech(tone(16_000), 16_000)
         files.speech(tone(24_000), 24_000)
         files.speech((tone(24_000) * 32767).astype(np.int16), 24_000)

@@ -110,7 +110,7 @@ class OutputPacker:
         )
         if gathered is None:
             return
-        samples, start_ms = gathered
+        samples, rate, start_ms = gathered
         main = self._is_main(output.lang)
         yield SpeechEvent(
             lang=output.lang,

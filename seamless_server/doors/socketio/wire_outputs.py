@@ -132,13 +132,14 @@ class SpeechGatherer:
 
     def add(
         self, lang: str, samples: Samples, rate: int, start_ms: float, *, finished: bool
-    ) -> tuple[Samples, float] | None:
-        """The speech to send now and where in the source it starts, or `None` to wait."""
+    ) -> tuple[Samples, int, float] | None:
+        """The speech to send now, its rate and where in the source it starts; `None` to wait."""
         if lang in self._held:
             before, old_rate = self._held.pop(lang)
+            rate = rate if len(samples) else old_rate
             samples = np.concatenate([at_rate(before, old_rate, rate), samples])
         start = self._start_ms.pop(lang, start_ms)
         if not finished and len(samples) < self._seconds * rate:
             self._held[lang], self._start_ms[lang] = (samples, rate), start
             return None
-        return samples, start
+        return samples, rate, start
