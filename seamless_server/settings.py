@@ -194,7 +194,7 @@ class Settings(BaseSettings):
     """Events of one address a second, over all its clients; 0 means no limit of its own."""
     max_joins_per_address: Count = 200
     """Rooms that clients of one address join in a second; 0 means no limit of its own."""
-    max_rooms_per_address: Count = 60
+    max_rooms_per_address: Count = 600
     """Rooms that clients of one address open in a minute; 0 means no limit of its own."""
     max_audio_mb_per_address: Count = 16
     """Audio of one address a second, in megabytes; 0 means no limit of its own."""
