@@ -52,7 +52,7 @@ def test_what_cannot_be_measured_is_said() -> None:
         (["--speakers", "none"], "--speakers"),
         (["--url", "http://127.0.0.1:9", "--audio", str(AUDIO)], "127.0.0.1:9"),
         (["--audio", "no-such.wav"], "no such file"),
-        (["--audio", str(Path(__file__))], "no sound file"),
+        (["--audio", str(Path(__file__))], "not a sound file"),
     ]:
         done = bench(*arguments)
         assert done.returncode == 2
