@@ -232,12 +232,13 @@ async def test_a_shared_secret_guards_speaking(start_server: Start, connect: Con
         in (await stranger.call("join_room", "stranger", None, {"roles": ["speaker"]}))["message"]
     )
     assert "roomID" in await stranger.call("join_room", "stranger", None, {"roles": ["listener"]})
-    friend = await connect(server, "friend", auth={"token": "open sesame"})
+    key = {"resumeKey": "only the friend's"}
+    friend = await connect(server, "friend", auth={"token": "open sesame", **key})
     await friend.join()
     assert (await friend.configure())["status"] == "ok"
     # Who comes back without the token has lost the role.
     await friend.sio.disconnect()
-    again = await connect(server, "friend")
+    again = await connect(server, "friend", auth=key)
     assert (await again.configure())["status"] == "error"
     assert post(server).status_code == 401
     allowed = post(server, headers={"Authorization": "Bearer open sesame"})
