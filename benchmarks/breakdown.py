@@ -22,9 +22,9 @@ import torch
 from torch import nn
 
 from seamless_server.bench.simulation import Load, make_system, simulate, speech_for_load
+from seamless_server.checkpoints.fitting import INT8, PRECISIONS, converted
 from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.checkpoints.random_model import random_checkpoint
-from seamless_server.engine.fitting import INT8, PRECISIONS, converted
 from seamless_server.nn.conformer import ConformerBlock
 
 Label = str | Callable[..., str]

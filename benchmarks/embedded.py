@@ -19,7 +19,7 @@ import numpy as np
 import soundfile
 
 from seamless_server.nn import hifigan
-from seamless_server.streaming import Target, load_system
+from seamless_server.streaming import Target, load_model
 
 MODEL = Path(__file__).parent.parent / "models" / "SeamlessStreaming-mini"
 CHUNK = 5120
@@ -50,12 +50,12 @@ def main() -> None:
     args = parser.parse_args()
     hifigan.PIECE = args.piece
     before = memory_mb("VmRSS")
-    system = load_system(args.model, device="cpu")
+    system = load_model(args.model, device="cpu")
     clip, _ = soundfile.read(sorted((MODEL / "samples").glob("*.flac"))[-1], dtype="float32")
     samples = np.tile(clip, args.repeats)
 
     def speak() -> None:
-        stream = system.open_stream({"spa": Target(text=True, speech=True)})
+        stream = system.open({"spa": Target(text=True, speech=True)})
         for start in range(0, len(samples), CHUNK):
             list(stream.push(samples[start : start + CHUNK]))
         list(stream.finish())

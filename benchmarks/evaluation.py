@@ -33,7 +33,7 @@ from seamless_server.evaluation.manifest import Selection
 from seamless_server.evaluation.provenance import machine, versions
 from seamless_server.evaluation.systems import SystemUnderTest, resolve_system
 from seamless_server.evaluation.units import Unit
-from seamless_server.streaming import Target, load_system
+from seamless_server.streaming import Target, load_model
 
 RECORDINGS = Path(__file__).resolve().parents[1] / "tests" / "recordings"
 OPTIONS: dict[str, str | bool] = {
@@ -79,10 +79,10 @@ def translate_all(system: object, data: Path, segment_ms: int) -> None:
     """The loop of `translate` for all files."""
     for path in sorted(data.parent.glob("*.wav"), key=lambda path: int(path.stem)):
         samples = read_audio(path)
-        stream = system.open_stream(  # type: ignore[attr-defined]
+        stream = system.open(  # type: ignore[attr-defined]
             {"spa": Target(text=True)},
+            {name: _typed(value) for name, value in OPTIONS.items()},
             vad=False,
-            **{name: _typed(value) for name, value in OPTIONS.items()},
         )
         size = segment_ms * 16
         for start in range(0, len(samples), size):
@@ -126,7 +126,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    system = load_system(args.model, device=args.device, dtype="fp32", speech=False)
+    system = load_model(args.model, device=args.device, dtype="fp32", speech=False)
     under_test = resolve_system(
         "s2tt",
         model=args.model,

@@ -24,14 +24,11 @@ import numpy as np
 import soundfile
 import torch
 
-from seamless_server.agents.loading import DTYPES, choose_device, choose_dtype
-from seamless_server.agents.system import AgentSystem
+from seamless_server.agents.loading import DTYPES, AgentSystem, choose_device, choose_dtype
+from seamless_server.bench.naive import NaiveEngine
 from seamless_server.checkpoints.random_model import SIZES, random_checkpoint
 from seamless_server.engine import InlineEngine
-from seamless_server.engine.naive import NaiveEngine
-from seamless_server.streaming import Target
-from seamless_server.streaming.outputs import SpeechOutput
-from seamless_server.streaming.system import System
+from seamless_server.streaming import Model, SpeechOutput, Target
 
 SPEECH = (
     Path(__file__).resolve().parents[1] / "tests" / "recordings" / "audio" / "human_pauses.flac"
@@ -46,15 +43,15 @@ def speech(seconds: float) -> np.ndarray:
 
 
 def run(
-    system: System,
+    system: Model,
     samples: np.ndarray,
     chunk_ms: int,
     options: dict[str, Any],
     clock: Callable[[], float],
 ) -> dict[str, Any]:
     """One pass over the audio; seconds and calls by stage, and the seconds of speech made."""
-    stream = system.open_stream({"spa": Target(text=True, speech=True)}, vad=False, **options)
-    stream.meter.clock = clock
+    stream = system.open({"spa": Target(text=True, speech=True)}, options, vad=False)
+    stream.caller.clock = clock
     size = chunk_ms * 16
     chunks = 0
     spoken = 0
@@ -95,10 +92,10 @@ def compare(size: str, args: argparse.Namespace) -> dict[str, Any]:
         "min_unit_chunk_size": 50,
     }
     systems = {
-        "naive": System(
+        "naive": Model(
             AgentSystem(checkpoint, NaiveEngine(checkpoint)), size, "", {}, compat="official"
         ),
-        "inline": System(AgentSystem(checkpoint, InlineEngine(checkpoint)), size, "", {}),
+        "inline": Model(AgentSystem(checkpoint, InlineEngine(checkpoint)), size, "", {}),
     }
     samples = speech(args.seconds)
     # Processor time is not disturbed by other programs, but only one thread's can be told.

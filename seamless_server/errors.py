@@ -75,6 +75,21 @@ class AudioError(_FileError):
     code = "audio"
 
 
+class NumericalError(SeamlessError):
+    """A computation gave NaN or infinity: what follows from it would be invented.
+
+    Args:
+        where: what came out so, as a phrase ("the decoder's logits").
+    """
+
+    code = "numerical"
+
+    def __init__(self, where: str) -> None:
+        super().__init__(
+            f"{where} came out as NaN or infinite, so this stream was ended; others go on"
+        )
+
+
 class DependencyError(SeamlessError):
     """A package or program that this request needs is not installed.
 

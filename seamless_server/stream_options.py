@@ -68,6 +68,15 @@ class StreamOptions(BaseModel):
     speech_soft_limit_ms: int | None = _option(
         "speaker", "Speech after which half of that silence ends it, in ms.", ge=1, le=3_600_000
     )
+    vad_threshold: float | None = _option(
+        "speaker",
+        "Probability from which sound counts as speech: higher where it is noisy.",
+        ge=0.05,
+        le=0.95,
+    )
+    repetition_penalty: float | None = _option(
+        "speaker", "Makes words of the sentence less likely to come again: 1 is off.", ge=1, le=2
+    )
     d_factor: float | None = _option(
         "speaker", "Length of spoken output: above 1 speaks slower.", ge=0.1, le=10
     )

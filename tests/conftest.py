@@ -8,10 +8,9 @@ import pytest
 import torch
 from hypothesis import settings
 
-from seamless_server.agents.loading import load_system as load_agent_system
-from seamless_server.agents.system import AgentSystem
+from seamless_server.agents.loading import AgentSystem
 from seamless_server.checkpoints import Checkpoint
-from seamless_server.streaming import System, load_system
+from seamless_server.streaming import Model, load_model
 from tests.recorded import CHECKPOINT
 
 # The networks here are too small to share between cores.
@@ -32,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def agent_system() -> AgentSystem:
     """The recorded model and its engine."""
-    return load_agent_system(CHECKPOINT, "cpu", "fp32")
+    return load_system(CHECKPOINT, "cpu", "fp32")
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +41,6 @@ def checkpoint(agent_system: AgentSystem) -> Checkpoint:
 
 
 @pytest.fixture(scope="session")
-def system(agent_system: AgentSystem) -> System:
+def system(agent_system: AgentSystem) -> Model:
     """The recorded model, for streams."""
-    return load_system(CHECKPOINT, "cpu", "fp32")
+    return load_model(CHECKPOINT, "cpu", "fp32")

@@ -13,7 +13,7 @@ import pytest
 
 from seamless_server.audio.reader import Samples, read_audio
 from seamless_server.checkpoints.cards import SYSTEM_DIRS
-from seamless_server.streaming import SpeechOutput, System, Target, TextOutput, load_system
+from seamless_server.streaming import Model, SpeechOutput, Target, TextOutput, load_model
 
 CLIPS = SYSTEM_DIRS / "SeamlessStreaming-mini" / "samples"
 MADRID, MINUTES, REPORT = "clip5.flac", "clip3.flac", "clip4.flac"
@@ -24,27 +24,27 @@ def clip(name: str) -> Samples:
 
 
 @pytest.fixture(scope="module")
-def mini() -> System:
-    return load_system("SeamlessStreaming-mini", "cpu", engine="scheduled")
+def mini() -> Model:
+    return load_model("SeamlessStreaming-mini", "cpu", engine="scheduled")
 
 
-def said(system: System, samples: Samples, lang: str) -> str:
+def said(system: Model, samples: Samples, lang: str) -> str:
     """What comes out in a language, as one text."""
-    stream = system.open_stream({lang: Target()})
+    stream = system.open({lang: Target()})
     outputs = [x for i in range(0, len(samples), 5120) for x in stream.push(samples[i : i + 5120])]
     outputs += stream.finish()
     return "".join(x.text for x in outputs if isinstance(x, TextOutput)).strip()
 
 
 @pytest.mark.parametrize("number", range(6))
-def test_a_sample_clip_gives_its_translations(mini: System, number: int) -> None:
+def test_a_sample_clip_gives_its_translations(mini: Model, number: int) -> None:
     listed = json.loads((CLIPS / "samples.json").read_text(encoding="utf-8"))[number]
     wanted = {"eng": listed["text"], **listed["translations"]}
     assert {lang: said(mini, clip(listed["file"]), lang) for lang in wanted} == wanted
 
 
-def test_text_comes_while_the_speaker_is_still_speaking(mini: System) -> None:
-    stream = mini.open_stream({"eng": Target()})
+def test_text_comes_while_the_speaker_is_still_speaking(mini: Model) -> None:
+    stream = mini.open({"eng": Target()})
     samples = clip(REPORT)
     early = [
         x for i in range(0, len(samples) // 2, 5120) for x in stream.push(samples[i : i + 5120])
@@ -52,7 +52,7 @@ def test_text_comes_while_the_speaker_is_still_speaking(mini: System) -> None:
     assert any(isinstance(x, TextOutput) and x.text.strip() for x in early)
 
 
-def test_sentences_that_follow_each_other_quickly_all_arrive(mini: System) -> None:
+def test_sentences_that_follow_each_other_quickly_all_arrive(mini: Model) -> None:
     pause = np.zeros(8_000, np.float32)
     clips = [clip(f"clip{number}.flac") for number in (1, 2, 5)]
     spoken = [
@@ -62,9 +62,9 @@ def test_sentences_that_follow_each_other_quickly_all_arrive(mini: System) -> No
     assert said(mini, talk, "spa") == " ".join(said(mini, x, "spa") for x in clips)
 
 
-def test_two_sentences_with_a_pause_are_two_segments(mini: System) -> None:
+def test_two_sentences_with_a_pause_are_two_segments(mini: Model) -> None:
     pause = np.zeros(24_000, np.float32)
-    stream = mini.open_stream({"spa": Target()})
+    stream = mini.open({"spa": Target()})
     outputs = [
         *stream.push(np.concatenate([clip(MADRID), pause, clip(MINUTES), pause])),
         *stream.finish(),
@@ -78,9 +78,9 @@ def test_two_sentences_with_a_pause_are_two_segments(mini: System) -> None:
     assert "treinta y ocho minutos" in second
 
 
-def test_a_language_switch_in_mid_stream(mini: System) -> None:
+def test_a_language_switch_in_mid_stream(mini: Model) -> None:
     pause = np.zeros(24_000, np.float32)
-    stream = mini.open_stream({"spa": Target()})
+    stream = mini.open({"spa": Target()})
     before = list(stream.push(np.concatenate([clip(MADRID), pause])))
     stream.set_targets({"deu": Target()})
     after = [*stream.push(np.concatenate([clip(MINUTES), pause])), *stream.finish()]
@@ -89,7 +89,7 @@ def test_a_language_switch_in_mid_stream(mini: System) -> None:
     assert "Minuten" in "".join(x.text for x in after if isinstance(x, TextOutput))
 
 
-def test_eight_speakers_at_once_never_hear_one_another(mini: System) -> None:
+def test_eight_speakers_at_once_never_hear_one_another(mini: Model) -> None:
     plans = [(f"clip{i % 6 + 1}.flac", ("spa", "fra", "deu", "eng")[i % 4]) for i in range(8)]
     alone = [said(mini, clip(name), lang) for name, lang in plans]
     together = [""] * len(plans)
@@ -106,8 +106,8 @@ def test_eight_speakers_at_once_never_hear_one_another(mini: System) -> None:
     assert together == alone
 
 
-def test_speech_comes_out_too(mini: System) -> None:
-    stream = mini.open_stream({"spa": Target(text=False, speech=True)})
+def test_speech_comes_out_too(mini: Model) -> None:
+    stream = mini.open({"spa": Target(text=False, speech=True)})
     outputs = [*stream.push(clip(MINUTES)), *stream.finish()]
     speech = np.concatenate([x.samples for x in outputs if isinstance(x, SpeechOutput)])
     assert len(speech) > 8_000
@@ -125,5 +125,5 @@ def test_four_speakers_need_little_memory(tmp_path: Path) -> None:
     assert found["memory_peak_mb"] - found["memory_before_model_mb"] < 190
 
 
-def test_nothing_is_said_in_silence(mini: System) -> None:
+def test_nothing_is_said_in_silence(mini: Model) -> None:
     assert said(mini, np.zeros(160_000, np.float32), "spa") == ""

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from seamless_server.evaluation.latency import length_adaptive_average_lagging
-from seamless_server.streaming import Target, TextOutput, load_system
+from seamless_server.streaming import Target, TextOutput, load_model
 from training import conditions, config, metrics
 
 CHUNK = 5120
@@ -31,7 +31,7 @@ def interpret(
     system: Any, samples: Samples, langs: tuple[str, ...], vad: bool, **options: Any
 ) -> tuple[dict[str, str], dict[str, list[float]]]:
     """Texts by language, and for every word the milliseconds of source heard when it came."""
-    stream = system.open_stream({x: Target(text=True) for x in langs}, vad=vad, **options)
+    stream = system.open({x: Target(text=True) for x in langs}, options, vad=vad)
     texts = dict.fromkeys(langs, "")
     delays: dict[str, list[float]] = {x: [] for x in langs}
 
@@ -159,7 +159,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    system = load_system(args.model, device="cpu", speech=False)
+    system = load_model(args.model, device="cpu", speech=False)
     sets = {name: conditions.SETS[name] for name in args.sets or conditions.SETS}
     report = report_on(system, sets, args.sentences, args.seeds, args.thresholds)
     if conditions.ENGLISH.is_dir():

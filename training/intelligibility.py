@@ -21,7 +21,7 @@ import torch
 from faster_whisper import WhisperModel
 
 from seamless_server.engine import VocodeRequest
-from seamless_server.streaming import SpeechOutput, Target, TextOutput, load_system
+from seamless_server.streaming import SpeechOutput, Target, TextOutput, load_model
 from training import config, metrics, recogniser, units
 from training.text import grammar, sample
 
@@ -72,7 +72,7 @@ def main() -> None:
     whisper = WhisperModel(
         str(args.recognizer), device="cpu", compute_type="float32", cpu_threads=1
     )
-    system = load_system(args.model, device="cpu")
+    system = load_model(args.model, device="cpu")
     chosen: dict[str, None] = {}
     for sentence in sample.stream(515, held_out=True):
         if len(chosen) == args.sentences:
@@ -95,7 +95,7 @@ def main() -> None:
         return " ".join(segment.text for segment in segments)
 
     def translated(samples: Any, lang: str) -> tuple[str, Any]:
-        live = system.open_stream({lang: Target(text=True, speech=True)}, vad=False)
+        live = system.open({lang: Target(text=True, speech=True)}, vad=False)
         outputs = [*live.push(samples), *live.finish()]
         speech = [o.samples for o in outputs if isinstance(o, SpeechOutput)]
         text = "".join(o.text for o in outputs if isinstance(o, TextOutput))
@@ -113,7 +113,8 @@ def main() -> None:
             return flat
         centres = np.load(units.centre_file(args.units, lang))
         ids = units.assign(features, centres) + config.LANGUAGES.index(lang) * len(centres)
-        return engine.vocode(VocodeRequest(ids.tolist(), lang, speakers[lang][0]))
+        (wave,) = engine.vocode([VocodeRequest(ids.tolist(), lang, speakers[lang][0])])
+        return wave
 
     report: dict[str, dict[str, Any]] = {}
     if args.out is not None and args.out.exists():

@@ -19,7 +19,7 @@ import torch
 
 from seamless_server.audio.decoding import Raw
 from seamless_server.audio.reader import read_audio
-from seamless_server.streaming import load_system
+from seamless_server.streaming import load_model
 from training.evaluate import interpret
 from training.metrics import word_error_rate
 
@@ -60,7 +60,7 @@ def main() -> None:
     if not args.folder.is_dir():
         parser.error(f"{args.folder} is missing: apt-get install pocketsphinx-testdata")
     torch.set_num_threads(1)
-    system = load_system(args.model, device="cpu", speech=False)
+    system = load_model(args.model, device="cpu", speech=False)
     pairs, said, found = [], 0, 0
     for name, text in SPOKEN.items():
         texts, _ = interpret(system, read(args.folder / name), ("eng",), False)

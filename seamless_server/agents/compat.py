@@ -24,12 +24,12 @@ class Compat:
     """The VAD does not look at the end of the stream, and loses partial chunks at a reset."""
     unfinished_ends: bool = False
     """A finished source is not decoded to its end, but as far as one policy call happens to go."""
-    misdirected_reset: bool = False
-    """An early stop resets the agents instead of the session's own states (tree pipelines)."""
     leaking_language: bool = False
     """The target language belongs to the agent and survives resets and sessions."""
     stripped_text: bool = False
     """Every text output is stripped, so that word boundaries between outputs are lost."""
+    written_symbols: bool = False
+    """Padding, control symbols and language tags that the model chooses are written as text."""
     short_and_repeated_speech: bool = False
     """Segments of one token are not spoken; the last character may be spoken again at the end."""
     any_unit: bool = False

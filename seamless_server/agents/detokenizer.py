@@ -8,7 +8,7 @@ from simuleval.agents.actions import Action, ReadAction, WriteAction
 from simuleval.data.segments import Segment, TextSegment
 
 from seamless_server.agents.base import DecoderOutput, SeamlessAgent, SessionStates
-from seamless_server.agents.system import AgentSystem
+from seamless_server.agents.loading import AgentSystem
 from seamless_server.checkpoints.tokenizers import SPACE
 
 
@@ -33,6 +33,7 @@ class DetokenizerAgent(SeamlessAgent):
 
     def __init__(self, args: Namespace, system: AgentSystem) -> None:
         self.detokenize_only: bool = args.detokenize_only
+        self.tokenizer = system.checkpoint.text_tokenizer
         super().__init__(args, system)
 
     def build_states(self) -> DetokenizerStates:
@@ -51,6 +52,8 @@ class DetokenizerAgent(SeamlessAgent):
 
     def decode(self, pieces: list[str]) -> str:
         """Pieces -> text."""
+        if not self.compat.written_symbols:
+            pieces = self.tokenizer.text(pieces)
         text = " ".join(pieces).replace(" ", "").replace(SPACE, " ")
         return text.strip() if self.compat.stripped_text else text
 

@@ -9,9 +9,10 @@ from simuleval.agents.actions import Action, ReadAction, WriteAction
 from simuleval.data.segments import EmptySegment, Segment, SpeechSegment
 from torch import Tensor
 
-from seamless_server.agents.base import SeamlessAgent, SessionStates
+from seamless_server.agents.base import Ask, SeamlessAgent, SessionStates, Steps
+from seamless_server.agents.loading import AgentSystem
 from seamless_server.agents.samples import Samples
-from seamless_server.agents.system import AgentSystem
+from seamless_server.errors import NumericalError
 
 
 class EncoderStates(SessionStates):
@@ -67,7 +68,7 @@ class OfflineWav2VecBertEncoderAgent(SeamlessAgent):
             help="10 ms frames to wait for before the first encoding (192 = 1.92 s)",
         )
 
-    def policy(self, states: EncoderStates) -> Action:
+    def steps(self, states: EncoderStates) -> Steps[Action]:
         """WRITE the states once enough has been heard."""
         wait = self.min_starting_wait
         if wait is not None and states.frames < wait and not states.source_finished:
@@ -79,7 +80,10 @@ class OfflineWav2VecBertEncoderAgent(SeamlessAgent):
                 return WriteAction({}, finished=True)
             return WriteAction(EmptySegment(finished=True), True)
         if states.encoded is None or states.encoded_frames != states.frames:
-            states.encoded = self.system.engine.encode(states.features())
+            features = states.features()
+            if not np.isfinite(features).all():
+                raise NumericalError("the features of the audio")
+            states.encoded = yield Ask("encode", features)
             states.encoded_frames = states.frames
         segment = SpeechSegment(
             content=states.encoded, tgt_lang=states.tgt_lang, finished=states.source_finished

@@ -8,11 +8,11 @@ import numpy as np
 from simuleval.agents.actions import Action, ReadAction, WriteAction
 from simuleval.data.segments import EmptySegment, Segment, SpeechSegment
 
-from seamless_server.agents.base import SAMPLE_RATE, SeamlessAgent, SessionStates
+from seamless_server.agents.base import SeamlessAgent, SessionStates
+from seamless_server.agents.loading import AgentSystem
 from seamless_server.agents.samples import Samples, as_samples
-from seamless_server.agents.system import AgentSystem
-from seamless_server.audio.fbank import fbank
-from seamless_server.engine.meter import stage
+from seamless_server.audio.fbank import SAMPLE_RATE, fbank
+from seamless_server.engine import measured
 
 DENORMALIZED = 2.0**15
 
@@ -100,7 +100,7 @@ class OnlineFeatureExtractorAgent(SeamlessAgent):
         count = (len(samples) - (self.window - self.shift)) // self.shift
         used = (count - 1) * self.shift + self.window
         states.residual = samples[count * self.shift :]
-        with stage("features"):
+        with measured("features", states.caller):
             ms = 1000 / SAMPLE_RATE
             return fbank(samples[:used], self.scale, self.window * ms, self.shift * ms)
 

@@ -6,17 +6,26 @@ import os
 import threading
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from seamless_server.agents.system import AgentSystem
 from seamless_server.checkpoints.cards import default_model, find_model
+from seamless_server.checkpoints.fitting import INT8, quantized
 from seamless_server.checkpoints.loader import Checkpoint, load_checkpoint
 from seamless_server.engine import Engine, InlineEngine, ScheduledEngine
-from seamless_server.engine.fitting import INT8, quantized
-from seamless_server.engine.threads import share_heap
 from seamless_server.errors import ConfigError
+from seamless_server.nn.threads import share_heap
+
+
+@dataclass(frozen=True)
+class AgentSystem:
+    """What agents are made of: the description of a model and the engine that computes it."""
+
+    checkpoint: Checkpoint
+    engine: Engine
+
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 

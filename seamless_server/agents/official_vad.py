@@ -12,11 +12,12 @@ import numpy as np
 from simuleval.agents.actions import Action, ReadAction, WriteAction
 from simuleval.data.segments import EmptySegment, Segment, SpeechSegment
 
-from seamless_server.agents.base import SAMPLE_RATE, SessionStates
+from seamless_server.agents.base import SessionStates
 from seamless_server.agents.samples import Samples, as_samples
 from seamless_server.agents.silero import SileroState, speech_probabilities
 from seamless_server.agents.tracker import SpeechTracker
-from seamless_server.engine.meter import stage
+from seamless_server.audio.fbank import SAMPLE_RATE
+from seamless_server.engine import measured
 
 
 class OfficialVADStates(SessionStates):
@@ -43,7 +44,7 @@ class OfficialVADStates(SessionStates):
         if segment.is_empty:
             raise ValueError("the official VAD cannot take an empty segment")
         samples = as_samples(segment)
-        with stage("vad"):
+        with measured("vad", self.caller):
             probabilities = speech_probabilities(samples, self.silero, self.window)
         chunk_ms = len(samples) * 1000 / SAMPLE_RATE
         for verdict in self.tracker.hear(probabilities, chunk_ms, self.source_finished):

@@ -1,8 +1,9 @@
-"""How agents are put together: chains and trees that run on SimulEval's interface.
+"""The pipelines of SimulEval's interface: chains and trees of agents.
 
-By default a push goes down only as far as something new comes out, several languages and sessions
-never meet, and a segment that ends resets exactly its own states. ``compat: official`` leaves the
-walk to SimulEval's own pipelines and repeats the official early stop.
+By default a push takes the corridor (see :mod:`~seamless_server.agents.corridor`), as every stream
+does: it goes down only as far as something new comes out, and a segment that ends resets exactly
+its own states. ``compat: official`` leaves the walk to SimulEval's own pipelines and repeats the
+official early stop.
 """
 
 from __future__ import annotations
@@ -10,128 +11,152 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
+import numpy as np
 from simuleval.agents import AgentPipeline, GenericAgent, TreeAgentPipeline
-from simuleval.data.segments import EmptySegment, Segment
+from simuleval.data.segments import EmptySegment, Segment, TextSegment
 
 from seamless_server.agents.base import SeamlessAgent, SessionStates, language_of
+from seamless_server.agents.branch import BranchAgents
 from seamless_server.agents.compat import Compat, compat_from_name
-from seamless_server.agents.features import FeatureStates
-from seamless_server.agents.loading import add_model_args, system_from_args
+from seamless_server.agents.corridor import NOTHING, Corridor, CorridorAgents
+from seamless_server.agents.detokenizer import DetokenizerAgent
+from seamless_server.agents.encoder import OfflineWav2VecBertEncoderAgent
+from seamless_server.agents.features import OnlineFeatureExtractorAgent
+from seamless_server.agents.loading import AgentSystem, add_model_args, system_from_args
 from seamless_server.agents.official_vad import OfficialVADStates
-from seamless_server.agents.samples import with_lists
-from seamless_server.agents.system import AgentSystem
-from seamless_server.agents.vad import VADStates
+from seamless_server.agents.outputs import Output, SpeechOutput, Target, TextOutput
+from seamless_server.agents.samples import as_samples, with_lists
+from seamless_server.agents.text_decoder import MMASpeechToTextDecoderAgent
+from seamless_server.agents.unit_decoder import NARUnitYUnitDecoderAgent
+from seamless_server.agents.vad import SileroVADAgent
+from seamless_server.agents.vocoder import SpokenSegment, VocoderAgent
+from seamless_server.engine import Caller
+
+A = TypeVar("A", bound=SeamlessAgent)
 
 
-class SegmentWalk:
-    """One session on its way through a pipeline: the mended walk.
+def _one(agents: Iterable[SeamlessAgent], kind: type[A]) -> A | None:
+    return next((x for x in agents if isinstance(x, kind)), None)
+
+
+def corridor_agents(agents: Sequence[SeamlessAgent]) -> CorridorAgents:
+    """The agents of a pipeline, each in its place."""
+    features, encoder = (
+        _one(agents, OnlineFeatureExtractorAgent),
+        _one(agents, OfflineWav2VecBertEncoderAgent),
+    )
+    decoder = _one(agents, MMASpeechToTextDecoderAgent)
+    assert features is not None
+    assert encoder is not None
+    assert decoder is not None
+    branch = BranchAgents(
+        decoder,
+        _one(agents, DetokenizerAgent),
+        _one(agents, NARUnitYUnitDecoderAgent),
+        _one(agents, VocoderAgent),
+    )
+    spoken = branch.vocoder is not None
+    return CorridorAgents(
+        _one(agents, SileroVADAgent),
+        features,
+        encoder,
+        None if spoken else branch,
+        branch if spoken else None,
+    )
+
+
+class Session:
+    """One session of a pipeline: the states of its agents on their way down a corridor.
 
     Args:
-        children: every agent and the agents behind it, the first one being the root.
-        states: states of every agent.
+        states: of every agent.
+        target: which leaves there are; text comes before speech.
     """
 
     def __init__(
-        self,
-        children: Mapping[SeamlessAgent, Sequence[SeamlessAgent]],
-        states: Mapping[SeamlessAgent, SessionStates],
+        self, states: Mapping[SeamlessAgent, SessionStates], target: Target, default_lang: str
     ) -> None:
-        self.children = children
-        self.states = states
-        self.root = next(iter(children))
-        self.leaves = [agent for agent, below in children.items() if not below]
-        self.waiting: list[Segment] = []
-        self.lang: str | None = None
+        self._agents = corridor_agents(list(states))
+        self._states, self._target = dict(states), target
+        self._detokenized = _one(states, DetokenizerAgent) is not None
+        self._default = self._lang = default_lang
+        self._corridor: Corridor | None = None
+        self._waiting: list[Segment] = []
+        self.outbox: list[Segment] | None = None
 
-    def push(self, segment: Segment) -> list[Segment]:
-        """Run one segment; returns what each leaf gives."""
+    def push(self, segment: Segment) -> None:
+        """Run one segment; what each leaf gives is then in the outbox."""
         lang = language_of(segment)
-        if lang is not None and self.lang not in (None, lang):
-            # The words spoken before the switch still belong to the language before it.
-            self.waiting.append(segment)
-            self.lang = lang
-            return self._run(EmptySegment(finished=True))
-        self.lang = lang or self.lang
-        waiting, self.waiting = self.waiting, []
-        outputs = [self._run(x) for x in [*waiting, segment]]
-        return outputs[0] if len(outputs) == 1 else _merge(outputs)
-
-    def _run(self, segment: Segment) -> list[Segment]:
-        outputs: dict[SeamlessAgent, Segment] = {}
-        self._visit(self.root, segment, outputs)
-        answers = [outputs.get(leaf, EmptySegment()) for leaf in self.leaves]
-        if all(x.finished for x in answers):
-            early = not self._audio_ended()
-            self._end_sentence()
-            for answer in answers:
-                answer.finished = not early
-        return answers
-
-    def _audio_ended(self) -> bool:
-        return any(
-            states.source_finished
-            for states in self.states.values()
-            if isinstance(states, FeatureStates)
-        )
-
-    def _visit(
-        self, agent: SeamlessAgent, segment: Segment, outputs: dict[SeamlessAgent, Segment]
-    ) -> None:
-        out = agent.pushpop(segment, self.states[agent])
-        below = self.children[agent]
-        if not below:
-            outputs[agent] = out
-        elif not out.is_empty or out.finished:
-            for child in below:
-                self._visit(child, out, outputs)
-
-    def _end_sentence(self) -> None:
-        """Make the states ready for the next sentence; audio that was heard is kept."""
-        for states in self.states.values():
-            if isinstance(states, VADStates):
-                done = states.source_finished and not states.pieces
-            elif isinstance(states, FeatureStates):
-                done = states.source_finished
-            else:
-                done = True
-            if done:
+        if self._corridor is None:
+            self._lang = lang or self._default
+            targets = {self._lang: self._target}
+            caller = Caller()
+            self._corridor = Corridor(self._agents, targets, caller, self._states)
+        elif lang not in (None, self._lang):
+            # The words spoken before the switch still belong to the language before it: what was
+            # said in the new one waits, so that no segment has both.
+            before, self._lang = self._lang, str(lang)
+            self._waiting.append(segment)
+            self._corridor.set_targets({self._lang: self._target})
+            first = self._corridor.segment_id
+            outputs = list(self._corridor.push(NOTHING))
+            ended = self._corridor.segment_id > first
+            self.outbox = self._leaves(outputs, before, ended)
+            return
+        first = self._corridor.segment_id
+        outputs = []
+        finished = False
+        for one in [*self._waiting, segment]:
+            audio = NOTHING if one.is_empty else as_samples(one)
+            outputs += list(self._corridor.push(audio, one.finished))
+            finished = finished or one.finished
+        self._waiting = []
+        ended = finished or self._corridor.segment_id > first
+        self.outbox = self._leaves(outputs, self._lang, ended)
+        if finished:
+            # The next push begins anew.
+            self._corridor = None
+            for states in self._states.values():
                 states.reset()
 
-
-def _merge(outputs: list[list[Segment]]) -> list[Segment]:
-    merged = []
-    for leaf in zip(*outputs, strict=True):
-        real = [x for x in leaf if not x.is_empty]
-        last = real[-1] if real else leaf[-1]
-        for earlier in reversed(real[:-1]):
-            last.content = _join(earlier.content, last.content)
-        last.finished = leaf[-1].finished
-        merged.append(last)
-    return merged
-
-
-def _join(first: Any, second: Any) -> Any:
-    if isinstance(first, str):
-        return first + second
-    import numpy as np
-
-    return np.concatenate([first, second])
+    def _leaves(self, outputs: list[Output], lang: str, ended: bool) -> list[Segment]:
+        leaves: list[Segment] = []
+        if self._target.text:
+            texts = [x.text for x in outputs if isinstance(x, TextOutput) and x.text]
+            text = ("" if self._detokenized else " ").join(texts)
+            leaves.append(
+                TextSegment(content=text, finished=ended, tgt_lang=lang)
+                if text
+                else EmptySegment(finished=ended)
+            )
+        spoken = [x for x in outputs if isinstance(x, SpeechOutput)]
+        if self._target.speech:
+            leaves.append(
+                SpokenSegment(
+                    content=np.concatenate([x.samples for x in spoken]),
+                    finished=ended,
+                    sample_rate=spoken[0].sample_rate,
+                    tgt_lang=lang,
+                    units=[unit for x in spoken for unit in x.units],
+                )
+                if any(len(x.samples) for x in spoken)
+                else EmptySegment(finished=ended)
+            )
+        return leaves
 
 
 class SessionList(list[Any]):
-    """States of a chain, one an agent, with the walk that uses them."""
+    """States of a chain, one an agent, with the session that uses them."""
 
-    walk: SegmentWalk | None = None
-    outbox: Segment | None = None
+    session: Session | None = None
 
 
 class SessionDict(dict[Any, Any]):
-    """States of a tree by agent, with the walk that uses them."""
+    """States of a tree by agent, with the session that uses them."""
 
-    walk: SegmentWalk | None = None
-    outbox: list[Segment] | None = None
+    session: Session | None = None
 
 
 def _early_reset(states: Iterable[Any]) -> None:
@@ -149,11 +174,13 @@ def _first_language(option: str) -> str:
 
 
 class _SystemMixin:
-    """Options and loading that chains and trees share."""
+    """Options, loading and sessions that chains and trees share."""
 
     speech = True
+    target: ClassVar[Target] = Target(text=True, speech=False)
     compat: Compat
     system: AgentSystem
+    default_lang: str
 
     @classmethod
     def add_args(cls, parser: ArgumentParser) -> None:
@@ -168,9 +195,16 @@ class _SystemMixin:
 
     def _prepare(self, args: Namespace, system: AgentSystem | None) -> AgentSystem:
         self.compat = compat_from_name(getattr(args, "compat", None))
-        args.tgt_lang = _first_language(args.tgt_lang)
+        args.tgt_lang = self.default_lang = _first_language(args.tgt_lang)
         self.system = system or system_from_args(args, speech=self.speech)
         return self.system
+
+    def _session(self, states: SessionList | SessionDict, agents: Sequence[Any]) -> Session:
+        if states.session is None:
+            all_states = states.values() if isinstance(states, dict) else states
+            pairs = dict(zip(agents, all_states, strict=True))
+            states.session = Session(pairs, self.target, self.default_lang)
+        return states.session
 
 
 class SeamlessPipeline(_SystemMixin, AgentPipeline):  # type: ignore[misc]
@@ -202,12 +236,7 @@ class SeamlessPipeline(_SystemMixin, AgentPipeline):  # type: ignore[misc]
         if self.compat.rerun_on_read:
             super().push(segment, states, upstream_states)
             return
-        session = self._session(states)
-        if session.walk is None:
-            agents = self.module_list
-            children = {a: agents[i + 1 : i + 2] for i, a in enumerate(agents)}
-            session.walk = SegmentWalk(children, dict(zip(agents, session, strict=True)))
-        session.outbox = session.walk.push(segment)[0]
+        self._session(self._states(states), self.module_list).push(segment)
 
     def pop(self, states: SessionList | None = None) -> Segment:
         """What the last push gave; without states, as SimulEval's evaluator takes it."""
@@ -216,9 +245,9 @@ class SeamlessPipeline(_SystemMixin, AgentPipeline):  # type: ignore[misc]
 
     def _pop(self, states: SessionList | None) -> Segment:
         if not self.compat.rerun_on_read:
-            session = self._session(states)
-            out, session.outbox = session.outbox, None
-            return out or EmptySegment()
+            session = self._session(self._states(states), self.module_list)
+            outbox, session.outbox = session.outbox, None
+            return outbox[0] if outbox else EmptySegment()
         out = super().pop(states)
         first = self.module_list[0].states if states is None else states[0]
         if out.finished and not first.source_finished:
@@ -229,7 +258,7 @@ class SeamlessPipeline(_SystemMixin, AgentPipeline):  # type: ignore[misc]
             out.finished = False
         return out
 
-    def _session(self, states: SessionList | None) -> SessionList:
+    def _states(self, states: SessionList | None) -> SessionList:
         if states is not None:
             return states
         if self._own is None:
@@ -240,6 +269,7 @@ class SeamlessPipeline(_SystemMixin, AgentPipeline):  # type: ignore[misc]
 class SeamlessTreePipeline(_SystemMixin, TreeAgentPipeline):  # type: ignore[misc]
     """A tree of agents; ``pop`` gives a list, one segment a leaf."""
 
+    target = Target(text=True, speech=True)
     pipeline: ClassVar[dict[type[SeamlessAgent], list[type[SeamlessAgent]]]] = {}
 
     def __init__(self, args: Namespace, system: AgentSystem | None = None) -> None:
@@ -272,10 +302,7 @@ class SeamlessTreePipeline(_SystemMixin, TreeAgentPipeline):  # type: ignore[mis
         if self.compat.rerun_on_read:
             super().push(segment, states, upstream_states)
             return
-        session = self._session(states)
-        if session.walk is None:
-            session.walk = SegmentWalk(self.module_dict, session)
-        session.outbox = session.walk.push(segment)
+        self._session(self._states(states), list(self._states(states))).push(segment)
 
     def pop(self, states: SessionDict | None = None) -> Any:
         """What the last push gave, a list or the leaf of ``output_index``."""
@@ -287,7 +314,8 @@ class SeamlessTreePipeline(_SystemMixin, TreeAgentPipeline):  # type: ignore[mis
 
     def _pop(self, states: SessionDict | None) -> Any:
         if not self.compat.rerun_on_read:
-            session = self._session(states)
+            own = self._states(states)
+            session = self._session(own, list(own))
             outputs = session.outbox or [EmptySegment() for _ in self.target_modules]
             session.outbox = None
             return outputs if self.output_index is None else outputs[self.output_index]
@@ -305,7 +333,7 @@ class SeamlessTreePipeline(_SystemMixin, TreeAgentPipeline):  # type: ignore[mis
                 segment.finished = False
         return out
 
-    def _session(self, states: SessionDict | None) -> SessionDict:
+    def _states(self, states: SessionDict | None) -> SessionDict:
         if states is not None:
             return states
         if self._own is None:

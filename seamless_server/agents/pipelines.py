@@ -12,6 +12,7 @@ from seamless_server.agents.base import SeamlessAgent
 from seamless_server.agents.detokenizer import DetokenizerAgent, UnitYDetokenizerAgent
 from seamless_server.agents.encoder import OfflineWav2VecBertEncoderAgent
 from seamless_server.agents.features import OnlineFeatureExtractorAgent
+from seamless_server.agents.outputs import Target
 from seamless_server.agents.pipeline import SeamlessPipeline, SeamlessTreePipeline
 from seamless_server.agents.text_decoder import (
     MMASpeechToTextDecoderAgent,
@@ -63,11 +64,15 @@ class SeamlessStreamingS2TVADAgent(SeamlessPipeline):
 class SeamlessStreamingS2STAgent(SeamlessPipeline):
     """Speech -> speech."""
 
+    target = Target(text=False, speech=True)
+
     pipeline: ClassVar[list[type[SeamlessAgent]]] = _SPEECH
 
 
 class SeamlessStreamingS2STVADAgent(SeamlessPipeline):
     """Speech, cut by VAD -> speech."""
+
+    target = Target(text=False, speech=True)
 
     pipeline: ClassVar[list[type[SeamlessAgent]]] = [SileroVADAgent, *_SPEECH]
 

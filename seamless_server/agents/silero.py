@@ -9,6 +9,7 @@ stream's state travels through the call, so that one network serves all streams.
 from __future__ import annotations
 
 import importlib.util
+import math
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -19,8 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seamless_server.engine.threads import settle_thread
-from seamless_server.errors import DependencyError
+from seamless_server.errors import DependencyError, NumericalError
+from seamless_server.nn.threads import settle_thread
 
 WINDOW = 512
 CONTEXT = 64
@@ -96,6 +97,7 @@ def speech_probabilities(samples: Samples, state: SileroState, window: int = WIN
 
     Raises:
         ValueError: another window.
+        NumericalError: a probability is NaN.
     """
     if window != WINDOW:
         raise ValueError(f"Silero VAD scores windows of {WINDOW} samples, not of {window}")
@@ -105,4 +107,6 @@ def speech_probabilities(samples: Samples, state: SileroState, window: int = WIN
     settle_thread()
     heard = torch.from_numpy(np.ascontiguousarray(samples[:whole], np.float32))
     probabilities: list[float] = _network()(heard, state).tolist()
+    if not all(map(math.isfinite, probabilities)):
+        raise NumericalError("the voice activity detection")
     return probabilities

@@ -8,8 +8,8 @@ from simuleval.agents.actions import Action, ReadAction, WriteAction
 from simuleval.data.segments import Segment, TextSegment
 from torch import Tensor
 
-from seamless_server.agents.base import DecoderOutput, SeamlessAgent, SessionStates
-from seamless_server.agents.system import AgentSystem
+from seamless_server.agents.base import Ask, DecoderOutput, SeamlessAgent, SessionStates, Steps
+from seamless_server.agents.loading import AgentSystem
 from seamless_server.checkpoints.tokenizers import EOS
 from seamless_server.engine import DecodeRequest, DecodeResult, PolicyOptions
 from seamless_server.errors import UsageError
@@ -55,6 +55,7 @@ class MMASpeechToTextDecoderAgent(SeamlessAgent):
             max_len_a=args.max_len_a,
             max_len_b=args.max_len_b,
             max_consecutive_write=args.max_consecutive_write,
+            repetition_penalty=args.repetition_penalty,
         )
         layers = system.checkpoint.config.decoder.num_layers
         if not 0 <= self.options.p_choose_start_layer < layers:
@@ -99,8 +100,14 @@ class MMASpeechToTextDecoderAgent(SeamlessAgent):
         )
         add("--p-choose-start-layer", type=int, default=0, help="first layer that is asked")
         add("--block-ngrams", action="store_true", help="block repetitions of 2 and 3 tokens")
+        add(
+            "--repetition-penalty",
+            type=float,
+            default=1.0,
+            help="makes words of the sentence less likely to come again: 1 is off, 1.2 is much",
+        )
 
-    def policy(self, states: DecoderStates) -> Action:
+    def steps(self, states: DecoderStates) -> Steps[Action]:
         """WRITE what the source heard so far allows."""
         states.last = None
         if states.encoded is None:
@@ -111,7 +118,8 @@ class MMASpeechToTextDecoderAgent(SeamlessAgent):
             return ReadAction()
         if states.target_finished:
             return WriteAction("", finished=True)
-        result = self.system.engine.decode(
+        result: DecodeResult = yield Ask(
+            "decode",
             DecodeRequest(
                 source=states.encoded,
                 prefix=self._prefix(states),
@@ -121,7 +129,7 @@ class MMASpeechToTextDecoderAgent(SeamlessAgent):
                 ngram_blocks=states.ngram_blocks,
                 to_end=not self.compat.unfinished_ends,
                 ending_token=self.ending_token,
-            )
+            ),
         )
         if self._too_early(result, states):
             return ReadAction()
@@ -170,7 +178,8 @@ class MMASpeechToTextDecoderAgent(SeamlessAgent):
         return [self.tokenizer.index_to_token(i) for i in tokens]
 
     def _content(self, result: DecodeResult | None) -> object:
-        return " ".join(self._tokens(result))
+        tokens = self._tokens(result)
+        return " ".join(tokens if self.compat.written_symbols else self.tokenizer.text(tokens))
 
 
 class UnitYMMATextDecoderAgent(MMASpeechToTextDecoderAgent):

@@ -9,9 +9,8 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import Literal
 
-from seamless_server.agents.base import SAMPLE_RATE
+from seamless_server.audio.fbank import SAMPLE_RATE
 
-SPEECH_PROB_THRESHOLD = 0.6
 MOST_DECAYS = 3
 
 Verdict = Literal["speech", "end"]
@@ -25,6 +24,7 @@ class SpeechTracker:
         self.speech_soft_limit_ms: int = args.speech_soft_limit_ms
         self.window_ms = args.window_size_samples * 1000 / SAMPLE_RATE
         self.init_speech_prob: float = args.init_speech_prob
+        self.vad_threshold: float = args.vad_threshold
         self.restart()
 
     def restart(self) -> None:
@@ -39,7 +39,7 @@ class SpeechTracker:
 
         ended: the segment before has ended but nobody has taken note of it yet.
         """
-        threshold = SPEECH_PROB_THRESHOLD
+        threshold = self.vad_threshold
         if self.fresh and self.init_speech_prob > 0:
             threshold += self.init_speech_prob
         spoken = [p > threshold for p in probabilities]

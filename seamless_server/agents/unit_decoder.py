@@ -10,10 +10,11 @@ from simuleval.agents.actions import Action, ReadAction, WriteAction
 from simuleval.data.segments import Segment, TextSegment
 from torch import Tensor
 
-from seamless_server.agents.base import DecoderOutput, SeamlessAgent, SessionStates
-from seamless_server.agents.system import AgentSystem
+from seamless_server.agents.base import Ask, DecoderOutput, SeamlessAgent, SessionStates, Steps
+from seamless_server.agents.loading import AgentSystem
 from seamless_server.checkpoints.tokenizers import UnitTokenizer
-from seamless_server.engine import UnitsRequest
+from seamless_server.engine import UnitsRequest, UnitsResult
+from seamless_server.errors import UsageError
 
 PREFIX = 2
 """[</s>, language] in front of every target."""
@@ -77,18 +78,18 @@ class NARUnitYUnitDecoderAgent(SeamlessAgent):
             "--d-factor", type=float, default=1.0, help="scale of durations: above 1 speaks slower"
         )
 
-    def policy(self, states: UnitStates) -> Action:
+    def steps(self, states: UnitStates) -> Steps[Action]:
         """WRITE once there are enough units, or all at the end."""
         if states.target_finished:
             return WriteAction("", finished=True)
         if self.compat.short_and_repeated_speech:
-            return self._official(states)
+            return (yield from self._official(states))
         if states.features is None or states.tokens == states.spoken_tokens:
             return self._write([], states) if states.source_finished else ReadAction()
         if states.tokens < 2 and not states.source_finished:
             return ReadAction()
         at_least = 0 if states.source_finished else self.min_unit_chunk_size
-        units, durations = self._speak(states, at_least)
+        units, durations = yield from self._speak(states, at_least)
         if len(units) < at_least:
             return ReadAction()
         # The last character is the comma, which the next text will replace.
@@ -96,46 +97,45 @@ class NARUnitYUnitDecoderAgent(SeamlessAgent):
         states.spoken_tokens = states.tokens
         return self._write(units, states)
 
-    def _speak(self, states: UnitStates, at_least: int) -> tuple[list[int], int]:
+    def _speak(self, states: UnitStates, at_least: int) -> Steps[tuple[list[int], int]]:
         """Units that were not spoken yet, and the number of characters of the target."""
         assert states.features is not None
-        try:
-            ids, durations = self._run(states.ids, states.features, states.spoken_chars, at_least)
-        except ValueError:
+        result = yield self._ask(states.ids, states.features, states.spoken_chars, at_least)
+        if result.too_long:
             # The sentence is longer than the network can position: speak the new part alone.
             first = PREFIX + states.spoken_tokens
-            units, _ = self._run_in_parts(states.ids, states.features, first, len(states.ids))
+            units = yield from self._in_parts(states.ids, states.features, first, len(states.ids))
             return units, states.spoken_chars + 1
-        return self.tokenizer.decode(ids), len(durations)
+        return self.tokenizer.decode(result.ids), len(result.durations)
 
-    def _run_in_parts(
+    def _in_parts(
         self, ids: Sequence[int], features: Tensor, first: int, last: int
-    ) -> tuple[list[int], int]:
+    ) -> Steps[list[int]]:
         part = [*ids[:PREFIX], *ids[first:last]]
-        try:
-            out, durations = self._run(part, torch.cat([features[:PREFIX], features[first:last]]))
-            return self.tokenizer.decode(out), len(durations)
-        except ValueError:
-            if last - first < 2:
-                raise
-        middle = (first + last) // 2
-        left, _ = self._run_in_parts(ids, features, first, middle)
-        right, count = self._run_in_parts(ids, features, middle, last)
-        return left + right, count
-
-    def _run(
-        self, ids: Sequence[int], features: Tensor, skip: int = 0, at_least: int = 0
-    ) -> tuple[list[int], list[int]]:
-        result = self.system.engine.units(
-            UnitsRequest(features, ids, self.d_factor, self.compat.any_unit, at_least, skip)
+        result: UnitsResult = yield self._ask(
+            part, torch.cat([features[:PREFIX], features[first:last]])
         )
-        return result.ids, result.durations
+        if not result.too_long:
+            return self.tokenizer.decode(result.ids)
+        if last - first < 2:
+            raise UsageError("a single piece of text lasts longer than the model can speak")
+        middle = (first + last) // 2
+        left = yield from self._in_parts(ids, features, first, middle)
+        right = yield from self._in_parts(ids, features, middle, last)
+        return left + right
 
-    def _official(self, states: UnitStates) -> Action:
+    def _ask(self, ids: Sequence[int], features: Tensor, skip: int = 0, at_least: int = 0) -> Ask:
+        any_id = self.compat.any_unit
+        return Ask("units", UnitsRequest(features, ids, self.d_factor, any_id, at_least, skip))
+
+    def _official(self, states: UnitStates) -> Steps[Action]:
         if states.tokens < 2:
             return WriteAction("", finished=True) if states.source_finished else ReadAction()
         assert states.features is not None
-        ids, durations = self._run(states.ids, states.features)
+        result: UnitsResult = yield self._ask(states.ids, states.features)
+        if result.too_long:
+            raise UsageError("the sentence lasts longer than the model can speak")
+        ids, durations = result.ids, result.durations
         if states.source_finished and states.spoken_chars > 0:
             if sum(durations[states.spoken_chars :]) == 0:
                 return WriteAction("", finished=True)

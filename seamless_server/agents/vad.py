@@ -10,12 +10,13 @@ import numpy as np
 from simuleval.agents.actions import Action, ReadAction, WriteAction
 from simuleval.data.segments import EmptySegment, Segment, SpeechSegment
 
-from seamless_server.agents.base import SAMPLE_RATE, SeamlessAgent, SessionStates, language_of
+from seamless_server.agents.base import SeamlessAgent, SessionStates, language_of
 from seamless_server.agents.official_vad import OfficialVADStates
 from seamless_server.agents.samples import as_samples
 from seamless_server.agents.silero import Samples, SileroState, speech_probabilities
 from seamless_server.agents.tracker import SpeechTracker
-from seamless_server.engine.meter import stage
+from seamless_server.audio.fbank import SAMPLE_RATE
+from seamless_server.engine import measured
 
 
 @dataclass
@@ -67,7 +68,7 @@ class VADStates(SessionStates):
 
     def _hear(self, chunk: Samples, lang: str | None, pad: bool = False) -> None:
         scored = np.pad(chunk, (0, -len(chunk) % self.window)) if pad else chunk
-        with stage("vad"):
+        with measured("vad", self.caller):
             probabilities = speech_probabilities(scored, self.silero, self.window)
         self.position += len(chunk)
         chunk_ms = len(chunk) * 1000 / SAMPLE_RATE
@@ -149,6 +150,12 @@ class SileroVADAgent(SeamlessAgent):
             type=float,
             default=0.15,
             help="how much surer the VAD must be at the start of a segment",
+        )
+        parser.add_argument(
+            "--vad-threshold",
+            type=float,
+            default=0.6,
+            help="probability from which a window counts as speech: higher in noisy rooms",
         )
         parser.add_argument("--debug", type=bool, default=False, help="log the VAD's decisions")
 

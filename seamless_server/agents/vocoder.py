@@ -10,16 +10,16 @@ import numpy as np
 from simuleval.agents.actions import Action, ReadAction, WriteAction
 from simuleval.data.segments import Segment
 
-from seamless_server.agents.base import SAMPLE_RATE, SeamlessAgent, SessionStates
+from seamless_server.agents.base import Ask, SeamlessAgent, SessionStates, Steps
+from seamless_server.agents.loading import AgentSystem
 from seamless_server.agents.samples import AudioSegment, Samples
-from seamless_server.agents.system import AgentSystem
 from seamless_server.engine import VocodeRequest
-from seamless_server.errors import LanguageError, UsageError
+from seamless_server.errors import LanguageError, NumericalError, UsageError
 
 HOLD = 2
 """Units whose audio waits for what follows (40 ms)."""
-FADE = 160
-"""Samples over which two syntheses of the same place are blended."""
+FADE = 2
+"""Part of a unit over which two syntheses of the same place are blended: a half (10 ms)."""
 
 
 @dataclass
@@ -49,7 +49,7 @@ class VocoderStates(SessionStates):
 
 
 class VocoderAgent(SeamlessAgent):
-    """Units -> samples at 16 kHz, each piece synthesized with its neighbours around it."""
+    """Units -> samples at the vocoder's rate, each piece synthesized with its neighbours."""
 
     source_type = "text"
     target_type = "speech"
@@ -65,6 +65,7 @@ class VocoderAgent(SeamlessAgent):
             )
         self.reach = vocoder.receptive_units
         self.samples_per_unit = vocoder.config.samples_per_unit
+        self.sample_rate = vocoder.config.sample_rate
         self.default_lang: str = args.tgt_lang
         self.speakers = system.checkpoint.config.vocoder_speakers
         super().__init__(args, system)
@@ -83,10 +84,10 @@ class VocoderAgent(SeamlessAgent):
             "--vocoder-speaker-id", type=int, default=-1, help="voice; -1 is the language's first"
         )
 
-    def policy(self, states: VocoderStates) -> Action:
+    def steps(self, states: VocoderStates) -> Steps[Action]:
         """WRITE whatever can be spoken without knowing more."""
         if self.compat.seams:
-            return self._official(states)
+            return (yield from self._official(states))
         pending = states.held + [unit for units in states.source for unit in units]
         states.source = []
         if not pending:
@@ -98,26 +99,26 @@ class VocoderAgent(SeamlessAgent):
         units = pending[: len(pending) - hold]
         states.held = pending[len(units) :]
         heard = len(states.context)
-        wave = self._vocode([*states.context, *pending], states.tgt_lang, heard)
+        wave = yield from self._vocode([*states.context, *pending], states.tgt_lang, heard)
         end = len(units) * self.samples_per_unit
         samples = wave[:end].copy()
         if states.tail is not None:
             rise = np.linspace(0, 1, len(states.tail), dtype=np.float32)
             head = samples[: len(rise)]
             samples[: len(rise)] = states.tail * (1 - rise) + head * rise
-        states.tail = wave[end : end + FADE].copy() if hold else None
+        states.tail = wave[end : end + self.samples_per_unit // FADE].copy() if hold else None
         states.context = [*states.context, *units][-self.reach :]
         return self._write(units, states, samples)
 
-    def _official(self, states: VocoderStates) -> Action:
+    def _official(self, states: VocoderStates) -> Steps[Action]:
         if not states.source or len(states.source[0]) == 0:
             return WriteAction([], finished=True) if states.source_finished else ReadAction()
         units = list(states.source[0])
-        samples = self._vocode(units, states.tgt_lang)
+        samples = yield from self._vocode(units, states.tgt_lang)
         states.source = []
         return self._write(units, states, samples)
 
-    def _vocode(self, units: list[int], tgt_lang: Any, skip: int = 0) -> Samples:
+    def _vocode(self, units: list[int], tgt_lang: Any, skip: int = 0) -> Steps[Samples]:
         lang = tgt_lang or self.default_lang
         rows = self.speakers.get(lang) if isinstance(lang, str) else None
         if not rows:
@@ -125,7 +126,10 @@ class VocoderAgent(SeamlessAgent):
                 f"the vocoder has no {lang!r}; it speaks: {', '.join(sorted(self.speakers))}"
             )
         speaker = rows[0] if self.speaker == -1 else self.speaker
-        return self.system.engine.vocode(VocodeRequest(units, lang, speaker, skip))
+        samples: Samples = yield Ask("vocode", VocodeRequest(units, lang, speaker, skip))
+        if not np.isfinite(samples).all():
+            raise NumericalError("the sound of the translated speech")
+        return samples
 
     def _write(
         self, units: list[int], states: VocoderStates, samples: Samples | None = None
@@ -133,7 +137,7 @@ class VocoderAgent(SeamlessAgent):
         segment = SpokenSegment(
             content=np.zeros(0, np.float32) if samples is None else samples,
             finished=states.source_finished,
-            sample_rate=SAMPLE_RATE,
+            sample_rate=self.sample_rate,
             tgt_lang=states.tgt_lang or self.default_lang,
             units=units,
         )

@@ -7,23 +7,19 @@ so that every difference has its consequences; this says what a reader sees of i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from seamless_server.agents.loading import set_cpu_threads
-from seamless_server.agents.system import AgentSystem
+from seamless_server.agents.loading import AgentSystem, set_cpu_threads
 from seamless_server.audio.reader import read_audio
 from seamless_server.bench.simulation import Load
+from seamless_server.checkpoints.fitting import INT8, quantized
 from seamless_server.checkpoints.loader import Checkpoint, load_checkpoint
-from seamless_server.engine import DecodeRequest, DecodeResult, Engine, InlineEngine
-from seamless_server.engine.fitting import INT8, quantized
-from seamless_server.engine.requests import Samples, UnitsRequest, UnitsResult, VocodeRequest
-from seamless_server.streaming import Target, TextOutput
-from seamless_server.streaming.outputs import Output
-from seamless_server.streaming.system import System
+from seamless_server.engine import Caller, DecodeRequest, DecodeResult, Engine, InlineEngine
+from seamless_server.streaming import Model, Output, Target, TextOutput
 
 FORMS = {"bf16": torch.bfloat16, "fp16": torch.float16, **dict.fromkeys(INT8, torch.float32)}
 CHUNK = 5120
@@ -37,26 +33,22 @@ class _Recorder:
         self._engine = engine
         self.calls: Calls = []
 
-    def encode(self, features: Samples) -> torch.Tensor:
-        return self._engine.encode(features)
+    def decode(
+        self, requests: Sequence[DecodeRequest], caller: Caller | None = None
+    ) -> Iterator[DecodeResult]:
+        for request, result in zip(requests, self._engine.decode(requests, caller), strict=True):
+            self.calls.append((request, result))
+            yield result
 
-    def decode(self, request: DecodeRequest) -> DecodeResult:
-        result = self._engine.decode(request)
-        self.calls.append((request, result))
-        return result
-
-    def units(self, request: UnitsRequest) -> UnitsResult:
-        return self._engine.units(request)
-
-    def vocode(self, request: VocodeRequest) -> Samples:
-        return self._engine.vocode(request)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
 
 
 def recorded_calls(checkpoint: Checkpoint, load: Load, chunks: int) -> Calls:
     """Policy calls of one simulated speaker, as the inline engine answers them."""
     recorder = _Recorder(InlineEngine(checkpoint))
-    system = System(AgentSystem(checkpoint, recorder), checkpoint.config.name, "", {})
-    stream = system.open_stream({"spa": Target(text=True)}, **load.options)
+    system = Model(AgentSystem(checkpoint, recorder), checkpoint.config.name, "", {})
+    stream = system.open({"spa": Target(text=True)}, load.options)
     for index in range(chunks):
         list(stream.push(load.said(index, 1)))
     return recorder.calls
@@ -121,11 +113,11 @@ def _texts(
     languages: Sequence[str],
 ) -> list[list[str]]:
     """Words of every file in every language."""
-    system = System(AgentSystem(checkpoint, engine), checkpoint.config.name, "", defaults)
+    system = Model(AgentSystem(checkpoint, engine), checkpoint.config.name, "", defaults)
     texts = []
     for path in files:
         samples = read_audio(path)
-        stream = system.open_stream({lang: Target(text=True) for lang in languages}, vad=False)
+        stream = system.open({lang: Target(text=True) for lang in languages}, vad=False)
         outputs: list[Output] = []
         for start in range(0, len(samples), CHUNK):
             outputs += stream.push(samples[start : start + CHUNK])
@@ -140,7 +132,7 @@ def decisions(engine: Engine, calls: Calls) -> dict[str, float]:
     """Share of policy calls that end alike, and of steps up to the first difference that do."""
     alike = steps = same = 0
     for request, wanted in calls:
-        got = engine.decode(request)
+        (got,) = engine.decode([request])
         alike += (got.tokens, got.write, got.finished) == (
             wanted.tokens,
             wanted.write,

@@ -8,10 +8,10 @@ from typing import Any
 from seamless_server.bench.agreement import decisions, recorded_calls
 from seamless_server.bench.figures import Snapshot, scheduler_figures
 from seamless_server.bench.simulation import MODES, Load, Outcome, make_system, simulate
+from seamless_server.checkpoints.fitting import converted
 from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.engine import InlineEngine, ScheduledEngine
-from seamless_server.engine.fitting import converted
-from seamless_server.streaming.system import System
+from seamless_server.streaming import Model
 
 Say = Callable[[str], None]
 LAG_LIMIT_MS = 500.0
@@ -56,7 +56,7 @@ def capacity_run(
 
 
 def _capacity(
-    name: str, mode: str, system: System, most: int, seconds: float, load: Load, say: Say
+    name: str, mode: str, system: Model, most: int, seconds: float, load: Load, say: Say
 ) -> dict[str, Any]:
     """The search for one mode, with what happened in each run."""
     engine = system.agents.engine

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import torch
 
-from seamless_server.agents.system import AgentSystem
+from seamless_server.agents.loading import AgentSystem
 from seamless_server.bench.costs import flops
 from seamless_server.bench.simulation import Load
 from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.engine import InlineEngine
-from seamless_server.streaming import Target
-from seamless_server.streaming.system import System
+from seamless_server.streaming import Model, Target
 
 RAPL = Path("/sys/class/powercap/intel-rapl:0/energy_uj")
 
@@ -32,8 +31,8 @@ def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
 
 def work_flops(checkpoint: Checkpoint, load: Load, seconds: float = 6.0) -> float:
     """Multiplications and additions for a second of a speaker's audio, without any padding."""
-    system = System(AgentSystem(checkpoint, InlineEngine(checkpoint)), "", "", {})
-    stream = system.open_stream({"spa": Target(text=True, speech=load.speech)}, **load.options)
+    system = Model(AgentSystem(checkpoint, InlineEngine(checkpoint)), "", "", {})
+    stream = system.open({"spa": Target(text=True, speech=load.speech)}, load.options)
     count = int(seconds * 1000 / load.chunk_ms)
 
     def run() -> None:

@@ -13,14 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from seamless_server.agents.system import AgentSystem
+from seamless_server.agents.loading import AgentSystem
 from seamless_server.audio.reader import SAMPLE_RATE, Samples, read_audio
+from seamless_server.bench.naive import NaiveEngine
 from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.engine import Engine, InlineEngine, ScheduledEngine, SchedulerOptions
-from seamless_server.engine.naive import NaiveEngine
 from seamless_server.errors import UsageError
-from seamless_server.streaming import Target
-from seamless_server.streaming.system import System
+from seamless_server.streaming import Model, Target
 
 MODES = ("naive", "inline", "scheduled")
 SPEECH = (
@@ -77,7 +76,7 @@ def speech_for_load(path: Path | None) -> Samples:
     return read_audio(path or SPEECH)
 
 
-def make_system(mode: str, checkpoint: Checkpoint, slots: int | None = None) -> System:
+def make_system(mode: str, checkpoint: Checkpoint, slots: int | None = None) -> Model:
     """A system of a mode on a shared checkpoint.
 
     naive: the official algorithm, session by session. inline: each session in its own thread.
@@ -90,7 +89,7 @@ def make_system(mode: str, checkpoint: Checkpoint, slots: int | None = None) -> 
         engine = InlineEngine(checkpoint)
     else:
         engine = ScheduledEngine(checkpoint, SchedulerOptions(slots=slots))
-    return System(AgentSystem(checkpoint, engine), checkpoint.config.name, "", {})
+    return Model(AgentSystem(checkpoint, engine), checkpoint.config.name, "", {})
 
 
 @dataclass
@@ -136,7 +135,7 @@ class Outcome:
 
 
 def simulate(
-    system: System,
+    system: Model,
     mode: str,
     speakers: int,
     seconds: float | Sequence[float],
@@ -162,7 +161,7 @@ def simulate(
     step = load.chunk_ms / 1000
 
     def speak(number: int) -> None:
-        stream = system.open_stream(targets, **load.options)
+        stream = system.open(targets, load.options)
         delay = (number / speakers) * step
         total = max(1, int(durations[number] / step))
         lags: list[tuple[float, float]] = []

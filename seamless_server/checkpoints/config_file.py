@@ -7,6 +7,7 @@ that names the field.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -280,6 +281,8 @@ class _Vocoder(Record):
     dur_predictor_params: _UnitDuration
     lang_spkr_idx_map: _Voices
     model_in_dim: SizeOrNone = 0
+    sample_rate: Annotated[int, Field(ge=8_000, le=96_000)] | None = None
+    """Hz of its sound; by default units last 20 ms, as in all published models."""
 
     def config(self) -> VocoderConfig:
         duration = self.dur_predictor_params
@@ -304,6 +307,7 @@ class _Vocoder(Record):
                 speaker_embed_dim=self.spkr_embedding_dim,
                 duration_hidden_dim=duration.var_pred_hidden_dim,
                 duration_kernel_size=duration.var_pred_kernel_size,
+                sample_rate=self.sample_rate or 50 * math.prod(self.upsample_rates) or 16_000,
             )
         if self.model_in_dim not in (0, config.in_dim):
             raise ConfigError(

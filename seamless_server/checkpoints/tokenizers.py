@@ -108,6 +108,8 @@ class TextTokenizer(_Pieces):
         super().__init__(path, extra, own_ids=False)
         self.langs = tuple(langs)
         self.default_lang = default_lang
+        tags = (f"__{x}__" for x in self.langs)
+        self._control = frozenset(("<pad>", "<s>", "</s>", *tags, *DATA_TAGS))
 
     def lang_index(self, lang: str) -> int:
         """Id of a language's tag.
@@ -121,6 +123,13 @@ class TextTokenizer(_Pieces):
                 f"{lang!r} is not a target language of this model; it has: {', '.join(self.langs)}"
             )
         return index
+
+    def text(self, tokens: Sequence[str]) -> list[str]:
+        """The tokens that stand for text: no padding, no sentence ends, no language or data tags.
+
+        <unk> stays: it stands for a piece that the vocabulary lacks.
+        """
+        return [x for x in tokens if x not in self._control]
 
     def prefix(self, lang: str, mode: str = "target") -> list[int]:
         """Ids before a text: [</s>, language] for a target, [language] for a source."""

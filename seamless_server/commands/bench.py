@@ -96,7 +96,7 @@ def capacity(
     """Find how many speakers each mode carries in real time with a p95 lag below 500 ms."""
     from seamless_server.bench.capacity import capacity_run
     from seamless_server.bench.simulation import MODES
-    from seamless_server.engine.fitting import INT8, PRECISIONS
+    from seamless_server.checkpoints.fitting import INT8, PRECISIONS
     from seamless_server.errors import UsageError
 
     for given, known in ((form or [], (*PRECISIONS, *INT8)), (mode or [], MODES)):
@@ -196,8 +196,8 @@ def _prepare(
 
     from seamless_server.agents.loading import choose_device, choose_dtype
     from seamless_server.bench.simulation import Load, speech_for_load
+    from seamless_server.checkpoints.fitting import INT8, quantized
     from seamless_server.checkpoints.random_model import random_checkpoint
-    from seamless_server.engine.fitting import INT8, quantized
 
     where = choose_device(device)
     if where.type == "cpu" and not os.environ.get("OMP_NUM_THREADS"):

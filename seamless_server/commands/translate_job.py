@@ -19,14 +19,13 @@ from seamless_server.commands.output_files import OutputFiles
 from seamless_server.languages import lookup
 from seamless_server.stream_options import StreamOptions
 from seamless_server.streaming import (
-    OfficialStream,
+    Model,
     Output,
     SpeechOutput,
     Stream,
-    System,
     Target,
     TextOutput,
-    load_system,
+    load_model,
 )
 
 
@@ -69,12 +68,12 @@ def run(job: Job) -> None:
             wav=job.wav, srt=job.srt, vtt=job.vtt, jsonl=job.jsonl, source=job.audio
         )
         with screen.status("loading the model") if screen.is_terminal else nullcontext():
-            system = load_system(
+            system = load_model(
                 job.model, job.device, job.dtype, compat=job.compat, speech=job.speech
             )
         lang = _language(job, system)
         targets = {lang: Target(text=True, speech=job.speech)}
-        stream = system.open_stream(targets, job.vad, job.options)
+        stream = system.open(targets, job.options, vad=job.vad)
         tally = _Tally()
         advance = _progress(screen, sound, stack)
         stack.enter_context(files)
@@ -102,7 +101,7 @@ def run(job: Job) -> None:
         _summarize(screen, job, stream, tally, sound.duration_ms / 1000)
 
 
-def _language(job: Job, system: System) -> str:
+def _language(job: Job, system: Model) -> str:
     default = system.agents.checkpoint.config.default_lang
     lang = default if job.tgt_lang is None else job.tgt_lang
     offered = system.speech_languages if job.speech else system.text_languages
@@ -133,12 +132,7 @@ def _pushes(
         if not sound.live:
             following = next(chunks, None)
             last = following is None
-        if isinstance(stream, OfficialStream):
-            outputs = list(stream.push(chunk, last=last))
-        else:
-            outputs = list(stream.push(chunk))
-        if last:
-            outputs += stream.finish()
+        outputs = list(stream.push(chunk, last=last))
         yield number, end * 1000 / SAMPLE_RATE, outputs
     if sound.live:
         yield number + 1, end * 1000 / SAMPLE_RATE, list(stream.finish())

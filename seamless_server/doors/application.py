@@ -42,7 +42,7 @@ from seamless_server.service.tasks import Tasks
 from seamless_server.settings import Settings, read_settings
 
 if TYPE_CHECKING:
-    from seamless_server.streaming import System
+    from seamless_server.streaming import Model
 
 logger = logging.getLogger(__name__)
 
@@ -234,17 +234,17 @@ def _soon(loop: asyncio.AbstractEventLoop, action: Callable[[], None]) -> None:
 def _loader(settings: Settings, workers: int) -> Loader:
     choices = {choice.name: choice for choice in settings.models}
 
-    def load(name: str, progress: Callable[[str], None]) -> System:
+    def load(name: str, progress: Callable[[str], None]) -> Model:
         # Fewer kernels than the engine asks for by itself: sessions come and go for days, and the
         # memory of a server must not creep upwards meanwhile.
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "512")
         # Only now, in the background: importing torch alone takes seconds.
         import torch
 
-        from seamless_server.streaming import load_system
+        from seamless_server.streaming import load_model
 
         torch.set_num_threads(_threads(settings, workers))
-        system = load_system(
+        system = load_model(
             None if name == "auto" else name,
             device=settings.device,
             dtype=settings.dtype,

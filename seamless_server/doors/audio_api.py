@@ -29,7 +29,7 @@ from seamless_server.stream_options import StreamOptions, settable
 
 if TYPE_CHECKING:
     from seamless_server.doors.application import Parts
-    from seamless_server.streaming import Output, System
+    from seamless_server.streaming import Model, Output
 
 router = APIRouter()
 
@@ -165,7 +165,7 @@ def _fields(given: dict[str, Any]) -> TranslateRequest:
         raise SeamlessError(f"{first['loc'][0]}: {first['msg']}", code="invalid") from None
 
 
-def _system(parts: Parts, fields: TranslateRequest) -> System:
+def _system(parts: Parts, fields: TranslateRequest) -> Model:
     system = parts.models.choose(fields.model)
     offered = system.speech_languages if fields.speech else system.text_languages
     if fields.target_language not in offered:
@@ -181,7 +181,7 @@ def _system(parts: Parts, fields: TranslateRequest) -> System:
 def _request(parts: Parts, fields: TranslateRequest, given: dict[str, Any]) -> StreamRequest:
     chosen = {name: given[name] for name in settable("speaker") if name in given}
 
-    def targets(_: System) -> dict[str, Any]:
+    def targets(_: Model) -> dict[str, Any]:
         from seamless_server.streaming import Target
 
         return {fields.target_language: Target(text=True, speech=fields.speech)}
@@ -235,7 +235,7 @@ async def _lines(
 
 async def _collect(
     events: AsyncGenerator[Output | Progress, None],
-    system: System,
+    system: Model,
     fields: TranslateRequest,
     sound: Sound,
 ) -> tuple[dict[str, Any], bytes, int]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from seamless_server.service.models import model_folder
 
 if TYPE_CHECKING:
-    from seamless_server.streaming import System
+    from seamless_server.streaming import Model
 
 
 class Capability(BaseModel):
@@ -27,7 +27,7 @@ class Capability(BaseModel):
     demonstration: bool = False
 
 
-def capability(system: System) -> Capability:
+def capability(system: Model) -> Capability:
     """How a system is offered to clients."""
     speaks = bool(system.speech_languages)
     description, folder = system.description, model_folder(system)

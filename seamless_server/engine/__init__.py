@@ -1,11 +1,8 @@
 """The engine: the one counter at which sessions meet the device."""
 
-from seamless_server.engine.cancelling import Cancellation, Cancelled, cancellable
-from seamless_server.engine.inline import InlineEngine
-from seamless_server.engine.jobs import SchedulerOptions
-from seamless_server.engine.load import EngineLoad
-from seamless_server.engine.meter import Meter, metered
-from seamless_server.engine.requests import (
+from seamless_server.engine.api import (
+    Caller,
+    Cancelled,
     DecodeRequest,
     DecodeResult,
     Engine,
@@ -13,24 +10,26 @@ from seamless_server.engine.requests import (
     UnitsRequest,
     UnitsResult,
     VocodeRequest,
+    measured,
 )
-from seamless_server.engine.scheduled import ScheduledEngine
+from seamless_server.engine.inline import InlineEngine
+from seamless_server.engine.jobs import SchedulerOptions
+from seamless_server.engine.scheduler import ScheduledEngine
+from seamless_server.engine.stats import EngineLoad
 
 __all__ = [
-    "Cancellation",
+    "Caller",
     "Cancelled",
     "DecodeRequest",
     "DecodeResult",
     "Engine",
     "EngineLoad",
     "InlineEngine",
-    "Meter",
     "PolicyOptions",
     "ScheduledEngine",
     "SchedulerOptions",
     "UnitsRequest",
     "UnitsResult",
     "VocodeRequest",
-    "cancellable",
-    "metered",
+    "measured",
 ]

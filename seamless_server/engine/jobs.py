@@ -1,19 +1,35 @@
-"""The scheduler's limits, what it keeps of a request, and what it counts."""
+"""The side of the scheduled engine that sessions see: requests come, wait, and may be given up."""
 
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import accumulate
+from typing import Any, TypeVar
 
-from seamless_server.engine.company import Company
-from seamless_server.engine.decoding import Loop
-from seamless_server.engine.load import EngineLoad
-from seamless_server.engine.requests import DecodeRequest, UnitsRequest, VocodeRequest
+from torch import Tensor
+
+from seamless_server.engine.api import (
+    Caller,
+    Cancelled,
+    DecodeRequest,
+    DecodeResult,
+    Samples,
+    UnitsRequest,
+    UnitsResult,
+    VocodeRequest,
+    measured,
+)
+from seamless_server.engine.decode import Loop
+from seamless_server.engine.stages import MOST_WASTE, Stages
+from seamless_server.errors import SeamlessError, UsageError
+
+T = TypeVar("T")
 
 STAGES = ("vocode", "units", "decode", "encode")
 
@@ -58,14 +74,13 @@ def length_of(request: Any) -> int:
 class Job:
     """A request on its way.
 
-    loop: a policy loop that goes on after it was suspended. company: those made with it.
+    loop: a policy loop that goes on after it was suspended.
     """
 
     stage: str
     request: Any
     future: Future[Any] = field(default_factory=Future)
     loop: Loop | None = None
-    company: Company | None = None
 
     def __post_init__(self) -> None:
         self.length = length_of(self.request)
@@ -75,8 +90,11 @@ class Job:
         """Its loop lost its slot."""
         self.loop, self.length, self.since = loop, loop.end, time.monotonic()
 
-    def finish(self, result: Any) -> None:
-        """Hand the result over, if anybody still waits for it."""
+    def settle(self, result: Any) -> None:
+        """Hand the result, or what went wrong, over, if anybody still waits for it."""
+        if isinstance(result, SeamlessError):
+            self.fail(result)
+            return
         with contextlib.suppress(InvalidStateError):
             self.future.set_result(result)
 
@@ -86,49 +104,118 @@ class Job:
             self.future.set_exception(error)
 
 
-@dataclass
-class SchedulerStats:
-    """Batches, requests, and padded against real sizes, by stage; ``load`` says how full it is."""
+def bucket(
+    items: Sequence[T],
+    length: Callable[[T], int],
+    most_items: int,
+    most_padded: int,
+    waste: float = MOST_WASTE,
+) -> list[T]:
+    """The next batch: the first item, and those nearest to it in length.
 
-    load: Callable[[], EngineLoad]
-    batches: Counter[str] = field(default_factory=Counter)
-    requests: Counter[str] = field(default_factory=Counter)
-    real: Counter[str] = field(default_factory=Counter)
-    padded: Counter[str] = field(default_factory=Counter)
+    The first item is the one that has waited longest, so nobody waits for ever. Others join while
+    the share of padding stays below ``waste`` and the padded size below ``most_padded``. With a
+    ``waste`` of 1 nothing is padded: lengths do not matter, and the oldest go first.
+    """
+    batch: list[T] = []
+    if waste >= 1:
+        for item, total in zip(items, accumulate(map(length, items)), strict=False):
+            if batch and (len(batch) >= most_items or total > most_padded):
+                break
+            batch.append(item)
+        return batch
+    first = items[0]
+    target = length(first)
+    others = sorted(items[1:], key=lambda item: abs(length(item) - target))
+    batch, total, longest = [first], target, target
+    for item in others:
+        size = length(item)
+        new_longest, new_total = max(longest, size), total + size
+        padded = new_longest * (len(batch) + 1)
+        if len(batch) >= most_items or padded > most_padded:
+            break
+        if padded - new_total > waste * padded:
+            continue
+        batch.append(item)
+        total, longest = new_total, new_longest
+    return batch
 
-    def count(self, name: str, lengths: Sequence[int], padded: int) -> None:
-        """One batch of requests with these lengths, and all that was computed for it."""
-        self.batches[name] += 1
-        self.requests[name] += len(lengths)
-        self.real[name] += sum(lengths)
-        self.padded[name] += padded
 
-    def waste(self) -> float:
-        """Share of all batches that was padding."""
-        padded = sum(self.padded.values())
-        return 1 - sum(self.real.values()) / padded if padded else 0.0
+class JobQueues:
+    """Queues of requests by stage, and callers that wait for their results."""
 
+    def __init__(self, stages: Stages) -> None:
+        self.stages = stages
+        self._waiting: dict[str, deque[Job]] = {name: deque() for name in STAGES}
+        self._work = threading.Condition()
+        self._closing = False
 
-class Pace:
-    """How much of a stage fits into the time that one batch may take, measured as it works."""
+    def encode(self, requests: Sequence[Samples], caller: Caller | None = None) -> Iterator[Tensor]:
+        """See :class:`~seamless_server.engine.api.Engine`."""
+        return self._ask("encode", requests, caller)
 
-    def __init__(self, batch_seconds: float) -> None:
-        self._limit = batch_seconds
-        self._seconds: dict[str, float] = {}
+    def decode(
+        self, requests: Sequence[DecodeRequest], caller: Caller | None = None
+    ) -> Iterator[DecodeResult]:
+        """See :class:`~seamless_server.engine.api.Engine`."""
+        return self._ask("decode", requests, caller)
 
-    def count(self, name: str, padded: int, seconds: float) -> None:
-        """A batch of this padded size took so long."""
-        each = seconds / max(1, padded)
-        known = self._seconds.get(name, each)
-        self._seconds[name] = 0.8 * known + 0.2 * each
+    def units(
+        self, requests: Sequence[UnitsRequest], caller: Caller | None = None
+    ) -> Iterator[UnitsResult]:
+        """See :class:`~seamless_server.engine.api.Engine`."""
+        return self._ask("units", requests, caller)
 
-    def seconds(self, name: str) -> float:
-        """Seconds for one of padded length 1, 0 before the first."""
-        return self._seconds.get(name, 0.0)
+    def vocode(
+        self, requests: Sequence[VocodeRequest], caller: Caller | None = None
+    ) -> Iterator[Samples]:
+        """See :class:`~seamless_server.engine.api.Engine`."""
+        return self._ask("vocode", requests, caller)
 
-    def most(self, name: str) -> int:
-        """Padded size of a batch that takes as long as it may; no limit before the first one."""
-        each = self._seconds.get(name, 0.0)
-        if self._limit == 0 or each == 0:
-            return 1 << 62
-        return int(self._limit / each)
+    def _ask(self, name: str, requests: Sequence[Any], caller: Caller | None) -> Iterator[Any]:
+        jobs = [Job(name, x) for x in requests]
+        leave = (caller or Caller()).watching(lambda: self._cancel(jobs))
+        with leave:
+            try:
+                for number, job in enumerate(jobs):
+                    with measured(name, caller):
+                        if not number:
+                            self._enter(jobs)
+                        result = job.future.result()
+                    yield result
+            finally:
+                # Whoever stops waiting leaves the queues and the slots.
+                self._cancel([x for x in jobs if not x.future.done()])
+
+    def submit(self, name: str, request: Any) -> Job:
+        """Queue a request of a stage; its ``future`` will hold the result.
+
+        Raises:
+            UsageError: the engine is closed, or the model has no such stage.
+            LanguageError: the vocoder does not speak the language.
+        """
+        job = Job(name, request)
+        self._enter([job])
+        return job
+
+    def _enter(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            self.stages.check(job.stage, job.request)
+        with self._work:
+            if self._closing:
+                raise UsageError("the engine is closed")
+            for job in jobs:
+                self._waiting[job.stage].append(job)
+            self._work.notify(len(jobs))
+
+    def _cancel(self, jobs: Sequence[Job]) -> None:
+        """From any thread: the owner of these is gone."""
+        if not jobs:
+            return
+        for job in jobs:
+            job.fail(Cancelled())
+        with self._work:
+            for job in jobs:
+                if job in self._waiting[job.stage]:
+                    self._waiting[job.stage].remove(job)
+            self._work.notify()

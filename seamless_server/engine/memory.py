@@ -1,12 +1,22 @@
-"""How much memory a device has left, and how many policy loops follow from it."""
+"""Memory of the policy loops at work: how much there is, and the slots that it is shared out in.
+
+A slot holds keys and values of one loop's target and of its source. Slots stay dense: whoever
+leaves is replaced by the last one. They grow with the longest sentence; within a budget of bytes
+that means fewer of them, until the long sentences are gone. Attention multiplies what it masks, so
+places of a slot that its loop has not written hold zeros, whoever had them before.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import torch
+from torch.nn import functional as F
 
-from seamless_server.nn import TextDecoderConfig
+from seamless_server.nn import DecoderCache, SourceMemory, TextDecoder, TextDecoderConfig
+
+BLOCK = 64
+"""Positions and frames by which slots and caches grow."""
 
 SHARE = {"cuda": 0.5, "cpu": 0.25, "mps": 0.25}
 """Part of the memory left after loading that slots may take; the rest is for activations."""
@@ -61,3 +71,123 @@ def slot_budget(
     each = slot_bytes(config, *USUAL, dtype)
     slots = max(1, min(MOST_SLOTS.get(device.type, 64), budget // each))
     return slots, max(each, min(budget, 4 * slots * each))
+
+
+def blocks(size: int, step: int = BLOCK) -> int:
+    """``size`` rounded up to whole blocks."""
+    return -(-size // step) * step
+
+
+class Slots:
+    """Keys and values of up to ``count`` loops, ``size`` positions and frames long at first."""
+
+    def __init__(
+        self,
+        decoder: TextDecoder,
+        count: int,
+        budget: int | None = None,
+        size: tuple[int, int] = (2 * BLOCK, BLOCK),
+    ) -> None:
+        weight = decoder.embed.weight
+        self._config, self._device, self._dtype = decoder.config, weight.device, weight.dtype
+        self.most, self.budget, self._size = count, budget, size
+        self.generation = 0
+        """Changes whenever the tensors do."""
+        self._make(*size)
+
+    @property
+    def bytes(self) -> int:
+        """Memory of all slots."""
+        tensors = (self.cache.keys, self.cache.values, self.source_keys, self.source_values)
+        return sum(x.numel() * x.element_size() for x in (*tensors, self.energy_keys))
+
+    def fitting(self, positions: int, frames: int) -> int:
+        """How many slots of at least this size the budget allows; one always."""
+        if self.budget is None:
+            return self.most
+        size = max(self.positions, blocks(positions)), max(self.frames, blocks(frames))
+        each = slot_bytes(self._config, *size, self._dtype)
+        return max(1, min(self.most, self.budget // each))
+
+    def _make(self, positions: int, frames: int) -> None:
+        self.positions, self.frames = positions, frames
+        self.count = self.fitting(positions, frames)
+        config = self._config
+        self.cache = DecoderCache(config, self.count, positions, self._device, self._dtype)
+        heads, size = config.num_heads, config.model_dim // config.num_heads
+        shape = (config.num_layers, self.count, heads, frames, size)
+        self.source_keys = torch.zeros(shape, device=self._device, dtype=self._dtype)
+        self.source_values = torch.zeros_like(self.source_keys)
+        shape = (config.num_layers, self.count, heads, 1, size)
+        self.energy_keys = torch.zeros(shape, device=self._device, dtype=self._dtype)
+        # One, so that attention of an unused row is over something and stays finite.
+        self.lengths = torch.ones(self.count, dtype=torch.long, device=self._device)
+        self.frames_used = [1] * self.count
+        self.generation += 1
+
+    def reset(self) -> None:
+        """Give memory of long sentences back; nobody may be in a slot."""
+        if (self.positions, self.frames) != self._size:
+            self._make(*self._size)
+
+    def reserve(self, positions: int, frames: int) -> None:
+        """Grow so that these fit; rows beyond :meth:`fitting` are given up."""
+        if positions <= self.positions and frames <= self.frames:
+            return
+        count = min(self.count, self.fitting(positions, frames))
+        more_positions = max(0, blocks(positions) - self.positions)
+        more_frames = max(0, blocks(frames) - self.frames)
+        self.positions += more_positions
+        self.frames += more_frames
+        self.cache = self.cache.rows(count)
+        self.cache.grow(self.positions)
+        pad = (0, 0, 0, more_frames)
+        self.source_keys = F.pad(self.source_keys[:, :count], pad)
+        self.source_values = F.pad(self.source_values[:, :count], pad)
+        self.energy_keys = self.energy_keys[:, :count]
+        self.count = count
+        self.generation += 1
+
+    def fill(
+        self, slot: int, cache: DecoderCache, memory: SourceMemory, row: int, used: int, frames: int
+    ) -> None:
+        """Copy one row of a prefill into a slot; nothing of its former owner is left."""
+        self.reserve(used + 1, frames)
+        for old, new in ((self.cache.keys, cache.keys), (self.cache.values, cache.values)):
+            old[:, slot, :, :used] = new[:, row, :, :used]
+            old[:, slot, :, used:] = 0
+        for layer, keys in enumerate(memory.keys):
+            self.source_keys[layer, slot, :, :frames] = keys[row, :, :frames]
+            self.source_values[layer, slot, :, :frames] = memory.values[layer][row, :, :frames]
+            self.energy_keys[layer, slot] = memory.energy_keys[layer][row]
+        self.source_keys[:, slot, :, frames:] = 0
+        self.source_values[:, slot, :, frames:] = 0
+        self.lengths[slot] = frames
+        self.frames_used[slot] = frames
+
+    def move(self, source: int, target: int) -> None:
+        """Copy one slot over another."""
+        for tensor in (
+            self.cache.keys,
+            self.cache.values,
+            self.source_keys,
+            self.source_values,
+            self.energy_keys,
+        ):
+            tensor[:, target] = tensor[:, source]
+        self.lengths[target] = self.lengths[source]
+        self.frames_used[target] = self.frames_used[source]
+
+    def view(self, rows: int) -> tuple[DecoderCache, SourceMemory]:
+        """The first slots as a batch, no longer than its longest source."""
+        return self.cache.rows(rows), self.sources(rows, max(self.frames_used[:rows]))
+
+    def sources(self, rows: int, frames: int) -> SourceMemory:
+        """Sources of the first slots, each one's own frames of the first ``frames``."""
+        real = torch.arange(frames, device=self._device) < self.lengths[:rows, None]
+        return SourceMemory(
+            list(self.source_keys[:, :rows, :, :frames]),
+            list(self.source_values[:, :rows, :, :frames]),
+            list(self.energy_keys[:, :rows]),
+            real[:, None, None],
+        )

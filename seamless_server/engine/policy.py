@@ -13,31 +13,35 @@ import torch
 from torch import Tensor
 
 from seamless_server.checkpoints.tokenizers import EOS
-from seamless_server.engine.requests import DecodeRequest, DecodeResult, StepRecord
+from seamless_server.engine.api import DecodeRequest, DecodeResult, StepRecord
+from seamless_server.engine.sample import Choice
 
 NGRAM_WINDOW = 4
 MOST_BLOCKS = 5
+MOST_REPEATED = 64
+"""Tokens of a sentence, the last ones, that the repetition penalty looks at."""
 
 
 @dataclass(frozen=True)
 class Step:
     """Run the decoder on ``tokens``, the first of which stands at ``position``.
 
-    banned: ids that must not be chosen. choose: whether the next token and p_choose are wanted.
+    banned: ids that must not be chosen. repeated: ids that are penalised. choose: whether the next
+    token and p_choose are wanted.
     """
 
     tokens: Sequence[int]
     position: int
     banned: Sequence[int] = ()
+    repeated: Sequence[int] = ()
     choose: bool = True
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """Best next token, p_choose of the last position, features (N, D) of all positions run."""
+    """What was chosen at the last position, and features (N, D) of all positions run."""
 
-    index: int
-    prob: float
+    choice: Choice
     features: Tensor
 
 
@@ -67,7 +71,11 @@ class NgramGuard:
 
 
 def emma_policy(request: DecodeRequest) -> Policy:
-    """One policy call; its return value is the :class:`DecodeResult`."""
+    """One policy call; its return value is the :class:`DecodeResult`.
+
+    Raises:
+        NumericalError: p_choose or a logit is NaN or infinite.
+    """
     options, target = request.options, list(request.target)
     frames = request.source.size(0)
     max_len = options.max_len(frames)
@@ -84,22 +92,26 @@ def emma_policy(request: DecodeRequest) -> Policy:
         banned: Sequence[int] = ()
         if options.block_ngrams and request.source_finished:
             banned = (target + predicted)[-NGRAM_WINDOW:]
-        result = yield Step(tokens, position, banned)
-        records.append(StepRecord(tokens, result.index, result.prob))
+        repeated: Sequence[int] = ()
+        if options.repetition_penalty != 1:
+            repeated = (target + predicted)[-MOST_REPEATED:]
+        result = yield Step(tokens, position, banned, repeated)
+        choice = result.choice.checked()
+        records.append(StepRecord(tokens, choice.index, choice.prob))
         features.append(result.features)
-        below = result.prob < options.decision_threshold
-        if options.no_early_stop and not request.source_finished and (below or result.index == EOS):
-            if result.prob == 1.0:
+        below = choice.prob < options.decision_threshold
+        if options.no_early_stop and not request.source_finished and (below or choice.index == EOS):
+            if choice.prob == 1.0:
                 predicted = []
             break
         if guarding:
-            take_back = guard.blocked([*target, *predicted, result.index])
+            take_back = guard.blocked([*target, *predicted, choice.index])
             if take_back:
                 predicted = predicted[:-take_back]
                 features = [torch.cat(features)[:-take_back]]
                 break
         length = len(target) + len(predicted)
-        if result.index == EOS or length > max_len:
+        if choice.index == EOS or length > max_len:
             finished = True
             break
         if below and not request.source_finished:
@@ -108,8 +120,8 @@ def emma_policy(request: DecodeRequest) -> Policy:
         if length >= max_len or (len(predicted) >= options.max_consecutive_write and not to_end):
             break
         position += len(tokens)
-        tokens = [result.index]
-        predicted.append(result.index)
+        tokens = [choice.index]
+        predicted.append(choice.index)
 
     write = bool(predicted) or finished
     if write:

@@ -9,12 +9,14 @@ the other. There the workers' own threads encode, each on a core, and meet at th
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
-from seamless_server.agents.system import AgentSystem
+from seamless_server.agents.loading import AgentSystem
 from seamless_server.engine import (
+    Caller,
     DecodeRequest,
     DecodeResult,
     Engine,
@@ -23,8 +25,7 @@ from seamless_server.engine import (
     UnitsResult,
     VocodeRequest,
 )
-from seamless_server.engine.requests import Samples
-from seamless_server.engine.threads import settle_thread
+from seamless_server.engine.api import Samples
 
 
 class CoresEngine:
@@ -39,24 +40,27 @@ class CoresEngine:
         self._inline = inline
         self._scheduled = scheduled
 
-    def encode(self, features: Samples) -> Tensor:
-        """See :class:`~seamless_server.engine.requests.Engine`."""
-        settle_thread()
-        return self._inline.encode(features)
+    def encode(self, requests: Sequence[Samples], caller: Caller | None = None) -> Iterator[Tensor]:
+        """See :class:`~seamless_server.engine.api.Engine`."""
+        return self._inline.encode(requests, caller)
 
-    def decode(self, request: DecodeRequest) -> DecodeResult:
-        """See :class:`~seamless_server.engine.requests.Engine`."""
-        return self._scheduled.decode(request)
+    def decode(
+        self, requests: Sequence[DecodeRequest], caller: Caller | None = None
+    ) -> Iterator[DecodeResult]:
+        """See :class:`~seamless_server.engine.api.Engine`."""
+        return self._scheduled.decode(requests, caller)
 
-    def units(self, request: UnitsRequest) -> UnitsResult:
-        """See :class:`~seamless_server.engine.requests.Engine`."""
-        settle_thread()
-        return self._inline.units(request)
+    def units(
+        self, requests: Sequence[UnitsRequest], caller: Caller | None = None
+    ) -> Iterator[UnitsResult]:
+        """See :class:`~seamless_server.engine.api.Engine`."""
+        return self._inline.units(requests, caller)
 
-    def vocode(self, request: VocodeRequest) -> Samples:
-        """See :class:`~seamless_server.engine.requests.Engine`."""
-        settle_thread()
-        return self._inline.vocode(request)
+    def vocode(
+        self, requests: Sequence[VocodeRequest], caller: Caller | None = None
+    ) -> Iterator[Samples]:
+        """See :class:`~seamless_server.engine.api.Engine`."""
+        return self._inline.vocode(requests, caller)
 
 
 def shared_system(system: AgentSystem, workers: int) -> AgentSystem:

@@ -163,10 +163,12 @@ class VocoderConfig:
     speaker_embed_dim: int = 256
     duration_hidden_dim: int = 1280
     duration_kernel_size: int = 3
+    sample_rate: int = 16_000
 
     def __post_init__(self) -> None:
         _positive(
             self,
+            "sample_rate",
             "upsample_initial_channel",
             "num_units",
             "unit_embed_dim",

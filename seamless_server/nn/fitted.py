@@ -21,6 +21,7 @@ from seamless_server.nn.onednn import (
     packed_convolution,
     packed_product,
     packed_weight,
+    stand_in,
 )
 from seamless_server.nn.text_decoder import (
     PChooseLayer,
@@ -171,25 +172,28 @@ def fit(network: N) -> N:
     network takes up to twice its memory.
     """
     shared = {id(x): x for x in (*network.parameters(), *network.buffers())}
-    made: N = copy.deepcopy(network, shared)
-    for module in made.modules():
-        if type(module) is nn.Conv1d:
-            packed_convolution(module)
-        elif type(module) is nn.Linear:
-            module.__class__ = PackedLinear
-    for module in made.modules():
-        _fit(module)
+    made = _fitted(copy.deepcopy(network, shared))
+    assert isinstance(made, type(network))
     return made
 
 
-def _fit(module: nn.Module) -> None:
+def _fitted(module: nn.Module) -> nn.Module:
+    """What stands in for a module, whose children are replaced first."""
+    for name, child in module.named_children():
+        module.add_module(name, _fitted(child))
+    if type(module) is nn.Conv1d:
+        return packed_convolution(module)
+    if type(module) is nn.Linear:
+        return stand_in(PackedLinear, module)
     if type(module) is FeedForward and isinstance(module.inner_proj, PackedLinear):
         module.inner_proj.activation = "swish" if module.silu else "relu"
-        module.__class__ = FusedFeedForward
-    elif type(module) in (Attention, ShawAttention) and isinstance(module.q_proj, PackedLinear):
-        shaw = type(module) is ShawAttention
-        module.__class__ = FusedShawAttention if shaw else FusedAttention
-    elif type(module) is ConvModule:
-        module.__class__ = PackedConvModule
-    elif type(module) is TextDecoder:
-        module.__class__ = FusedTextDecoder
+        return stand_in(FusedFeedForward, module)
+    if type(module) is ShawAttention and isinstance(module.q_proj, PackedLinear):
+        return stand_in(FusedShawAttention, module)
+    if type(module) is Attention and isinstance(module.q_proj, PackedLinear):
+        return stand_in(FusedAttention, module)
+    if type(module) is ConvModule:
+        return stand_in(PackedConvModule, module)
+    if type(module) is TextDecoder:
+        return stand_in(FusedTextDecoder, module)
+    return module

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seamless_server.nn.hifigan import LAST_SLOPE, SLOPE, ResBlock
+from seamless_server.nn.onednn import stand_in
 from seamless_server.nn.vocoder import Vocoder
 
 
@@ -120,6 +121,4 @@ def _upsampled(x: Tensor, up: nn.ConvTranspose1d) -> Tensor:
 def fit_vocoder(vocoder: Vocoder) -> Vocoder:
     """A copy in this form that shares all parameters."""
     shared = {id(x): x for x in (*vocoder.parameters(), *vocoder.buffers())}
-    made = copy.deepcopy(vocoder, shared)
-    made.__class__ = FittedVocoder
-    return made
+    return stand_in(FittedVocoder, copy.deepcopy(vocoder, shared))

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable
 from functools import cache
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +32,19 @@ def filled(rows: int) -> int:
 def even(rows: int) -> int:
     """As :func:`filled`, of fewer numbers: for whole networks, where each has its kernels."""
     return filled(-(-rows // 16) * 16)
+
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def stand_in(kind: type[M], module: nn.Module) -> M:
+    """A module of ``kind`` with the parameters, children and settings of another one.
+
+    ``kind`` inherits from that one's class and adds nothing that its constructor would make.
+    """
+    made = kind.__new__(kind)
+    made.__dict__.update(module.__dict__)
+    return made
 
 
 def packed_weight(weight: Tensor) -> Tensor:
@@ -111,9 +125,9 @@ def packed_convolution(conv: nn.Conv1d) -> nn.Conv1d:
     if conv.dilation != (1,) or conv.padding_mode != "zeros":
         return conv
     if conv.groups == 1:
-        conv.__class__ = WindowConv
-    elif conv.groups == conv.in_channels and conv.stride == (1,) and conv.padding == (0,):
-        conv.__class__ = DepthwiseConv
+        return stand_in(WindowConv, conv)
+    if conv.groups == conv.in_channels and conv.stride == (1,) and conv.padding == (0,):
+        return stand_in(DepthwiseConv, conv)
     return conv
 
 

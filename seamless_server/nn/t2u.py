@@ -195,15 +195,15 @@ class T2U(nn.Module):
         position = sinusoid(torch.arange(size, device=x.device), self.config.model_dim, x.dtype)
         return self.decode(x + self.pos_emb_alpha * position, totals if padded else None), totals
 
-    def best_units(self, states: Tensor, allowed: slice) -> Tensor:
-        """The most probable of the allowed ids for states (U, D) -> (U,).
+    def best_units(self, states: Tensor, allowed: slice) -> tuple[Tensor, Tensor]:
+        """The most probable of the allowed ids for states (U, D), and their logits: (U,) each.
 
         On processors some rows at a time: thousands of logits for each unit are soon more memory
         than the rest of the network takes.
         """
         if not len(states):
-            return torch.zeros(0, dtype=torch.long, device=states.device)
+            return torch.zeros(0, dtype=torch.long, device=states.device), states.new_zeros(0)
         rows = ROWS if states.device.type == "cpu" else len(states)
-        best = [self.final_proj(x)[:, allowed].argmax(-1) for x in states.split(rows)]
-        y: Tensor = torch.cat(best) + allowed.start
-        return y
+        pairs = [self.final_proj(x)[:, allowed].max(-1) for x in states.split(rows)]
+        best = torch.cat([x.indices for x in pairs]) + allowed.start
+        return best, torch.cat([x.values for x in pairs])

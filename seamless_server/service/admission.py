@@ -23,7 +23,7 @@ from seamless_server.service.tasks import Tasks
 from seamless_server.settings import Settings
 
 if TYPE_CHECKING:
-    from seamless_server.streaming import System
+    from seamless_server.streaming import Model
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class Admission:
         self,
         settings: Settings,
         metrics: Metrics,
-        models: Callable[[], Sequence[System]],
+        models: Callable[[], Sequence[Model]],
         load: Load,
         lock: OwnerLock,
         tasks: Tasks,

@@ -21,9 +21,9 @@ from seamless_server.service.load import LIMIT
 logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
-    from seamless_server.streaming import System
+    from seamless_server.streaming import Model
 
-Loader = Callable[[str, Callable[[str], None]], "System"]
+Loader = Callable[[str, Callable[[str], None]], "Model"]
 """Makes a system of a name or folder, and tells meanwhile what it does."""
 
 
@@ -74,7 +74,7 @@ class Models:
         self._load = load
         self._on_change = on_change
         self._on_warm = on_warm
-        self._systems: dict[str, System] = {}
+        self._systems: dict[str, Model] = {}
         self._started = time.monotonic()
         self._progress = Progress(total=len(self._names))
         self._thread = threading.Thread(target=self._run, name="model-loader", daemon=True)
@@ -100,18 +100,18 @@ class Models:
         """Every model is loaded and warm."""
         return self._progress.state == "ready"
 
-    def systems(self) -> tuple[System, ...]:
+    def systems(self) -> tuple[Model, ...]:
         """The systems that are ready, the default first."""
         return tuple(self._systems.values()) if self.ready else ()
 
-    def get(self, name: str | None) -> System | None:
+    def get(self, name: str | None) -> Model | None:
         """The system of that name; the default one for `None`."""
         systems = self.systems()
         if name is None:
             return systems[0] if systems else None
         return next((system for system in systems if system.name == name), None)
 
-    def choose(self, name: str | None) -> System:
+    def choose(self, name: str | None) -> Model:
         """The system of that name; the default one for `None`.
 
         Raises:
@@ -165,7 +165,7 @@ class Models:
         self._on_change()
 
 
-def _warm_up(system: System) -> float:
+def _warm_up(system: Model) -> float:
     """Pays for first calls now, so that the first speaker does not.
 
     Returns the seconds that a second of audio then takes.
@@ -175,7 +175,7 @@ def _warm_up(system: System) -> float:
     lang = (system.speech_languages or system.text_languages)[0]
     target = Target(text=True, speech=lang in system.speech_languages)
     # Without voice detection, which would let none of the noise through.
-    stream = system.open_stream({lang: target}, vad=False)
+    stream = system.open({lang: target}, vad=False)
     try:
         noise = 0.05 * np.random.default_rng(0).standard_normal(system.sample_rate * 3)
         first, again = np.split(noise.astype(np.float32), [system.sample_rate * 2])
@@ -192,13 +192,13 @@ def _warm_up(system: System) -> float:
     return took
 
 
-def engine_stats(system: System) -> EngineStats | None:
+def engine_stats(system: Model) -> EngineStats | None:
     """What the system's engine counts, if it works in batches."""
     stats: Any = getattr(getattr(getattr(system, "agents", None), "engine", None), "stats", None)
     return stats if hasattr(stats, "batches") else None
 
 
-def engine_has_room(system: System, running: int) -> bool:
+def engine_has_room(system: Model, running: int) -> bool:
     """Whether the system's engine, if it tells, has time and memory beside `running` streams."""
     ask: Any = getattr(getattr(getattr(system, "agents", None), "engine", None), "load", None)
     if not callable(ask):
@@ -207,7 +207,7 @@ def engine_has_room(system: System, running: int) -> bool:
     return bool(load.busy < LIMIT and load.slots > running)
 
 
-def model_folder(system: System) -> Path | None:
+def model_folder(system: Model) -> Path | None:
     """The folder of a model, where phrases and sample clips may lie."""
     path = getattr(getattr(getattr(system, "agents", None), "checkpoint", None), "path", None)
     return path if isinstance(path, Path) else None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from seamless_server.stream_options import StreamOptions
 
 if TYPE_CHECKING:
-    from seamless_server.streaming import Output, System, Target
+    from seamless_server.streaming import Model, Output, Target
 
 EndReason = Literal["stopped", "closed", "error"]
 
@@ -103,7 +103,7 @@ class StreamRequest:
     """
 
     rate: int
-    targets: Callable[[System], Targets]
+    targets: Callable[[Model], Targets]
     model: str | None = None
     speech: bool = True
     options: StreamOptions = field(default_factory=StreamOptions)

@@ -17,7 +17,7 @@ from seamless_server.service.tasks import Tasks
 from seamless_server.settings import Settings
 
 if TYPE_CHECKING:
-    from seamless_server.streaming import Stream, System
+    from seamless_server.streaming import Model, Stream
 
 
 _FILE_CHUNK_MS = 1_280
@@ -82,7 +82,7 @@ class Service:
         place = self.admission.places.get(key)
         return None if place is None else place.session
 
-    def _system(self, request: StreamRequest) -> System:
+    def _system(self, request: StreamRequest) -> Model:
         system = self.models.choose(request.model)
         if request.speech and not system.speech_languages:
             raise ConfigError("speech", f"{system.name} gives text only")
@@ -132,12 +132,12 @@ class Service:
         )
 
     async def _open_stream(
-        self, system: System, request: StreamRequest, recording: Recording | None
+        self, system: Model, request: StreamRequest, recording: Recording | None
     ) -> Stream:
         targets = request.targets(system)
 
         def open_stream() -> Stream:
-            stream = system.open_stream(targets, options=request.options)
+            stream = system.open(targets, request.options)
             if recording is not None:
                 stream.trace = recording.trace
             return stream
@@ -151,7 +151,7 @@ class Service:
             raise
 
     async def _record(
-        self, place: Place, request: StreamRequest, system: System
+        self, place: Place, request: StreamRequest, system: Model
     ) -> Recording | None:
         if not request.record:
             return None

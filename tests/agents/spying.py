@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from simuleval.data.segments import Segment, SpeechSegment
 from torch import Tensor
 
 from seamless_server.agents import pipelines
-from seamless_server.agents.system import AgentSystem
+from seamless_server.agents.loading import AgentSystem
 from seamless_server.engine import (
     DecodeRequest,
     DecodeResult,
@@ -39,26 +40,32 @@ class WatchedEngine:
         self.spoken: list[tuple[UnitsRequest, UnitsResult]] = []
         self.vocoded: list[VocodeRequest] = []
 
-    def encode(self, features: Samples) -> Tensor:
+    def encode(self, requests: Sequence[Samples], caller: Any = None) -> Iterator[Tensor]:
         """See Engine."""
-        self.encoded.append((features.copy(), self.engine.encode(features)))
-        return self.encoded[-1][1]
+        asked = [x.copy() for x in requests]
+        for request, result in zip(asked, self.engine.encode(requests, caller), strict=True):
+            self.encoded.append((request, result))
+            yield result
 
-    def decode(self, request: DecodeRequest) -> DecodeResult:
+    def decode(
+        self, requests: Sequence[DecodeRequest], caller: Any = None
+    ) -> Iterator[DecodeResult]:
         """See Engine."""
-        request = replace(request, target=list(request.target))
-        self.decoded.append((request, self.engine.decode(request)))
-        return self.decoded[-1][1]
+        asked = [replace(x, target=list(x.target)) for x in requests]
+        for request, result in zip(asked, self.engine.decode(asked, caller), strict=True):
+            self.decoded.append((request, result))
+            yield result
 
-    def units(self, request: UnitsRequest) -> UnitsResult:
+    def units(self, requests: Sequence[UnitsRequest], caller: Any = None) -> Iterator[UnitsResult]:
         """See Engine."""
-        self.spoken.append((request, self.engine.units(request)))
-        return self.spoken[-1][1]
+        for request, result in zip(requests, self.engine.units(requests, caller), strict=True):
+            self.spoken.append((request, result))
+            yield result
 
-    def vocode(self, request: VocodeRequest) -> Samples:
+    def vocode(self, requests: Sequence[VocodeRequest], caller: Any = None) -> Iterator[Samples]:
         """See Engine."""
-        self.vocoded.append(request)
-        return self.engine.vocode(request)
+        self.vocoded += requests
+        return self.engine.vocode(requests, caller)
 
 
 def defaults(agent: str) -> dict[str, Any]:

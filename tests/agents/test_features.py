@@ -8,7 +8,7 @@ import pytest
 from simuleval.data.segments import EmptySegment
 
 from seamless_server.agents.features import OnlineFeatureExtractorAgent
-from seamless_server.agents.system import AgentSystem
+from seamless_server.agents.loading import AgentSystem
 from seamless_server.audio.fbank import fbank
 from tests.agents.spying import build, speech
 from tests.recorded import arrays, audio

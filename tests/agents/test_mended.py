@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simuleval.data.segments import EmptySegment, Segment, SpeechSegment
 
+from seamless_server.agents.loading import AgentSystem
 from seamless_server.agents.samples import with_lists
-from seamless_server.agents.system import AgentSystem
 from seamless_server.audio.fbank import fbank
 from seamless_server.errors import UsageError
 from tests.agents.mending import (

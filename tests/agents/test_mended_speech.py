@@ -10,7 +10,7 @@ import torch
 from simuleval.data.segments import EmptySegment, TextSegment
 
 from seamless_server.agents.base import DecoderOutput
-from seamless_server.agents.system import AgentSystem
+from seamless_server.agents.loading import AgentSystem
 from seamless_server.agents.unit_decoder import NARUnitYUnitDecoderAgent
 from seamless_server.checkpoints import UnitTokenizer, load_checkpoint
 from seamless_server.engine import InlineEngine, VocodeRequest
@@ -141,7 +141,7 @@ def test_pieces_of_speech_join_without_a_seam(agent_system: AgentSystem, name: s
     borders = np.cumsum([len(x.content) for x in pieces])[:-1].tolist()
     wave, units = wave_of(pushes), [unit for x in pieces for unit in x.units]
     assert len(borders) >= 4
-    whole = agent_system.engine.vocode(VocodeRequest(units, "spa", speaker))
+    (whole,) = agent_system.engine.vocode([VocodeRequest(units, "spa", speaker)])
     assert len(wave) == len(whole)
     # A piece knows all that came before it, and two units of what follows: only the units in
     # front of a border (whose future was not known) may differ from the whole.
@@ -154,5 +154,7 @@ def test_pieces_of_speech_join_without_a_seam(agent_system: AgentSystem, name: s
     inside = np.delete(steps, [border - 1 for border in borders]).max()
     assert max(steps[border - 1] for border in borders) <= inside
     # Pieces that know nothing of each other are not that close.
-    apart = [agent_system.engine.vocode(VocodeRequest(x.units, "spa", speaker)) for x in pieces]
+    apart = list(
+        agent_system.engine.vocode([VocodeRequest(x.units, "spa", speaker) for x in pieces])
+    )
     assert np.abs(np.concatenate(apart) - whole)[free].max() > 0.05

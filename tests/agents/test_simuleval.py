@@ -13,7 +13,7 @@ from simuleval.data.segments import SpeechSegment, TextSegment
 from simuleval.utils.agent import build_system_from_dir
 
 from seamless_server.agents import pipelines
-from seamless_server.agents.system import AgentSystem
+from seamless_server.agents.loading import AgentSystem
 from seamless_server.errors import CheckpointError, ConfigError, UsageError
 from tests.agents.spying import build, defaults, leaves, run, speech, text_of, wave_of
 from tests.recorded import CHECKPOINT, audio, details, trace_names

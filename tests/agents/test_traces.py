@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from simuleval.data.segments import EmptySegment, Segment, SpeechSegment, TextSegment
 
-from seamless_server.agents.system import AgentSystem
+from seamless_server.agents.loading import AgentSystem
 from seamless_server.errors import LanguageError
 from tests.agents.spying import WatchedEngine, build, leaves
 from tests.recorded import arrays, audio, details, trace_names

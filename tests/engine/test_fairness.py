@@ -9,17 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from seamless_server.agents.loading import choose_dtype, load_system
-from seamless_server.agents.system import AgentSystem
-from seamless_server.engine import Cancellation, Cancelled, cancellable
+from seamless_server.agents.loading import AgentSystem, choose_dtype, load_system
+from seamless_server.engine import Caller, Cancelled
+from seamless_server.engine.api import DecodeRequest, PolicyOptions
 from seamless_server.engine.jobs import SchedulerOptions
 from seamless_server.engine.memory import free_bytes, slot_budget, slot_bytes
-from seamless_server.engine.requests import DecodeRequest, PolicyOptions
-from seamless_server.engine.scheduled import LEAST_TURNS, ScheduledEngine
+from seamless_server.engine.scheduler import LEAST_TURNS, ScheduledEngine
 from seamless_server.errors import ConfigError
 from seamless_server.metrics import Metrics
-from seamless_server.streaming import Target
-from seamless_server.streaming.system import System
+from seamless_server.streaming import Model, Target
 from tests.recorded import CHECKPOINT, audio
 
 # Random weights: a threshold of 0 writes until the length ends it.
@@ -35,6 +33,11 @@ SHORT = PolicyOptions(
 def request(options, seed=0):
     torch.manual_seed(seed)
     return DecodeRequest(torch.randn(6, 64), [3, 582], [], False, options)
+
+
+def decoded(engine, asked):
+    (result,) = engine.decode([asked])
+    return result
 
 
 def driven(checkpoint, **options):
@@ -77,12 +80,11 @@ def test_the_patient_do_not_take_slots_away(checkpoint):
 def test_an_ended_stream_frees_its_slot_and_its_place_in_the_queue(checkpoint):
     engine = ScheduledEngine(checkpoint, SchedulerOptions(slots=1, patience_seconds=3600))
     ended: dict[str, BaseException] = {}
-    streams = {"writing": Cancellation(), "waiting": Cancellation()}
+    streams = {"writing": Caller(), "waiting": Caller()}
 
     def ask(name):
         try:
-            with cancellable(streams[name]):
-                engine.decode(request(ENDLESS))
+            list(engine.decode([request(ENDLESS)], streams[name]))
         except Cancelled as error:
             ended[name] = error
 
@@ -103,9 +105,9 @@ def test_an_ended_stream_frees_its_slot_and_its_place_in_the_queue(checkpoint):
     assert set(ended) == {"waiting", "writing"}
     wait_until(lambda: engine.load().slots_used == 0)
     # Whoever comes next is served, and an ended stream asks for nothing any more.
-    assert len(engine.decode(request(SHORT)).tokens) == 3
-    with pytest.raises(Cancelled), cancellable(streams["writing"]):
-        engine.encode(np.zeros((64, 80), np.float32))
+    assert len(decoded(engine, request(SHORT)).tokens) == 3
+    with pytest.raises(Cancelled):
+        list(engine.encode([np.zeros((64, 80), np.float32)], streams["writing"]))
     engine.close()
 
 
@@ -116,8 +118,8 @@ def test_a_stream_can_be_ended_while_it_computes(checkpoint, compat):
         "decision_threshold": 0.0, "no_early_stop": True, "max_len_a": 0, "max_len_b": 3000,
         "max_consecutive_write": 3000,
     }  # fmt: skip
-    system = System(AgentSystem(checkpoint, engine), "tiny", "", defaults, compat)
-    stream = system.open_stream({"spa": Target(text=True)}, vad=False)
+    system = Model(AgentSystem(checkpoint, engine), "tiny", "", defaults, compat)
+    stream = system.open({"spa": Target(text=True)}, vad=False)
     outputs: list[object] = []
     thread = threading.Thread(target=lambda: outputs.extend(stream.push(audio("human_pauses"))))
     thread.start()
@@ -132,7 +134,7 @@ def test_a_stream_can_be_ended_while_it_computes(checkpoint, compat):
 
 def test_running_out_of_memory_in_a_step_sheds_half_of_the_loops(checkpoint):
     engine = driven(checkpoint, slots=4, patience_seconds=3600)
-    alone = {x: engine._alone.decode(request(SHORT, x)) for x in range(4)}
+    alone = {x: decoded(engine._alone, request(SHORT, x)) for x in range(4)}
     jobs = [engine.submit("decode", request(SHORT, x)) for x in range(4)]
     engine.cycle()
     advance, rows = engine._decoding.advance, []
@@ -167,7 +169,8 @@ def test_slots_never_take_more_than_their_budget(checkpoint):
     room = slot_bytes(checkpoint.config.decoder, 256, 64, torch.float32)
     engine = driven(checkpoint, slots=8, slot_bytes=2 * room, patience_seconds=0)
     wanted = {
-        x: engine._alone.decode(
+        x: decoded(
+            engine._alone,
             request(PolicyOptions(0.0, no_early_stop=True, max_len_a=0, max_len_b=200,
                                   max_consecutive_write=200), x)
         ).tokens
@@ -216,7 +219,7 @@ def test_a_model_can_be_loaded_with_int8_weights(dtype):
     # It was warmed up when it was loaded.
     assert set(small.engine.stats.requests) == {"encode", "decode", "step", "units", "vocode"}
     noise = np.random.default_rng(1).standard_normal((128, 80)).astype(np.float32)
-    got, wanted = small.engine.encode(noise), exact.engine.encode(noise)
+    (got,), (wanted,) = small.engine.encode([noise]), exact.engine.encode([noise])
     assert got.dtype == torch.float32
     error = (got - wanted).norm() / wanted.norm()
     assert 0 < error < 0.1

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from seamless_server.engine.buckets import bucket
-from seamless_server.engine.limits import LONGEST_PAUSE, PAUSE, Limit
+from seamless_server.engine.jobs import bucket
+from seamless_server.engine.stats import LONGEST_PAUSE, PAUSE, Limit
 
 
 class Clock:

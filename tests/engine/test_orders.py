@@ -15,11 +15,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seamless_server.agents.system import AgentSystem
+from seamless_server.agents.loading import AgentSystem
 from seamless_server.engine import InlineEngine, ScheduledEngine, SchedulerOptions
-from seamless_server.engine.slots import Slots
-from seamless_server.streaming import Target
-from seamless_server.streaming.system import System
+from seamless_server.engine.memory import Slots
+from seamless_server.streaming import Model, Target
 from tests.recorded import RECORDINGS, audio
 
 NAMES = sorted(path.stem for path in (RECORDINGS / "audio").glob("*.flac"))
@@ -48,10 +47,11 @@ class Recorder:
         self.calls = Calls()
 
     def __getattr__(self, name):
-        def call(request):
-            result = getattr(self._engine, name)(request)
-            self.calls.append((name, request, result))
-            return result
+        def call(requests, caller):
+            for request in requests:
+                (result,) = getattr(self._engine, name)([request], caller)
+                self.calls.append((name, request, result))
+                yield result
 
         return call
 
@@ -63,11 +63,10 @@ def sessions(checkpoint):
     for number, name in enumerate(NAMES):
         for index, options in enumerate(OPTIONS):
             engine = Recorder(InlineEngine(checkpoint))
-            system = System(AgentSystem(checkpoint, engine), "tiny", "", {})
+            system = Model(AgentSystem(checkpoint, engine), "tiny", "", {})
             lang = ("spa", "deu", "fra")[(number + index) % 3]
-            stream = system.open_stream(
-                {lang: Target(text=True, speech=True)}, vad=bool(number % 2), **options
-            )
+            targets = {lang: Target(text=True, speech=True)}
+            stream = system.open(targets, options, vad=bool(number % 2))
             samples = audio(name)[: 16_000 * 6]
             for start in range(0, len(samples), 5120):
                 list(stream.push(samples[start : start + 5120]))

@@ -7,20 +7,19 @@ import numpy as np
 import pytest
 import torch
 
-from seamless_server.agents.system import AgentSystem
+from seamless_server.agents.loading import AgentSystem
 from seamless_server.engine import InlineEngine
-from seamless_server.engine.batches import Batches
-from seamless_server.engine.jobs import SchedulerOptions
-from seamless_server.engine.requests import (
+from seamless_server.engine.api import (
     DecodeRequest,
     PolicyOptions,
     UnitsRequest,
     VocodeRequest,
 )
-from seamless_server.engine.scheduled import ScheduledEngine
-from seamless_server.errors import SeamlessError
-from seamless_server.streaming import SpeechOutput, Target
-from seamless_server.streaming.system import System
+from seamless_server.engine.jobs import SchedulerOptions
+from seamless_server.engine.scheduler import ScheduledEngine
+from seamless_server.engine.stages import Stages
+from seamless_server.errors import SeamlessError, UsageError
+from seamless_server.streaming import Model, SpeechOutput, Target
 from tests.recorded import audio
 
 NAMES = ("human_pauses", "human_short", "espeak", "noise", "very_short")
@@ -40,7 +39,7 @@ LANGS = ("spa", "deu", "fra", "cmn")
 def translate(system, session):
     """Everything one session gives, in order."""
     name, options, lang, vad = session
-    stream = system.open_stream({lang: Target(text=True, speech=True)}, vad=vad, **options)
+    stream = system.open({lang: Target(text=True, speech=True)}, options, vad=vad)
     samples = audio(name)
     outputs = []
     for start in range(0, len(samples), 5120):
@@ -62,8 +61,8 @@ def assert_same(got, wanted):
 @pytest.fixture(scope="module")
 def systems(checkpoint):
     engine = ScheduledEngine(checkpoint, SchedulerOptions(slots=12))
-    inline = System(AgentSystem(checkpoint, InlineEngine(checkpoint)), "tiny", "", {})
-    yield inline, System(AgentSystem(checkpoint, engine), "tiny", "", {}), engine
+    inline = Model(AgentSystem(checkpoint, InlineEngine(checkpoint)), "tiny", "", {})
+    yield inline, Model(AgentSystem(checkpoint, engine), "tiny", "", {}), engine
     engine.close()
 
 
@@ -121,7 +120,7 @@ def test_a_bad_request_fails_alone(systems):
 
     def ask(number):
         try:
-            answers[number] = engine.decode(bad if number == 3 else good)
+            (answers[number],) = engine.decode([bad if number == 3 else good])
         except Exception as error:
             answers[number] = error
 
@@ -136,12 +135,12 @@ def test_a_bad_request_fails_alone(systems):
 
 
 def test_running_out_of_memory_halves_the_batch_and_goes_on(checkpoint):
-    class Cramped(Batches):
+    class Cramped(Stages):
         """A device on which two encodings at once do not fit."""
 
         def __init__(self, checkpoint):
             self.sizes = []
-            super().__init__(checkpoint)
+            super().__init__(checkpoint, padding=False)
 
         def encode(self, requests):
             self.sizes.append(len(requests))
@@ -150,13 +149,13 @@ def test_running_out_of_memory_halves_the_batch_and_goes_on(checkpoint):
             return super().encode(requests)
 
     engine = ScheduledEngine(checkpoint)
-    engine._batches = cramped = Cramped(checkpoint)
+    engine.stages = cramped = Cramped(checkpoint)
     features = [
         np.random.default_rng(i).normal(size=(64, 80)).astype(np.float32) for i in range(16)
     ]
     outputs: dict[int, torch.Tensor] = {}
     threads = [
-        threading.Thread(target=lambda i=i: outputs.update({i: engine.encode(features[i])}))
+        threading.Thread(target=lambda i=i: outputs.update({i: next(engine.encode([features[i]]))}))
         for i in range(16)
     ]
     with engine._work:  # let them queue up together
@@ -167,14 +166,15 @@ def test_running_out_of_memory_halves_the_batch_and_goes_on(checkpoint):
     engine.close()
     inline = InlineEngine(checkpoint)
     for i in range(16):
-        torch.testing.assert_close(outputs[i], inline.encode(features[i]), atol=1e-5, rtol=0)
+        torch.testing.assert_close(
+            outputs[i], next(inline.encode([features[i]])), atol=1e-5, rtol=0
+        )
     assert max(cramped.sizes) > 2
 
 
 @pytest.mark.parametrize("padding", [True, False], ids=["padded", "as long as they are"])
 def test_a_batch_gives_what_each_request_gives_alone(checkpoint, padding):
-    batches, inline = Batches(checkpoint), InlineEngine(checkpoint)
-    batches.padding = padding  # as on a GPU
+    batches, inline = Stages(checkpoint, padding), InlineEngine(checkpoint)
     noise = np.random.default_rng(0)
     segments = [noise.normal(size=(n, 80)).astype(np.float32) for n in (64, 61, 33, 2)]
     pieces = [
@@ -183,11 +183,11 @@ def test_a_batch_gives_what_each_request_gives_alone(checkpoint, padding):
     ]
     with torch.inference_mode():
         for got, segment in zip(batches.encode(segments), segments, strict=True):
-            torch.testing.assert_close(got, inline.encode(segment), atol=1e-5, rtol=0)
+            torch.testing.assert_close(got, next(inline.encode([segment])), atol=1e-5, rtol=0)
         for some in (pieces, pieces[1:3]):
             for got, piece in zip(batches.vocode(some), some, strict=True):
                 assert len(got) == (len(piece.units) - piece.skip) * 320
-                whole = inline.vocode(VocodeRequest(piece.units, "spa", 45))
+                whole = next(inline.vocode([VocodeRequest(piece.units, "spa", 45)]))
                 np.testing.assert_allclose(got, whole[piece.skip * 320 :], atol=1e-5)
 
 
@@ -195,9 +195,9 @@ def test_closing_releases_everyone_who_waits(checkpoint):
     engine = ScheduledEngine(checkpoint)
     engine.close()
     with pytest.raises(SeamlessError):
-        engine.units(UnitsRequest(torch.zeros(3, 64), [3, 582, 40]))
+        list(engine.units([UnitsRequest(torch.zeros(3, 64), [3, 582, 40])]))
     with pytest.raises(SeamlessError):
-        engine.vocode(VocodeRequest([1, 2, 3], "spa", 45))
+        list(engine.vocode([VocodeRequest([1, 2, 3], "spa", 45)]))
 
 
 @pytest.mark.parametrize("name", ["human_short", "espeak"])
@@ -207,7 +207,7 @@ def test_languages_side_by_side_give_what_each_gives_alone(systems, name):
     results = []
     for system in (inline, scheduled):
         told = []
-        stream = system.open_stream(targets, vad=False, **SETTINGS[0])
+        stream = system.open(targets, SETTINGS[0], vad=False)
         stream.trace = told.append
         outputs = []
         samples = audio(name)
@@ -230,15 +230,17 @@ def test_languages_side_by_side_give_what_each_gives_alone(systems, name):
     assert batches - before[0] < requests - before[1], "languages never met in one batch"
 
 
-def test_a_fault_in_one_language_ends_the_push_and_leaves_no_thread_behind(systems):
+def test_a_fault_in_one_language_ends_the_stream_and_leaves_nothing_behind(systems):
     _, scheduled, _ = systems
-    stream = scheduled.open_stream(
-        {lang: Target(text=True) for lang in LANGS}, vad=False, **SETTINGS[0]
-    )
+    targets = {lang: Target(text=True) for lang in LANGS}
+    stream = scheduled.open(targets, SETTINGS[0], vad=False)
     samples = audio("human_short")
     list(stream.push(samples[: 5120 * 3]))
-    branches = stream._groups[0].branches
-    branches[2]._decoder.target = [10**9]  # no such token
+    branches = stream._walk._groups[0].branches
+    branches[2].decoder.target = [10**9]  # no such token
     with pytest.raises(Exception, match="index"):
         list(stream.push(samples[5120 * 3 :]))
-    assert [x.lang for x in branches] == list(LANGS)
+    # Nobody can go on with states of which some are of this push and some of the one before.
+    with pytest.raises(UsageError, match="closed"):
+        list(stream.push(samples))
+    assert scheduled.agents.engine.load().slots_used == 0

@@ -23,7 +23,7 @@ from seamless_server.doors.socketio.speaker import Speaker
 from seamless_server.rooms.members import Member, Room
 from seamless_server.service.recording import Recording
 from seamless_server.service.session import Session
-from seamless_server.streaming import LiveStream
+from seamless_server.streaming import Stream
 
 from .conftest import Connect, Peer, silence, speech
 
@@ -197,7 +197,7 @@ def alive() -> dict[str, int]:
     """Objects that outlive their use. For quiet moments: who looks at all objects holds them for an
     instant, and Python forbids that of those that another thread is just making."""
     gc.collect()
-    kinds = (Session, Speaker, Recording, LiveStream, Member, Connection, Room)
+    kinds = (Session, Speaker, Recording, Stream, Member, Connection, Room)
     found = Counter(type(thing) for thing in gc.get_objects() if type(thing) in kinds)
     return {kind.__name__: found[kind] for kind in kinds}
 
@@ -276,7 +276,7 @@ async def test_nothing_is_left_of_two_hundred_sessions(
     memory = resident_mb()
     await sessions(40, 200)
     assert await settle() == settled
-    assert settled["Session"] == settled["LiveStream"] == settled["members"] == 0
+    assert settled["Session"] == settled["Stream"] == settled["members"] == 0
     # oneDNN keeps kernels for the lengths that speech has, up to a limit; a leak has none.
     assert resident_mb() - memory < 150
 

@@ -9,9 +9,9 @@ import pytest
 
 from seamless_server.errors import ConfigError, LanguageError, UsageError
 from seamless_server.streaming import (
-    System,
+    Model,
     Target,
-    load_system,
+    load_model,
 )
 from tests.recorded import CHECKPOINT, audio
 from tests.streaming.playing import (
@@ -24,9 +24,9 @@ from tests.streaming.playing import (
 )
 
 
-def switch(system: System, plan: Mapping[int, Mapping[str, Target]], **options: Any) -> Any:
+def switch(system: Model, plan: Mapping[int, Mapping[str, Target]], **options: Any) -> Any:
     """Outputs of each push of a recording, with changes of targets before some of them."""
-    stream = system.open_stream(plan[0], **options)
+    stream = system.open(plan[0], options)
     samples = audio("human_pauses")
     pushes = []
     states = []
@@ -39,7 +39,7 @@ def switch(system: System, plan: Mapping[int, Mapping[str, Target]], **options: 
     return pushes, states
 
 
-def test_a_language_that_comes_begins_with_the_next_segment(system: System) -> None:
+def test_a_language_that_comes_begins_with_the_next_segment(system: Model) -> None:
     always, states = switch(system, {0: {"spa": TEXT, "por": TEXT}}, **PATIENT)
     later, _ = switch(system, {0: {"spa": TEXT}, 5: {"spa": TEXT, "por": TEXT}}, **PATIENT)
     assert states[5] == "speech"
@@ -50,7 +50,7 @@ def test_a_language_that_comes_begins_with_the_next_segment(system: System) -> N
     assert text(flat, "por").strip()
 
 
-def test_a_language_that_goes_is_finished_first(system: System) -> None:
+def test_a_language_that_goes_is_finished_first(system: Model) -> None:
     always, states = switch(system, {0: {"spa": TEXT, "deu": TEXT}}, **PATIENT)
     plan = {0: {"spa": TEXT, "deu": TEXT}, 10: {"spa": TEXT}}
     pushes, _ = switch(system, plan, **PATIENT)
@@ -63,7 +63,7 @@ def test_a_language_that_goes_is_finished_first(system: System) -> None:
     assert not any(x.lang == "deu" for push in pushes[11:] for x in push)
 
 
-def test_another_language_at_once_when_all_go(system: System) -> None:
+def test_another_language_at_once_when_all_go(system: Model) -> None:
     plan = {0: {"spa": BOTH}, 6: {"deu": BOTH}}
     pushes, states = switch(system, plan, **PATIENT)
     assert states[6] == "speech"
@@ -73,13 +73,13 @@ def test_another_language_at_once_when_all_go(system: System) -> None:
     after = [x for push in pushes[7:] for x in push]
     assert {x.lang for x in after} == {"deu"}
     # The German segment begins where the Spanish one ended, with all the audio behind it.
-    stream = system.open_stream({"deu": BOTH}, **PATIENT)
+    stream = system.open({"deu": BOTH}, PATIENT)
     rest = play(stream, audio("human_pauses")[6 * 5120 :])
     assert text(after) == text(rest)
 
 
-def test_targets_that_the_model_lacks_change_nothing(system: System) -> None:
-    stream = system.open_stream({"spa": TEXT})
+def test_targets_that_the_model_lacks_change_nothing(system: Model) -> None:
+    stream = system.open({"spa": TEXT})
     with pytest.raises(LanguageError, match="'xxx' is not a target language"):
         stream.set_targets({"deu": TEXT, "xxx": TEXT})
     with pytest.raises(LanguageError, match="no speech output in 'kan'"):
@@ -87,16 +87,16 @@ def test_targets_that_the_model_lacks_change_nothing(system: System) -> None:
     assert text(play(stream, audio("human_short")), "spa").strip()
 
 
-def test_targets_are_checked(system: System) -> None:
+def test_targets_are_checked(system: Model) -> None:
     with pytest.raises(LanguageError, match="'xxx' is not a target language"):
-        system.open_stream({"xxx": TEXT})
+        system.open({"xxx": TEXT})
     for lang in ("kan", "tam", "cmn_Hant"):
         assert lang in system.text_languages
         assert lang not in system.speech_languages
         with pytest.raises(LanguageError, match=f"no speech output in '{lang}'; it speaks: arb"):
-            system.open_stream({lang: BOTH})
+            system.open({lang: BOTH})
     with pytest.raises(UsageError, match="neither text nor speech"):
-        system.open_stream({"spa": Target(text=False, speech=False)})
+        system.open({"spa": Target(text=False, speech=False)})
 
 
 @pytest.mark.parametrize(
@@ -114,21 +114,21 @@ def test_targets_are_checked(system: System) -> None:
     ],
 )
 def test_an_option_that_is_wrong_is_named(
-    system: System, options: dict[str, Any], named: str
+    system: Model, options: dict[str, Any], named: str
 ) -> None:
     with pytest.raises((ConfigError, UsageError), match=named) as error:
-        system.open_stream({"spa": TEXT}, **options)
+        system.open({"spa": TEXT}, options)
     assert "\n" not in str(error.value)
 
 
-def test_a_system_tells_what_it_is(system: System) -> None:
+def test_a_system_tells_what_it_is(system: Model) -> None:
     assert system.name == "tiny"
     assert system.sample_rate == 16_000
     assert len(system.text_languages) == 98
     assert len(system.speech_languages) == 36
     assert "eng" in system.source_languages
     # The same folder is loaded once.
-    assert load_system(str(CHECKPOINT), "cpu", "fp32").agents is system.agents
+    assert load_model(str(CHECKPOINT), "cpu", "fp32").agents is system.agents
 
 
 @pytest.mark.parametrize(
@@ -142,5 +142,5 @@ def test_a_system_tells_what_it_is(system: System) -> None:
 )
 def test_a_system_that_cannot_be_is_named(options: dict[str, str], named: str) -> None:
     with pytest.raises(ConfigError) as error:
-        load_system(CHECKPOINT, **{"device": "cpu", **options})  # type: ignore[arg-type]
+        load_model(CHECKPOINT, **{"device": "cpu", **options})  # type: ignore[arg-type]
     assert error.value.field == named

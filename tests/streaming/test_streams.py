@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from seamless_server.errors import UsageError
 from seamless_server.streaming import (
+    Model,
     Output,
     SpeechOutput,
-    System,
     Target,
     TextOutput,
 )
@@ -37,13 +37,13 @@ from tests.streaming.playing import (
 @pytest.mark.parametrize("options", [TALKATIVE, PATIENT], ids=["talkative", "patient"])
 @pytest.mark.parametrize("vad", [True, False])
 def test_every_language_gets_what_it_gets_alone(
-    system: System, vad: bool, options: dict[str, Any]
+    system: Model, vad: bool, options: dict[str, Any]
 ) -> None:
     targets = {"spa": BOTH, "deu": TEXT, "fra": Target(text=False, speech=True), "rus": TEXT}
     samples = audio("human_pauses")[:110_000]
-    together = play(system.open_stream(targets, vad=vad, **options), samples)
+    together = play(system.open(targets, options, vad=vad), samples)
     for lang, target in targets.items():
-        alone = play(system.open_stream({lang: target}, vad=vad, **options), samples)
+        alone = play(system.open({lang: target}, options, vad=vad), samples)
         assert described(together, lang) == described(alone)
     assert text(together, "spa").strip()
     assert text(together, "deu").strip()
@@ -51,15 +51,15 @@ def test_every_language_gets_what_it_gets_alone(
     assert any(isinstance(x, SpeechOutput) for x in together)
 
 
-def test_speech_does_not_change_the_text(system: System) -> None:
+def test_speech_does_not_change_the_text(system: Model) -> None:
     samples = audio("human_pauses")[:150_000]
-    one = play(system.open_stream({"spa": TEXT}, **TALKATIVE), samples)
-    both = play(system.open_stream({"spa": BOTH}, **TALKATIVE), samples)
+    one = play(system.open({"spa": TEXT}, TALKATIVE), samples)
+    both = play(system.open({"spa": BOTH}, TALKATIVE), samples)
     assert [x for x in described(both) if isinstance(x[5], str)] == described(one)
 
 
-def test_outputs_are_well_formed(system: System) -> None:
-    stream = system.open_stream({"spa": BOTH, "deu": TEXT}, **TALKATIVE)
+def test_outputs_are_well_formed(system: Model) -> None:
+    stream = system.open({"spa": BOTH, "deu": TEXT}, TALKATIVE)
     assert stream.state == "listening"
     samples = audio("human_pauses")
     seen: set[str] = set()
@@ -93,9 +93,9 @@ def test_outputs_are_well_formed(system: System) -> None:
             assert len(output.samples) == 320 * len(output.units)
 
 
-def test_outputs_come_while_the_push_is_computed(system: System) -> None:
+def test_outputs_come_while_the_push_is_computed(system: Model) -> None:
     """A push is a generator: what is ready is handed over before the rest is computed."""
-    stream = system.open_stream({"spa": TEXT, "deu": TEXT}, vad=False, **TALKATIVE)
+    stream = system.open({"spa": TEXT, "deu": TEXT}, TALKATIVE, vad=False)
     decoded = 0
     for start in range(0, 40_000, 5120):
         for output in stream.push(audio("human_short")[start : start + 5120]):
@@ -106,9 +106,9 @@ def test_outputs_come_while_the_push_is_computed(system: System) -> None:
     assert decoded >= 4
 
 
-def test_finish_flushes_and_closes(system: System) -> None:
+def test_finish_flushes_and_closes(system: Model) -> None:
     """Speech that the recording cuts off is translated."""
-    stream = system.open_stream({"spa": BOTH}, **AT_THE_END)
+    stream = system.open({"spa": BOTH}, AT_THE_END)
     outputs: list[Output] = []
     for start in range(0, 25_600, 5000):
         outputs += stream.push(audio("human_short")[start : min(start + 5000, 25_600)])
@@ -124,8 +124,8 @@ def test_finish_flushes_and_closes(system: System) -> None:
     assert list(stream.finish()) == []
 
 
-def test_a_closed_stream_is_closed(system: System) -> None:
-    stream = system.open_stream({"spa": TEXT})
+def test_a_closed_stream_is_closed(system: Model) -> None:
+    stream = system.open({"spa": TEXT})
     stream.close()
     with pytest.raises(UsageError, match="closed"):
         list(stream.push(audio("human_short")))
@@ -133,22 +133,22 @@ def test_a_closed_stream_is_closed(system: System) -> None:
 
 
 @pytest.mark.parametrize("name", ["silence", "noise", "tiny_short"])
-def test_where_nobody_speaks_nothing_is_said(system: System, name: str) -> None:
-    assert play(system.open_stream({"spa": BOTH}, **TALKATIVE), audio(name)) == []
+def test_where_nobody_speaks_nothing_is_said(system: Model, name: str) -> None:
+    assert play(system.open({"spa": BOTH}, TALKATIVE), audio(name)) == []
 
 
-def test_pushes_up_to_a_chunk_give_the_same_outputs(system: System) -> None:
+def test_pushes_up_to_a_chunk_give_the_same_outputs(system: Model) -> None:
     samples = audio("human_pauses")[:150_000]
-    wanted = described(play(system.open_stream({"spa": BOTH}, **TALKATIVE), samples))
+    wanted = described(play(system.open({"spa": BOTH}, TALKATIVE), samples))
     assert len(wanted) > 10
     for size in (320, 1000):
-        got = play(system.open_stream({"spa": BOTH}, **TALKATIVE), samples, size)
+        got = play(system.open({"spa": BOTH}, TALKATIVE), samples, size)
         assert described(got) == wanted
 
     @settings(max_examples=4)
     @given(st.lists(st.integers(320, 5120), min_size=2, max_size=5))
     def check(sizes: list[int]) -> None:
-        stream = system.open_stream({"spa": BOTH}, **TALKATIVE)
+        stream = system.open({"spa": BOTH}, TALKATIVE)
         outputs: list[Output] = []
         start = number = 0
         while start < len(samples):
@@ -161,12 +161,12 @@ def test_pushes_up_to_a_chunk_give_the_same_outputs(system: System) -> None:
     check()
 
 
-def test_pushes_of_any_size_cut_the_same_segments(system: System) -> None:
+def test_pushes_of_any_size_cut_the_same_segments(system: Model) -> None:
     """Longer pushes let the policy decide less often, but hear the same segments."""
     samples = audio("human_pauses")
     results = []
     for size in (320, 5120, 16_000, 80_000, len(samples)):
-        outputs = play(system.open_stream({"spa": TEXT}, **AT_THE_END), samples, size)
+        outputs = play(system.open({"spa": TEXT}, AT_THE_END), samples, size)
         results.append(
             [(x.text, x.segment_id, x.finished) for x in outputs if isinstance(x, TextOutput)]
         )
@@ -174,16 +174,16 @@ def test_pushes_of_any_size_cut_the_same_segments(system: System) -> None:
     assert all(x == results[0] for x in results)
 
 
-def test_empty_pushes_change_nothing(system: System) -> None:
+def test_empty_pushes_change_nothing(system: Model) -> None:
     nothing = np.zeros(0, np.float32)
     for vad in (True, False):
-        stream = system.open_stream({"spa": TEXT}, vad=vad, **PATIENT)
+        stream = system.open({"spa": TEXT}, PATIENT, vad=vad)
         outputs: list[Output] = []
         for start in range(0, 44_580, 5120):
             outputs += stream.push(audio("human_short")[start : start + 5120])
             outputs += stream.push(nothing)
         outputs += stream.finish()
-        wanted = play(system.open_stream({"spa": TEXT}, vad=vad, **PATIENT), audio("human_short"))
+        wanted = play(system.open({"spa": TEXT}, PATIENT, vad=vad), audio("human_short"))
         assert described(outputs) == described(wanted)
         assert outputs
 
@@ -202,15 +202,15 @@ def test_empty_pushes_change_nothing(system: System) -> None:
         None,
     ],
 )
-def test_audio_that_is_none_is_refused(system: System, samples: Any) -> None:
-    stream = system.open_stream({"spa": TEXT})
+def test_audio_that_is_none_is_refused(system: Model, samples: Any) -> None:
+    stream = system.open({"spa": TEXT})
     with pytest.raises(UsageError, match="audio must"):
         list(stream.push(samples))
     # The stream goes on with sound audio.
     assert text(play(stream, audio("human_short"))).strip()
 
 
-def test_streams_in_threads_give_what_they_give_alone(system: System) -> None:
+def test_streams_in_threads_give_what_they_give_alone(system: Model) -> None:
     plans: list[tuple[str, dict[str, Target], bool, int]] = [
         ("human_pauses", {"spa": BOTH}, True, 5120),
         ("espeak", {"deu": BOTH, "rus": TEXT}, True, 4000),
@@ -224,7 +224,7 @@ def test_streams_in_threads_give_what_they_give_alone(system: System) -> None:
 
     def one(number: int) -> list[Output]:
         name, targets, vad, size = plans[number]
-        stream = system.open_stream(targets, vad=vad, **TALKATIVE)
+        stream = system.open(targets, TALKATIVE, vad=vad)
         return play(stream, audio(name)[:80_000], size)
 
     alone = [one(i) for i in range(len(plans))]

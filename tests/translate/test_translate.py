@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from seamless_server.streaming import SpeechOutput, System, Target, TextOutput
+from seamless_server.streaming import Model, SpeechOutput, Target, TextOutput
 from tests.recorded import arrays, audio, details
 from tests.translate.translating import (
     PAUSES,
@@ -23,7 +23,7 @@ from tests.translate.translating import (
 )
 
 
-def test_everything_at_once(tmp_path: Path, system: System) -> None:
+def test_everything_at_once(tmp_path: Path, system: Model) -> None:
     """Text on the terminal, a WAV, captions and a trace, equal to what a stream gives."""
     wav, srt, trace = tmp_path / "out.wav", tmp_path / "out.srt", tmp_path / "out.jsonl"
     answer = translate(
@@ -34,7 +34,7 @@ def test_everything_at_once(tmp_path: Path, system: System) -> None:
     for option in TALKATIVE:
         name, _, value = option[2:].replace("-", "_").partition("=")
         options[name] = value if value.isalpha() else json.loads(value)
-    stream = system.open_stream({"spa": Target(text=True, speech=True)}, **options)
+    stream = system.open({"spa": Target(text=True, speech=True)}, options)
     wanted = []
     samples = audio("human_pauses")
     for start in range(0, len(samples), 5120):

@@ -32,7 +32,7 @@ from seamless_server.service.session import Session
 from seamless_server.settings import Settings
 
 if TYPE_CHECKING:
-    from seamless_server.streaming import Output, System
+    from seamless_server.streaming import Model, Output
 
 _STATUS_SECONDS = 0.5
 _NOTICE_SECONDS = 5.0
@@ -61,7 +61,7 @@ class Speaker(Waiter, Audience):
         self._rooms = rooms
         self._service = service
         self._announcer = announcer
-        self._system: System | None = None
+        self._system: Model | None = None
         self._packer = OutputPacker("", config.buffer_limit)
         self._last_notice = 0.0
         self._status_task: asyncio.Task[None] | None = None
@@ -125,14 +125,14 @@ class Speaker(Waiter, Audience):
 
     # -- what is wanted ---------------------------------------------------------------------------
 
-    def choose(self, system: System) -> Targets:
+    def choose(self, system: Model) -> Targets:
         """What to make of the speaker's audio with the model that it gets."""
         self._system = system
         targets, main = self._targets(system)
         self._packer = OutputPacker(main, self.config.buffer_limit)
         return targets
 
-    def _targets(self, system: System) -> tuple[Targets, str]:
+    def _targets(self, system: Model) -> tuple[Targets, str]:
         """What is wanted now, and the speaker's own language.
 
         The speaker's language is always written, for the transcript; it is spoken only if
@@ -163,7 +163,7 @@ class Speaker(Waiter, Audience):
             lang: Target(text=lang in text, speech=lang in speech) for lang in sorted(text | speech)
         }, main
 
-    def _main_language(self, system: System) -> str:
+    def _main_language(self, system: Model) -> str:
         """The speaker's choice, or the default."""
         offered = system.text_languages
         for wanted in (self.member.target_language, self._settings.default_target_language):

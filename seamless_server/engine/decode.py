@@ -8,22 +8,43 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from seamless_server.checkpoints.tokenizers import UNK
-from seamless_server.engine.inline import reduce_p_choose
-from seamless_server.engine.memory import USUAL
-from seamless_server.engine.policy import Policy, Step, StepResult, emma_policy
-from seamless_server.engine.requests import DecodeRequest, DecodeResult
-from seamless_server.engine.slots import Slots
-from seamless_server.engine.static_steps import StaticSteps
-from seamless_server.errors import UsageError
+from seamless_server.engine.api import DecodeRequest, DecodeResult
+from seamless_server.engine.memory import BLOCK, USUAL, Slots
+from seamless_server.engine.policy import (
+    MOST_REPEATED,
+    NGRAM_WINDOW,
+    Policy,
+    Step,
+    StepResult,
+    emma_policy,
+)
+from seamless_server.engine.sample import best_tokens, choices, padded
+from seamless_server.errors import SeamlessError, UsageError
 from seamless_server.nn import DecoderCache, SourceMemory, TextDecoder
+from seamless_server.nn.graphs import Graphs
 
-Done = list[tuple["Loop", DecodeResult]]
+Done = list[tuple["Loop", DecodeResult | SeamlessError]]
+Outputs = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Features (B, D), best tokens (B,), their logits (B,) and p_choose (B, L, H, 1, 1) of a step."""
+
+
+def choose_best(
+    decoder: TextDecoder, features: Tensor, steps: Sequence[Step], penalties: Sequence[float]
+) -> tuple[Tensor, Tensor]:
+    """Best tokens (B,) and their logits (B,) behind features (B, D), as each step allows."""
+    device = features.device
+    return best_tokens(
+        decoder.logits(features),
+        torch.tensor(padded([x.banned for x in steps]), dtype=torch.long, device=device),
+        torch.tensor(padded([x.repeated for x in steps]), dtype=torch.long, device=device),
+        torch.tensor(penalties, device=device)[:, None],
+    )
 
 
 @dataclass(eq=False)
@@ -49,8 +70,8 @@ class Loop:
         """Positions in use behind its step."""
         return len(self.fed) + len(self.step.tokens)
 
-    def send(self, result: StepResult) -> DecodeResult | None:
-        """Go on to the next step; the result if there is none."""
+    def send(self, result: StepResult) -> DecodeResult | SeamlessError | None:
+        """Go on to the next step; the result, or what went wrong, if there is none."""
         self.fed += self.step.tokens
         self.turns += 1
         try:
@@ -58,6 +79,8 @@ class Loop:
         except StopIteration as stop:
             answer: DecodeResult = stop.value
             return answer
+        except SeamlessError as error:
+            return error
         return None
 
 
@@ -78,7 +101,7 @@ class DecodingBatch:
         size = {"size": USUAL} if weight.device.type == "cuda" else {}
         self.slots = Slots(decoder, slots, budget, **size)
         self.loops: list[Loop] = []
-        self.homeless: list[Loop] = []
+        self.evicted: list[Loop] = []
         """Loops that had to give their slots up because sentences grew; to be started again."""
         self.most = slots
         """Loops at a time, when that is fewer than there are slots."""
@@ -109,18 +132,18 @@ class DecodingBatch:
             tokens.to(self._device), memory, positions, cache, size, last
         )
         best = features[torch.arange(len(loops), device=self._device), last]
-        results = self._decide(loops, self._best(loops, best), p_choose)
+        chosen = choices(*self._best(loops, best), p_choose, [x.request.options for x in loops])
         done: Done = []
-        for row, (loop, (index, prob)) in enumerate(zip(loops, results, strict=True)):
+        for row, (loop, choice) in enumerate(zip(loops, chosen, strict=True)):
             new = features[row, len(loop.fed) : counts[row]]
-            answer = loop.send(StepResult(index, prob, new))
+            answer = loop.send(StepResult(choice, new))
             if answer is not None:
                 done.append((loop, answer))
                 continue
             loop.turns = 0
             self._make_room(counts[row] + 1, frames[row])
             if self.free <= 0:
-                self.homeless.append(loop)
+                self.evicted.append(loop)
                 continue
             self.slots.fill(len(self.loops), cache, memory, row, counts[row], frames[row])
             self.loops.append(loop)
@@ -146,22 +169,21 @@ class DecodingBatch:
         longest = max(loop.end for loop in self.loops)
         self._check(longest)
         self._make_room(longest, 0)
-        features, best, p_choose = self._step()
-        results = self._decide(self.loops, best, p_choose)
+        features, best, scores, p_choose = self._step()
+        chosen = choices(best, scores, p_choose, [x.request.options for x in self.loops])
         done: Done = []
         for row in reversed(range(len(self.loops))):
             loop = self.loops[row]
-            index, prob = results[row]
-            answer = loop.send(StepResult(index, prob, features[row : row + 1]))
+            answer = loop.send(StepResult(chosen[row], features[row : row + 1]))
             if answer is not None:
                 done.append((loop, answer))
                 self.leave(loop)
         return done
 
-    def _step(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Features (B, D), best tokens (B,) and p_choose of every loop's step."""
+    def _step(self) -> Outputs:
+        """Every loop's step."""
         if self._static is not None:
-            return self._static.run([loop.step for loop in self.loops])
+            return self._static.run(self.loops)
         rows = len(self.loops)
         cache, memory = self.slots.view(rows)
         tokens = torch.tensor([list(x.step.tokens) for x in self.loops], device=self._device)
@@ -170,7 +192,7 @@ class DecodingBatch:
         # One more than needed, so that used never equals the number of new tokens.
         used = max(2, *(loop.end for loop in self.loops))
         features, p_choose = self.decoder(tokens, memory, positions, cache, used, zero)
-        return features[:, 0], self._best(self.loops, features[:, 0]), p_choose
+        return features[:, 0], *self._best(self.loops, features[:, 0]), p_choose
 
     def leave(self, loop: Loop) -> None:
         """Free a loop's slot at once, finished or not."""
@@ -188,14 +210,14 @@ class DecodingBatch:
         for loop in loops:
             if loop in self.loops:
                 self.leave(loop)
-            elif loop in self.homeless:
-                self.homeless.remove(loop)
+            elif loop in self.evicted:
+                self.evicted.remove(loop)
 
     def _make_room(self, positions: int, frames: int) -> None:
         """Let slots grow; the newest loops leave when longer slots are fewer."""
         fitting = self.slots.fitting(positions, frames)
         while len(self.loops) > fitting:
-            self.homeless.append(self.loops.pop())
+            self.evicted.append(self.loops.pop())
         self.slots.reserve(positions, frames)
 
     def _check(self, positions: int) -> None:
@@ -203,27 +225,85 @@ class DecodingBatch:
         if positions > limit:
             raise UsageError(f"a sentence grew beyond the model's {limit} tokens")
 
-    def _best(self, loops: Sequence[Loop], features: Tensor) -> Tensor:
-        logits = self.decoder.logits(features)
-        for row, loop in enumerate(loops):
-            if loop.step.banned:
-                logits[row, list(loop.step.banned)] = -torch.inf
-        return logits.argmax(-1)
+    def _best(self, loops: Sequence[Loop], features: Tensor) -> tuple[Tensor, Tensor]:
+        penalties = [x.request.options.repetition_penalty for x in loops]
+        return choose_best(self.decoder, features, [x.step for x in loops], penalties)
 
-    def _decide(
-        self, loops: Sequence[Loop], best: Tensor, p_choose: Tensor
-    ) -> list[tuple[int, float]]:
-        """Best token and p_choose of each row, with one transfer from the device."""
-        probs = torch.zeros(len(loops), dtype=torch.double, device=self._device)
-        kinds = {loop.request.options for loop in loops}
-        for options in kinds:
-            if len(kinds) == 1:
-                probs = reduce_p_choose(p_choose, options).double()
-                break
-            rows = [i for i, loop in enumerate(loops) if loop.request.options == options]
-            probs[rows] = reduce_p_choose(p_choose[rows], options).double()
-        both = torch.stack([best.double(), probs], 1).tolist()
-        return [
-            (int(index), prob) if loop.step.choose else (UNK, 0.0)
-            for loop, (index, prob) in zip(loops, both, strict=True)
-        ]
+
+def power(size: int, least: int, most: int) -> int:
+    """The next power of two times ``least``, at most ``most``."""
+    bucket = least
+    while bucket < size:
+        bucket *= 2
+    return min(bucket, most)
+
+
+class StaticSteps:
+    """Decoder steps in fixed shapes over the first rows of ``slots``, which become CUDA graphs.
+
+    Rows, positions and frames are rounded up to powers of two, rows that nobody uses compute on
+    empty slots, and everything that changes from step to step is copied into two small tensors.
+    """
+
+    def __init__(self, decoder: TextDecoder, slots: Slots) -> None:
+        self._decoder, self._slots = decoder, slots
+        device = decoder.embed.weight.device
+        shape = (slots.count, 2 + NGRAM_WINDOW + MOST_REPEATED)
+        pinned = device.type == "cuda"
+        self._host = torch.zeros(shape, dtype=torch.long, pin_memory=pinned)
+        self._inputs = torch.zeros(shape, dtype=torch.long, device=device)
+        self._host_penalty = torch.ones(slots.count, 1, pin_memory=pinned)
+        self._penalty = torch.ones(slots.count, 1, device=device)
+        self._graphs = Graphs(device)
+        self._generation = slots.generation
+
+    def run(self, loops: Sequence[Loop]) -> Outputs:
+        """One step of each loop. All but features are valid until the next step."""
+        rows = len(loops)
+        steps = [x.step for x in loops]
+        shape = (
+            power(rows, 1, self._slots.count),
+            power(max(x.position for x in steps) + 1, BLOCK, self._slots.positions),
+            power(max(self._slots.frames_used[:rows]), BLOCK, self._slots.frames),
+            MOST_REPEATED if any(x.repeated for x in steps) else 0,
+        )
+        # Unused rows take part at position 0 of slots that nobody has.
+        empty: list[list[int]] = [[]] * (shape[0] - rows)
+        places = [[x.tokens[0], x.position] for x in steps] + [[0, 0]] * len(empty)
+        banned = padded([*(x.banned for x in steps), *empty], NGRAM_WINDOW)
+        repeated = padded([*(x.repeated for x in steps), *empty], shape[3])
+        table = [a + b + c for a, b, c in zip(places, banned, repeated, strict=True)]
+        self._host[: shape[0], : len(table[0])] = torch.tensor(table)
+        self._inputs.copy_(self._host, non_blocking=True)
+        if shape[3]:
+            penalties = [x.request.options.repetition_penalty for x in loops]
+            self._host_penalty[:rows, 0] = torch.tensor(penalties)
+            self._penalty.copy_(self._host_penalty, non_blocking=True)
+        if self._generation != self._slots.generation:  # the tensors moved: graphs point nowhere
+            self._graphs.clear()
+            self._generation = self._slots.generation
+        # A recording runs twice; both write the same keys and values of the same tokens.
+        compute = partial(self._compute, shape)
+        features, best, scores, p_choose = self._graphs.run(shape, compute)
+        # Features outlive the step: the speech branch collects them.
+        return features[:rows].clone(), best[:rows], scores[:rows], p_choose[:rows]
+
+    def _compute(self, shape: tuple[int, int, int, int]) -> Outputs:
+        rows, positions, frames, repeated = shape
+        inputs = self._inputs[:rows]
+        features, p_choose = self._decoder(
+            inputs[:, :1],
+            self._slots.sources(rows, frames),
+            inputs[:, 1:2],
+            self._slots.cache.rows(rows),
+            positions,
+            torch.zeros(rows, dtype=torch.long, device=inputs.device),
+        )
+        first = 2 + NGRAM_WINDOW
+        best, scores = best_tokens(
+            self._decoder.logits(features[:, 0]),
+            inputs[:, 2:first],
+            inputs[:, first : first + repeated],
+            self._penalty[:rows],
+        )
+        return features[:, 0], best, scores, p_choose

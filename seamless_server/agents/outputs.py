@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -56,3 +58,15 @@ class SpeechOutput:
 
 
 Output = TextOutput | SpeechOutput
+
+
+class Decision(dict[str, Any]):
+    """A READ, a WRITE or the end of a segment, for those who want to look on.
+
+    ``p_choose`` is what the policy compared with its threshold, one number a decoder step; the last
+    step's token was not written.
+    """
+
+
+Trace = Callable[[Decision], None]
+"""Gets each decision as it is made, in the thread that computes."""

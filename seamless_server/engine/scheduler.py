@@ -4,7 +4,7 @@ A GPU has one thread; on processors there may be several, of which one at a time
 cycle goes through the stages from the last to the first, so that finishing an output comes before
 starting a new one; the request that has waited longest is always in its stage's batch, and no
 stage holds the device for much longer than a share of a chunk. An idle engine runs a request at
-once: company comes by itself under load.
+once: batches grow by themselves under load.
 """
 
 from __future__ import annotations
@@ -15,28 +15,30 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from typing import Any
 
+import numpy as np
 import torch
 
+from seamless_server.checkpoints.fitting import fit_to_device
 from seamless_server.checkpoints.loader import Checkpoint
-from seamless_server.engine.batches import Batches
-from seamless_server.engine.buckets import bucket
-from seamless_server.engine.company import PATIENCE
-from seamless_server.engine.counter import EngineCounter
-from seamless_server.engine.decoding import DecodingBatch, Done, Loop
-from seamless_server.engine.fitting import fit_to_device
+from seamless_server.engine.api import (
+    DecodeRequest,
+    PolicyOptions,
+    UnitsRequest,
+    VocodeRequest,
+)
+from seamless_server.engine.decode import DecodingBatch, Done, Loop
 from seamless_server.engine.inline import InlineEngine
-from seamless_server.engine.jobs import STAGES, Job, Pace, SchedulerOptions, SchedulerStats
-from seamless_server.engine.limits import Limit
-from seamless_server.engine.load import Activity, EngineLoad
+from seamless_server.engine.jobs import STAGES, Job, JobQueues, SchedulerOptions, bucket
 from seamless_server.engine.memory import slot_budget
-from seamless_server.engine.threads import settle_thread, threads_for
-from seamless_server.engine.warming import warm_up
+from seamless_server.engine.stages import Stages
+from seamless_server.engine.stats import Activity, EngineLoad, Limit, SchedulerStats, StagePace
+from seamless_server.nn.threads import settle_thread, threads_for
 
 LEAST_TURNS = 8
 """Steps that a loop may do before its slot can be asked back, so that everybody gets on."""
 
 
-class ScheduledEngine(EngineCounter):
+class ScheduledEngine(JobQueues):
     """See the module. Results equal the inline engine's.
 
     Args:
@@ -49,24 +51,23 @@ class ScheduledEngine(EngineCounter):
         options: SchedulerOptions | None = None,
         serve: bool = True,
     ) -> None:
-        checkpoint = fit_to_device(checkpoint)
-        super().__init__(checkpoint)
+        self.checkpoint = checkpoint = fit_to_device(checkpoint)
         self.options = options or SchedulerOptions()
-        self.stats = SchedulerStats(self.load)
         weight = checkpoint.decoder.embed.weight
         self.device, self.dtype = weight.device, weight.dtype
-        slots, budget = self.options.slots, self.options.slot_bytes
-        if slots is None:
-            slots, budget = slot_budget(checkpoint.config.decoder, self.device, self.dtype)
         static = self.options.static
         if static is None:
             static = self.device.type == "cuda"
+        super().__init__(Stages(checkpoint, static or self.device.type != "cpu", static))
+        self.stats = SchedulerStats(self.load)
+        slots, budget = self.options.slots, self.options.slot_bytes
+        if slots is None:
+            slots, budget = slot_budget(checkpoint.config.decoder, self.device, self.dtype)
         self._decoding = DecodingBatch(checkpoint.decoder, slots, budget, static)
-        self._batches = Batches(checkpoint, static)
         self._alone = InlineEngine(checkpoint)
         self._limits = {name: Limit(self.options.most_batch) for name in STAGES}
         self._most_loops = Limit(slots)
-        self._pace = Pace(self.options.batch_seconds)
+        self._pace = StagePace(self.options.batch_seconds)
         self._step_seconds = 0.0
         # A processor that others use too must not make batches small: they would cost more then.
         self._clock = time.thread_time if self.device.type == "cpu" else time.perf_counter
@@ -96,7 +97,7 @@ class ScheduledEngine(EngineCounter):
 
     def warm_up(self) -> None:
         """Pay for first calls of every stage now, and learn how long they take."""
-        warm_up(self, self.checkpoint)
+        _warm_up(self)
 
     def close(self) -> None:
         """Finish what is being computed and stop; what waits is cancelled."""
@@ -131,8 +132,8 @@ class ScheduledEngine(EngineCounter):
     @torch.inference_mode()
     def cycle(self) -> None:
         """One turn of every stage, the last one first."""
-        self._batch("vocode", self._batches.vocode)
-        self._batch("units", self._batches.units)
+        self._batch("vocode", self.stages.vocode)
+        self._batch("units", self.stages.units)
         with self._work:
             decoding, self._decoding_taken = not self._decoding_taken, True
         if decoding:
@@ -142,7 +143,7 @@ class ScheduledEngine(EngineCounter):
                 with self._work:
                     self._decoding_taken = False
                     self._work.notify()
-        self._batch("encode", self._batches.encode)
+        self._batch("encode", self.stages.encode)
 
     def _decode(self) -> None:
         deadline = time.perf_counter() + self.options.batch_seconds
@@ -168,7 +169,7 @@ class ScheduledEngine(EngineCounter):
                 most = min(most, -(-len(queue) // max(1, threads)))
                 padded = min(padded, self._pace.most(name))
             most = min(most, self._limits[name].value)
-            waste = self._batches.waste(name)
+            waste = self.stages.waste(name)
             jobs = bucket(list(queue), lambda x: x.length, most, padded, waste)
             for job in jobs:
                 queue.remove(job)
@@ -187,7 +188,7 @@ class ScheduledEngine(EngineCounter):
         try:
             results = compute([job.request for job in jobs])
         except Exception as error:  # one bad request must not take the others with it
-            self._forgive(error, self._limits[name], len(jobs))
+            self._shed(error, self._limits[name], len(jobs))
             if len(jobs) == 1:
                 jobs[0].fail(error)
                 return
@@ -197,15 +198,15 @@ class ScheduledEngine(EngineCounter):
             return
         self._count(name, [job.length for job in jobs], self._clock() - began)
         for job, result in zip(jobs, results, strict=True):
-            job.finish(result)
+            job.settle(result)
 
     def _count(self, name: str, lengths: list[int], seconds: float) -> None:
         with self._work:
-            padded = self._batches.padded(name, lengths)
+            padded = self.stages.padded(name, lengths)
             self._pace.count(name, padded, seconds)
             self.stats.count(name, lengths, padded)
 
-    def _forgive(self, error: Exception, limit: Limit, tried: int) -> bool:
+    def _shed(self, error: Exception, limit: Limit, tried: int) -> bool:
         """Out of memory: less at once, for some time. Whether it was that."""
         if not isinstance(error, torch.OutOfMemoryError):
             return False
@@ -243,18 +244,7 @@ class ScheduledEngine(EngineCounter):
                 job.wait_again(loop)
                 self._waiting["decode"].append(job)
 
-    def _wait_for_company(self) -> None:
-        """An engine that has nothing to decode waits for all languages of a speaker."""
-        with self._work:
-            while queue := self._waiting["decode"]:
-                company, left = queue[0].company, queue[0].since + PATIENCE - time.monotonic()
-                if company is None or company.missing <= 0 or left <= 0:
-                    return
-                self._work.wait(left)
-
     def _start_loops(self) -> None:
-        if not self._decoding.loops:
-            self._wait_for_company()
         jobs = self._take("decode", self._decoding.free)
         if jobs:
             self._start(jobs)
@@ -267,8 +257,8 @@ class ScheduledEngine(EngineCounter):
             done = self._decoding.start(loops)
         except Exception as error:
             self._decoding.forget(loops)
-            self._rehouse()
-            self._forgive(error, self._limits["decode"], len(jobs))
+            self._requeue_evicted()
+            self._shed(error, self._limits["decode"], len(jobs))
             if len(jobs) == 1:
                 jobs[0].fail(error)
                 return
@@ -279,12 +269,12 @@ class ScheduledEngine(EngineCounter):
             self._start(jobs[middle:])
             return
         self._count("decode", lengths, time.perf_counter() - began)
-        self._rehouse()
+        self._requeue_evicted()
         self._answer(done)
 
-    def _rehouse(self) -> None:
-        homeless, self._decoding.homeless = self._decoding.homeless, []
-        self._again(homeless)
+    def _requeue_evicted(self) -> None:
+        evicted, self._decoding.evicted = self._decoding.evicted, []
+        self._again(evicted)
 
     def _step_loops(self) -> None:
         for loop in list(self._decoding.loops):
@@ -303,13 +293,13 @@ class ScheduledEngine(EngineCounter):
         took = time.perf_counter() - began
         self._step_seconds += 0.1 * (took - self._step_seconds)
         self._count("step", ends, took)
-        self._rehouse()
+        self._requeue_evicted()
         self._answer(done)
 
     def _lose_step(self, loops: list[Loop], error: Exception) -> None:
         """The step is lost for every loop in it. Requests are pure: they can begin anew."""
         self._decoding.forget(loops)
-        if self._forgive(error, self._most_loops, len(loops)) and len(loops) > 1:
+        if self._shed(error, self._most_loops, len(loops)) and len(loops) > 1:
             for loop in loops:
                 self._again([Loop(loop.owner, loop.request)])
             return
@@ -318,16 +308,55 @@ class ScheduledEngine(EngineCounter):
 
     def _decode_alone(self, job: Job) -> None:
         try:
-            job.finish(self._alone.decode(job.request))
+            (result,) = self._alone.decode([job.request])
+            job.settle(result)
         except Exception as error:  # the guilty one
             job.fail(error)
 
     @staticmethod
     def _answer(done: Done) -> None:
         for loop, result in done:
-            _job(loop).finish(result)
+            _job(loop).settle(result)
 
 
 def _job(loop: Loop) -> Job:
     assert isinstance(loop.owner, Job)
     return loop.owner
+
+
+WARM_FRAMES = (64, 256)
+"""Lengths of speech, 0.6 s and 2.6 s: long enough to be real work, short enough to be quick."""
+
+
+def _warm_up(engine: ScheduledEngine) -> None:
+    """Send requests of usual sizes through every stage.
+
+    Libraries choose and build kernels in these calls, decoder graphs are captured, and the
+    scheduler learns its pace. The second round is the one that tells how long calls take.
+    """
+    checkpoint = engine.checkpoint
+    config = checkpoint.config
+    text = checkpoint.text_tokenizer
+    prefix = text.prefix(config.default_lang)
+    ending = text.token_to_index(",")
+    # Six tokens and no decision of the weights': whatever they are, the same work is done.
+    options = PolicyOptions(
+        decision_threshold=0.0, no_early_stop=True, max_len_a=0, max_len_b=6,
+        max_consecutive_write=6,
+    )  # fmt: skip
+    for _ in range(2):
+        for frames in WARM_FRAMES:
+            noise = np.random.default_rng(0).standard_normal((frames, 80)).astype(np.float32)
+            (source,) = engine.encode([noise])
+            request = DecodeRequest(source, prefix, [], False, options, ending_token=ending)
+            (decoded,) = engine.decode([request])
+        if checkpoint.vocoder is None:
+            continue
+        features = decoded.features
+        if features is None:  # nothing was written
+            features = torch.zeros(len(prefix), config.decoder.model_dim)
+        list(engine.units([UnitsRequest(features, decoded.ids or prefix)]))
+        lang = next(iter(config.vocoder_langs))
+        for count in (32, 64, 96):
+            for skip in (0, min(count // 2, checkpoint.vocoder.receptive_units)):
+                list(engine.vocode([VocodeRequest([0] * count, lang, 0, skip)]))

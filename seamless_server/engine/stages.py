@@ -1,6 +1,6 @@
-"""One network call for many requests: pad, run, take apart.
+"""The stages that are one network call for any number of requests: pad, run, take apart.
 
-Each result is what its request gives alone.
+Each result is what its request gives alone; the inline engine's batches are of one.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from torch.nn.utils.rnn import pad_sequence
 
 from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.checkpoints.tokenizers import characters_of
-from seamless_server.engine.buckets import MOST_WASTE, even_skip, rung
-from seamless_server.engine.graphs import Graphs
-from seamless_server.engine.requests import Samples, UnitsRequest, UnitsResult, VocodeRequest
+from seamless_server.engine.api import Samples, UnitsRequest, UnitsResult, VocodeRequest
+from seamless_server.errors import LanguageError, NumericalError, SeamlessError, UsageError
+from seamless_server.nn.graphs import Graphs
 from seamless_server.nn.onednn import even
 from seamless_server.nn.ragged import encode_ragged
 
@@ -28,21 +28,44 @@ FRAMES, LONGEST_FRAMES = 32, 1024
 UNITS, LONGEST_UNITS = 16, 128
 
 
-class Batches:
-    """The stages that are one call each.
+MOST_WASTE = 0.15
+"""Share of a batch that may be padding."""
+
+
+def rung(length: int, least: int = 16) -> int:
+    """The next of few lengths: the first eight multiples of ``least``, then four to an octave.
+
+    oneDNN makes its kernels anew for each length that it has not seen lately, about a millisecond
+    for each of the vocoder's 50 kinds of convolutions: on the CPU few lengths beat no padding.
+    """
+    step = least
+    while length > 8 * step:
+        step *= 2
+    return max(least, -(-length // step) * step)
+
+
+def even_skip(units: int, reach: int) -> int:
+    """How many of the first units a vocoder leaves out: all that it can look back to, or none, for
+    the same reason."""
+    return reach if units >= reach else 0
+
+
+class Stages:
+    """Encoder, text to units, and vocoder.
 
     Args:
+        padding: pad the requests of every stage to one length, as GPUs like it; else each is
+            computed in its own length where that costs nothing (encoder, vocoder).
         static: compute small batches in fixed shapes, as CUDA graphs need them.
     """
 
-    def __init__(self, checkpoint: Checkpoint, static: bool = False) -> None:
+    def __init__(self, checkpoint: Checkpoint, padding: bool = True, static: bool = False) -> None:
         self.checkpoint = checkpoint
         weight = checkpoint.decoder.embed.weight
         self.device, self.dtype = weight.device, weight.dtype
         self._pinning = self.device.type == "cuda"
         self._fixing, self._graphs = static, Graphs(self.device)
-        self.padding = static or self.device.type != "cpu"
-        """Whether requests of every stage are padded to one length; processors need not."""
+        self.padding = padding
 
     def waste(self, name: str) -> float:
         """Share of a stage's batch that may be padding; 1 where nothing is padded."""
@@ -66,6 +89,8 @@ class Batches:
         """What the requests of a batch are padded to."""
         step = 1
         if name == "vocode":
+            if self.device.type == "cpu":
+                return rung(max(lengths))
             step = UNITS
         elif self._static(name, lengths):
             step = FRAMES
@@ -74,6 +99,19 @@ class Batches:
     def _alone(self, name: str) -> bool:
         """Whether a stage computes every request in its own length."""
         return not self.padding and name in ("encode", "vocode")
+
+    def check(self, name: str, request: object) -> None:
+        """Refuse what this model has no networks for.
+
+        Raises:
+            UsageError: the model has no speech output.
+            LanguageError: the vocoder does not speak the language.
+        """
+        config = self.checkpoint.config
+        if name in ("units", "vocode") and self.checkpoint.vocoder is None:
+            raise UsageError(f"{config.name} has no speech output")
+        if isinstance(request, VocodeRequest) and request.lang not in config.vocoder_langs:
+            raise LanguageError(f"the vocoder of {config.name} has no {request.lang!r}")
 
     def move(self, tensor: Tensor) -> Tensor:
         """To the device; on CUDA without waiting until it is there."""
@@ -103,12 +141,12 @@ class Batches:
         # Copies, so that no states keep those of the whole batch alive.
         return [row[:size].clone() for row, size in zip(out, sizes, strict=True)]
 
-    def units(self, requests: Sequence[UnitsRequest]) -> list[UnitsResult]:
-        """Text features -> units and durations."""
+    def units(self, requests: Sequence[UnitsRequest]) -> list[UnitsResult | SeamlessError]:
+        """Text features -> units and durations, or what is wrong with them."""
         model = self.checkpoint
         assert model.char_tokenizer is not None
         texts = [characters_of(x.ids, model.text_tokenizer, model.char_tokenizer) for x in requests]
-        results = [UnitsResult([], []) for _ in requests]
+        results: list[UnitsResult | SeamlessError] = [UnitsResult([], []) for _ in requests]
         alive = [i for i, (chars, _) in enumerate(texts) if chars]
         for factor in sorted({requests[i].d_factor for i in alive}):
             rows = [i for i in alive if requests[i].d_factor == factor]
@@ -122,7 +160,7 @@ class Batches:
         requests: Sequence[UnitsRequest],
         texts: Sequence[tuple[list[int], list[int]]],
         factor: float,
-    ) -> list[UnitsResult]:
+    ) -> list[UnitsResult | SeamlessError]:
         t2u, tokenizer = self.checkpoint.t2u, self.checkpoint.unit_tokenizer
         assert t2u is not None
         assert tokenizer is not None
@@ -130,22 +168,29 @@ class Batches:
         counts = pad_sequence([torch.tensor(n) for _, n in texts], batch_first=True)
         features = pad_sequence([x.features for x in requests], batch_first=True)
         lengths = self.move(torch.tensor([len(n) for _, n in texts]))
-        states, _, durations = t2u.predict_durations(
+        states, log_durations, durations = t2u.predict_durations(
             features.to(self.device, self.dtype),
             self.move(chars),
             self.move(counts),
             lengths if len(requests) > 1 else None,
             factor,
         )
-        lasting = [
-            row[: len(text)] for row, (text, _) in zip(durations.tolist(), texts, strict=True)
-        ]
-        results = [UnitsResult([], x) for x in lasting]
-        rows = [
-            i
-            for i, request in enumerate(requests)
-            if sum(lasting[i][request.skip :]) >= request.at_least
-        ]
+        finite = log_durations.isfinite().all(1, keepdim=True)
+        lasting: list[list[int]] = []
+        results: list[UnitsResult | SeamlessError] = []
+        rows = []
+        table = torch.cat([finite.long(), durations], 1).tolist()
+        for i, (request, (text, _), (sound, *row)) in enumerate(
+            zip(requests, texts, table, strict=True)
+        ):
+            lasting.append(row[: len(text)])
+            results.append(UnitsResult([], lasting[i]))
+            if not sound:
+                results[i] = NumericalError("the durations of the translated speech")
+            elif sum(lasting[i]) > t2u.config.max_seq_len:
+                results[i] = UnitsResult([], lasting[i], too_long=True)
+            elif sum(lasting[i][request.skip :]) >= request.at_least:
+                rows.append(i)
         if not rows:
             return results
         if len(rows) < len(requests):
@@ -157,23 +202,34 @@ class Batches:
                 states[row, sum(lasting[i][: requests[i].skip]) : sum(lasting[i])]
                 for row, i in asked
             ]
-            best = t2u.best_units(torch.cat(new), tokenizer.allowed(any_id))
-            for (_, i), ids in zip(asked, best.split([len(x) for x in new]), strict=True):
-                results[i].ids = ids.tolist()
+            best, scores = t2u.best_units(torch.cat(new), tokenizer.allowed(any_id))
+            found = torch.stack([scores.isfinite().long(), best], 1)
+            for (_, i), part in zip(asked, found.split([len(x) for x in new]), strict=True):
+                pairs = part.tolist()
+                if all(sound for sound, _ in pairs):
+                    results[i] = UnitsResult([unit for _, unit in pairs], lasting[i])
+                else:
+                    results[i] = NumericalError("the choice of the translated speech's units")
         return results
 
     def vocode(self, requests: Sequence[VocodeRequest]) -> list[Samples]:
         """Units -> samples."""
         if not self.padding:
             # Batches are no cheaper here than one after the other, and multiply the shapes.
-            return [self._vocode([x], rung(len(x.units)))[0] for x in requests]
-        return self._vocode(requests, self._size("vocode", [len(x.units) for x in requests]))
+            return [self._vocode([x])[0] for x in requests]
+        return self._vocode(requests)
 
-    def _vocode(self, requests: Sequence[VocodeRequest], size: int) -> list[Samples]:
+    def skipped(self, units: int) -> int:
+        """How many of the first units of a batch the vocoder leaves out."""
+        vocoder = self.checkpoint.vocoder
+        return 0 if vocoder is None else even_skip(units, vocoder.receptive_units)
+
+    def _vocode(self, requests: Sequence[VocodeRequest]) -> list[Samples]:
         vocoder, config = self.checkpoint.vocoder, self.checkpoint.config
         assert vocoder is not None
         counts = [len(x.units) for x in requests]
-        skip = even_skip(min(x.skip for x in requests), vocoder.receptive_units)
+        size = self._size("vocode", counts)
+        skip = self.skipped(min(x.skip for x in requests))
         units = torch.zeros(len(requests), size, dtype=torch.long)
         for row, request in enumerate(requests):
             units[row, : counts[row]] = torch.tensor(list(request.units))

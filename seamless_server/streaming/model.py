@@ -1,9 +1,9 @@
 """Load a model once, open any number of streams on it.
 
-from seamless_server.streaming import Target, load_system
+from seamless_server.streaming import Target, load_model
 
-system = load_system("SeamlessStreaming-mini")
-stream = system.open_stream({"spa": Target(text=True, speech=True)})
+model = load_model("SeamlessStreaming-mini")
+stream = model.open({"spa": Target(text=True, speech=True)}, {"decision_threshold": 0.7})
 for output in stream.push(samples):
     ...
 for output in stream.finish():
@@ -13,17 +13,21 @@ for output in stream.finish():
 from __future__ import annotations
 
 import logging
+from argparse import Namespace
 from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from seamless_server.agents import pipelines
+from seamless_server.agents.branch import BranchAgents
 from seamless_server.agents.compat import MENDED, OFFICIAL_OPTIONS, compat_from_name
+from seamless_server.agents.corridor import Corridor, CorridorAgents
 from seamless_server.agents.detokenizer import DetokenizerAgent
 from seamless_server.agents.encoder import OfflineWav2VecBertEncoderAgent
 from seamless_server.agents.features import OnlineFeatureExtractorAgent
-from seamless_server.agents.loading import load_system as load_agent_system
-from seamless_server.agents.system import AgentSystem
+from seamless_server.agents.loading import AgentSystem, load_system
+from seamless_server.agents.outputs import Target
 from seamless_server.agents.text_decoder import (
     MMASpeechToTextDecoderAgent,
     UnitYMMATextDecoderAgent,
@@ -32,23 +36,22 @@ from seamless_server.agents.unit_decoder import NARUnitYUnitDecoderAgent
 from seamless_server.agents.vad import SileroVADAgent
 from seamless_server.agents.vocoder import VocoderAgent
 from seamless_server.checkpoints.cards import find_card
-from seamless_server.engine import ScheduledEngine
+from seamless_server.engine import Caller
 from seamless_server.errors import LanguageError, UsageError
 from seamless_server.languages import codes
 from seamless_server.stream_options import StreamOptions, read_options
-from seamless_server.streaming.branch import BranchAgents
-from seamless_server.streaming.live import LiveStream, StreamAgents
-from seamless_server.streaming.official import OfficialStream
 from seamless_server.streaming.options import make_args, model_defaults
-from seamless_server.streaming.outputs import Target
-
-Stream = LiveStream | OfficialStream
+from seamless_server.streaming.pipeline_walk import PipelineWalk
+from seamless_server.streaming.stream import Stream
 
 logger = logging.getLogger(__name__)
 
 
-class System:
-    """A loaded model. Its streams may run in different threads at once."""
+class Model:
+    """A loaded model: its agents, networks, tokenizers and card.
+
+    Its streams may run in different threads at once.
+    """
 
     def __init__(
         self,
@@ -66,8 +69,14 @@ class System:
 
     @property
     def sample_rate(self) -> int:
-        """Hz, of input and output."""
+        """Hz, of the audio that streams take."""
         return self.agents.checkpoint.config.sample_rate
+
+    @property
+    def output_rate(self) -> int:
+        """Hz, of the speech that comes out; that of the input when the model does not speak."""
+        vocoder = self.agents.checkpoint.config.vocoder
+        return self.sample_rate if vocoder is None else vocoder.sample_rate
 
     @cached_property
     def text_languages(self) -> tuple[str, ...]:
@@ -106,35 +115,38 @@ class System:
         spoken = self.speech_languages if speech else ()
         self.speech_languages = tuple(lang for lang in spoken if lang in self.text_languages)
 
-    def open_stream(
+    def open(
         self,
         targets: Mapping[str, Target],
+        options: StreamOptions | Mapping[str, Any] | None = None,
+        *,
         vad: bool = True,
-        options: StreamOptions | None = None,
-        **named: Any,
     ) -> Stream:
         """Open a stream with its own states.
 
         Args:
             targets: what is wanted in which language.
+            options: what the stream is asked for, also by name (``{"decision_threshold": 0.7}``);
+                what is not given is the model's own value, else the official agents' default.
             vad: cut the audio into segments of speech; without it the whole stream is one.
-            options: what the stream is asked for.
-            named: further options by name (``decision_threshold=0.7``).
 
         Raises:
             LanguageError: the model does not offer a language.
             ConfigError: an option is unknown or out of its range.
         """
         self.check_targets(targets)
-        chosen = read_options(named).over(options or StreamOptions())
         lang = next(iter(targets), self.agents.checkpoint.config.default_lang)
-        args = make_args(self.defaults, chosen, tgt_lang=lang, compat=self.compat)
+        if not isinstance(options, StreamOptions):
+            options = read_options(options or {})
+        args = make_args(self.defaults, options, tgt_lang=lang, compat=self.compat)
+        caller = Caller()
         if compat_from_name(self.compat) is not MENDED:
             args.output_index = None
-            return OfficialStream(self.agents, args, targets, vad)
-        # Languages side by side pay where their requests become one batch.
-        batching = isinstance(self.agents.engine, ScheduledEngine)
-        return LiveStream(self._stream_agents(args, vad), targets, self.check_targets, batching)
+            agent = self._official_agent(args, targets, vad)
+            walk = PipelineWalk(agent, targets, caller, takes_the_end=False)
+            return Stream(walk, caller, self.check_targets)
+        corridor = Corridor(self._corridor_agents(args, vad), targets, caller)
+        return Stream(corridor, caller, self.check_targets)
 
     def check_targets(self, targets: Mapping[str, Target]) -> None:
         """Raise LanguageError for a language that the model does not offer."""
@@ -152,7 +164,7 @@ class System:
             if not target.text and not target.speech:
                 raise UsageError(f"neither text nor speech is wanted in {lang!r}")
 
-    def _stream_agents(self, args: Any, vad: bool) -> StreamAgents:
+    def _corridor_agents(self, args: Namespace, vad: bool) -> CorridorAgents:
         system = self.agents
         detokenizer = DetokenizerAgent(args, system)
         speech = None
@@ -163,7 +175,7 @@ class System:
                 NARUnitYUnitDecoderAgent(args, system),
                 VocoderAgent(args, system),
             )
-        return StreamAgents(
+        return CorridorAgents(
             SileroVADAgent(args, system) if vad else None,
             OnlineFeatureExtractorAgent(args, system),
             OfflineWav2VecBertEncoderAgent(args, system),
@@ -171,8 +183,19 @@ class System:
             speech,
         )
 
+    def _official_agent(self, args: Namespace, targets: Mapping[str, Target], vad: bool) -> Any:
+        """The official pipeline for a language, with its quirks."""
+        speech = any(target.speech for target in targets.values())
+        if not speech and vad:
+            return pipelines.SeamlessStreamingS2TVADAgent(args, self.agents)
+        if not speech:
+            return pipelines.SeamlessStreamingS2TDetokAgent(args, self.agents)
+        if vad:
+            return pipelines.SeamlessStreamingS2STJointVADAgent(args, self.agents)
+        return pipelines.SeamlessStreamingS2STAgent(args, self.agents)
 
-def load_system(
+
+def load_model(
     model: str | Path | None = None,
     device: str | None = "auto",
     dtype: str | None = "auto",
@@ -180,7 +203,7 @@ def load_system(
     speech: bool = True,
     progress: Callable[[str], None] | None = None,
     engine: str = "inline",
-) -> System:
+) -> Model:
     """Load a model by name (``SeamlessStreaming-mini``) or folder, the best present when None.
 
     Args:
@@ -194,7 +217,7 @@ def load_system(
     Raises:
         SeamlessError: with one sentence that says what is wrong.
     """
-    agents = load_agent_system(model, device, dtype, speech, progress, engine)
+    agents = load_system(model, device, dtype, speech, progress, engine)
     folder = agents.checkpoint.path
     card = find_card(str(model)) if model is not None else None
     if card is None:
@@ -206,4 +229,4 @@ def load_system(
     description = card.description if card else f"model from {folder}"
     mended = compat_from_name(compat) is MENDED
     defaults = model_defaults(systems) if mended else OFFICIAL_OPTIONS
-    return System(agents, name, description, defaults, compat)
+    return Model(agents, name, description, defaults, compat)

@@ -1,0 +1,122 @@
+"""One target language of a stream: everything behind the encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+from simuleval.data.segments import Segment
+
+from seamless_server.agents.base import Ask, SeamlessAgent
+from seamless_server.agents.detokenizer import DetokenizerAgent
+from seamless_server.agents.outputs import Decision, Output, SpeechOutput, Target, TextOutput
+from seamless_server.agents.text_decoder import DecoderStates, MMASpeechToTextDecoderAgent
+from seamless_server.agents.unit_decoder import NARUnitYUnitDecoderAgent
+from seamless_server.agents.vocoder import VocoderAgent
+
+StatesOf = Callable[[SeamlessAgent], Any]
+Work = Generator[Ask | Output | Decision, Any, None]
+"""What a branch says and decides, and in between what it asks of the engine."""
+
+
+@dataclass(frozen=True)
+class BranchAgents:
+    """Agents that all branches of one kind share; any but the decoder may be missing."""
+
+    decoder: MMASpeechToTextDecoderAgent
+    detokenizer: DetokenizerAgent | None = None
+    units: NARUnitYUnitDecoderAgent | None = None
+    vocoder: VocoderAgent | None = None
+
+
+class Branch:
+    """States of one language and the walk from encoder states to outputs.
+
+    Args:
+        states_of: makes, or has, an agent's states.
+    """
+
+    def __init__(
+        self, lang: str, target: Target, agents: BranchAgents, states_of: StatesOf
+    ) -> None:
+        self.lang, self.target, self._agents = lang, target, agents
+        self.decoder: DecoderStates = states_of(agents.decoder)
+        self._detokenizer = states_of(agents.detokenizer) if agents.detokenizer else None
+        self._units = states_of(agents.units) if agents.units else None
+        self._vocoder = states_of(agents.vocoder) if agents.vocoder else None
+        self._text_from = self._speech_from = 0.0
+        self._wrote = self._spoke = False
+        self.ended = False
+
+    def begin(self, start_ms: float) -> None:
+        """A new sentence starts at ``start_ms`` of the stream."""
+        for states in (self.decoder, self._detokenizer, self._units, self._vocoder):
+            if states is not None:
+                states.reset()
+        self._text_from = self._speech_from = start_ms
+        self._wrote = self._spoke = False
+
+    def decode(self, encoded: Segment, segment_id: int, now_ms: float) -> Work:
+        """Decode the newest encoder states; sets :attr:`ended` when the sentence is complete."""
+        self.ended = False
+        decoded: Segment = yield from self._agents.decoder.run(encoded, self.decoder)
+        if (made := self._decision(segment_id, now_ms)) is not None:
+            yield made
+        if decoded.is_empty and not decoded.finished:
+            return
+        self.ended = decoded.finished
+        if self.target.text:
+            yield from self._write(decoded, segment_id, now_ms)
+        yield from self._speak(decoded, segment_id, now_ms)
+
+    def _write(self, decoded: Segment, segment_id: int, now_ms: float) -> Work:
+        text = decoded
+        if self._agents.detokenizer is not None:
+            text = yield from self._agents.detokenizer.run(decoded, self._detokenizer)
+        content = "" if text.is_empty else text.content
+        # A sentence of which nothing was said needs no end.
+        if content or (text.finished and self._wrote):
+            self._wrote = True
+            start, self._text_from = self._text_from, now_ms
+            yield TextOutput(self.lang, content, segment_id, start, now_ms, text.finished)
+
+    def _speak(self, decoded: Segment, segment_id: int, now_ms: float) -> Work:
+        if self._agents.units is None or self._agents.vocoder is None:
+            return
+        units: Segment = yield from self._agents.units.run(decoded, self._units)
+        if units.is_empty and not units.finished:
+            return
+        speech: Segment = yield from self._agents.vocoder.run(units, self._vocoder)
+        if speech.is_empty or not (len(speech.content) or (speech.finished and self._spoke)):
+            return
+        self._spoke = True
+        start, self._speech_from = self._speech_from, now_ms
+        yield SpeechOutput(
+            self.lang,
+            speech.content,
+            speech.sample_rate,
+            speech.units,
+            segment_id,
+            start,
+            now_ms,
+            speech.finished,
+        )
+
+    def _decision(self, segment_id: int, now_ms: float) -> Decision | None:
+        """The policy's newest decision; None if it was not asked."""
+        result = self.decoder.last
+        if result is None:
+            return None
+        probabilities = [round(step.prob, 4) for step in result.steps]
+        tokenizer = self._agents.decoder.tokenizer
+        return Decision(
+            type="write" if result.write else "read",
+            lang=self.lang,
+            segment=segment_id,
+            position_ms=now_ms,
+            p_choose_min=min(probabilities, default=None),
+            p_choose=probabilities,
+            tokens=[tokenizer.index_to_token(token) for token in result.tokens],
+            finished=result.finished,
+        )

@@ -1,0 +1,242 @@
+"""The walk of our own agents: one speaker's audio into any number of languages.
+
+VAD, features and encoder run once; every language has its own branch. A language gets exactly what
+it would get alone: where a sentence ends earlier in one language than in another (an early stop),
+that language goes on with an encoder state of its own until the segment ends.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from simuleval.data.segments import EmptySegment, Segment, SpeechSegment
+
+from seamless_server.agents.base import SeamlessAgent, SessionStates, Steps, together
+from seamless_server.agents.branch import Branch, BranchAgents, Work
+from seamless_server.agents.encoder import EncoderStates, OfflineWav2VecBertEncoderAgent
+from seamless_server.agents.features import OnlineFeatureExtractorAgent
+from seamless_server.agents.outputs import Decision, Output, Samples, Target, Trace
+from seamless_server.agents.vad import SileroVADAgent, VADStates
+from seamless_server.audio.fbank import SAMPLE_RATE
+from seamless_server.engine import Caller, Engine
+
+NOTHING = np.zeros(0, np.float32)
+
+
+@dataclass(frozen=True)
+class CorridorAgents:
+    """Agents of a corridor; ``vad`` is None when the whole stream is one segment.
+
+    text: of languages that are only written. speech: of those that are spoken too; None when the
+    model has no voice.
+    """
+
+    vad: SileroVADAgent | None
+    features: OnlineFeatureExtractorAgent
+    encoder: OfflineWav2VecBertEncoderAgent
+    text: BranchAgents | None
+    speech: BranchAgents | None
+
+    @property
+    def engine(self) -> Engine:
+        """What computes for them."""
+        return self.encoder.system.engine
+
+
+@dataclass
+class _Group:
+    """Branches that share one encoder state."""
+
+    encoder: EncoderStates
+    branches: list[Branch]
+
+
+class Corridor:
+    """One speaker.
+
+    Args:
+        caller: who the engine's calls are made for.
+        states: of agents, to be used instead of new ones; for one language at a time.
+    """
+
+    def __init__(
+        self,
+        agents: CorridorAgents,
+        targets: Mapping[str, Target],
+        caller: Caller,
+        states: Mapping[SeamlessAgent, SessionStates] | None = None,
+    ) -> None:
+        self._agents, self._caller, self._given = agents, caller, dict(states or {})
+        self._vad: VADStates | None = None
+        if agents.vad is not None:
+            vad = self._states_of(agents.vad)
+            assert isinstance(vad, VADStates)
+            self._vad = vad
+        self._features = self._states_of(agents.features)
+        self._targets = dict(targets)
+        self._new_targets: dict[str, Target] | None = None
+        self._groups: list[_Group] = []
+        self._open = False
+        self.segment_id = 0
+        """Number of the segment that is open, or comes next."""
+        self._heard = self._now = self._began = 0
+        self.trace: Trace | None = None
+
+    def _states_of(self, agent: SeamlessAgent) -> Any:
+        states = self._given.get(agent) or agent.build_states()
+        states.caller = self._caller
+        return states
+
+    @property
+    def state(self) -> str:
+        """``speech`` while a segment is open, else ``listening``."""
+        return "speech" if self._open else "listening"
+
+    @property
+    def targets(self) -> dict[str, Target]:
+        """The languages wanted."""
+        return dict(self._targets if self._new_targets is None else self._new_targets)
+
+    def set_targets(self, targets: Mapping[str, Target]) -> None:
+        """Change the languages from the next push on.
+
+        A language that goes is finished first. One that comes begins with the next segment; at once
+        when no segment is open or all of the segment's languages go.
+        """
+        self._new_targets = dict(targets)
+
+    def push(self, audio: Samples, last: bool = False) -> Iterator[Output]:
+        """Translate the next audio (N,), any N; ``last`` ends the stream."""
+        self._heard += len(audio)
+        yield from self._switch()
+        if self._vad is None:
+            self._now = self._heard
+            if len(audio) or (last and self._open):
+                yield from self._hear(_segment(audio, last))
+            return
+        self._vad.update_source(_segment(audio, last))
+        while (segment := self._vad.take()) is not None:
+            self._now = self._vad.taken
+            if self._open or not segment.is_empty:
+                yield from self._hear(segment)
+
+    def _hear(self, segment: Segment) -> Iterator[Output]:
+        """Audio of one segment, on its way to all branches."""
+        if not self._open:
+            self._begin(len(segment.content))
+        features = self._agents.features.pushpop(segment, self._features)
+        if not features.is_empty or features.finished:
+            yield from self._encode(self._groups, features)
+        if segment.finished:
+            self._end()
+
+    def _encode(self, groups: Sequence[_Group], features: Segment) -> Iterator[Output]:
+        groups = list(groups)
+        encoded: dict[int, Segment] = {}
+
+        def encode(number: int) -> Steps[None]:
+            states = groups[number].encoder
+            encoded[number] = yield from self._agents.encoder.run(features, states)
+
+        list(together(self._agents.engine, [encode(i) for i in range(len(groups))], self._caller))
+        ready = {i: x for i, x in encoded.items() if not x.is_empty or x.finished}
+        tasks: list[Work] = []
+        for number, states in ready.items():
+            for branch in groups[number].branches:
+                source = copy.copy(states)
+                source.tgt_lang = branch.lang
+                tasks.append(branch.decode(source, self.segment_id, self._ms(self._now)))
+        items: Iterator[Output | Decision] = together(self._agents.engine, tasks, self._caller)
+        for item in items:
+            if not isinstance(item, Decision):
+                yield item
+            elif self.trace is not None:
+                self.trace(item)
+        for number in () if features.finished else ready:
+            early = [branch for branch in groups[number].branches if branch.ended]
+            if early:
+                self._restart(groups[number], early)
+
+    def _restart(self, group: _Group, early: list[Branch]) -> None:
+        """Branches whose sentence ended early begin the next one with the audio to come."""
+        group.branches = [x for x in group.branches if x not in early]
+        for branch in early:
+            branch.begin(self._ms(self._now))
+        if group.branches:
+            self._groups.append(_Group(self._new_encoder(), early))
+        else:
+            group.branches = early
+            group.encoder.reset()
+
+    def _new_encoder(self) -> EncoderStates:
+        states = self._agents.encoder.build_states()
+        states.caller = self._caller
+        return states
+
+    def _begin(self, samples: int) -> None:
+        start = self._now - samples
+        if self._vad is not None:
+            # A segment that another one has begun (a change of languages) goes on behind it.
+            start = max(self._vad.begin, self._began)
+        self._open, self._began = True, start
+        self._features.reset()
+        branches = []
+        for lang, target in self._targets.items():
+            agents = self._agents.text
+            if (target.speech and self._agents.speech is not None) or agents is None:
+                agents = self._agents.speech
+            assert agents is not None
+            branch = Branch(lang, target, agents, self._states_of)
+            branch.begin(self._ms(start))
+            branches.append(branch)
+        encoder = self._states_of(self._agents.encoder)
+        encoder.reset()
+        self._groups = [_Group(encoder, branches)]
+
+    def _end(self) -> None:
+        if self.trace is not None:
+            span = {"start_ms": self._ms(self._began), "end_ms": self._ms(self._now)}
+            self.trace(Decision(type="segment", segment=self.segment_id, **span))
+        self._open, self._began = False, self._now
+        self._groups = []
+        self.segment_id += 1
+
+    def _switch(self) -> Iterator[Output]:
+        """Apply a change of languages."""
+        targets, self._new_targets = self._new_targets, None
+        if targets is None:
+            return
+        self._targets = targets
+        if not self._open:
+            return
+        active = [x for group in self._groups for x in group.branches]
+        if not any(branch.lang in targets for branch in active):
+            features = self._agents.features.pushpop(EmptySegment(finished=True), self._features)
+            yield from self._encode(self._groups, features)
+            self._end()
+            return
+        for group in list(self._groups):
+            going = [x for x in group.branches if x.lang not in targets]
+            if not going:
+                continue
+            group.branches = [x for x in group.branches if x.lang in targets]
+            if not group.branches:
+                self._groups.remove(group)
+            # The shared states go on; the language that goes is ended on a copy of them.
+            last = copy.copy(group.encoder)
+            last.pieces = list(last.pieces)
+            yield from self._encode([_Group(last, going)], EmptySegment(finished=True))
+
+    @staticmethod
+    def _ms(samples: int) -> float:
+        return samples * 1000 / SAMPLE_RATE
+
+
+def _segment(audio: Samples, last: bool) -> Segment:
+    if not len(audio):
+        return EmptySegment(finished=last)
+    return SpeechSegment(content=audio, sample_rate=SAMPLE_RATE, finished=last, tgt_lang=None)

@@ -1,0 +1,129 @@
+"""One speaker's translation while it runs: push audio, get outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
+
+import numpy as np
+
+from seamless_server.agents.outputs import Output, Samples, Target, Trace
+from seamless_server.audio.checks import checked
+from seamless_server.audio.fbank import SAMPLE_RATE
+from seamless_server.engine import Caller, Cancelled
+from seamless_server.errors import UsageError
+
+NOTHING = np.zeros(0, np.float32)
+
+
+class Walk(Protocol):
+    """How audio goes through the agents: the corridor, or any SimulEval pipeline."""
+
+    trace: Trace | None
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def targets(self) -> dict[str, Target]: ...
+
+    def set_targets(self, targets: Mapping[str, Target]) -> None: ...
+
+    def push(self, audio: Samples, last: bool = False) -> Iterator[Output]: ...
+
+
+class Stream:
+    """One speaker. Not for two threads at once; different streams may run in different threads.
+
+    Args:
+        walk: owned by the stream from now on; its engine calls are made for ``caller``.
+        check: refuses languages that the model does not offer.
+    """
+
+    def __init__(
+        self, walk: Walk, caller: Caller, check: Callable[[Mapping[str, Target]], None]
+    ) -> None:
+        self._walk, self.caller, self._check = walk, caller, check
+        self._heard = 0
+        self._closed = False
+
+    @property
+    def trace(self) -> Trace | None:
+        """Told of every READ, WRITE and segment (by the corridor), in the thread that computes."""
+        return self._walk.trace
+
+    @trace.setter
+    def trace(self, trace: Trace | None) -> None:
+        self._walk.trace = trace
+
+    @property
+    def state(self) -> str:
+        """``speech`` while a segment is open, else ``listening``."""
+        return self._walk.state
+
+    @property
+    def position_ms(self) -> float:
+        """Audio received so far."""
+        return self._heard * 1000 / SAMPLE_RATE
+
+    @property
+    def stats(self) -> dict[str, tuple[float, int]]:
+        """Seconds and calls by stage."""
+        return self.caller.stats
+
+    @property
+    def targets(self) -> dict[str, Target]:
+        """The languages wanted."""
+        return self._walk.targets
+
+    def set_targets(self, targets: Mapping[str, Target]) -> None:
+        """Change the languages from the next push on.
+
+        A language that goes is finished first. One that comes begins with the next segment; at once
+        when no segment is open or all of the segment's languages go.
+
+        Raises:
+            LanguageError: the model does not offer one of them; nothing changes.
+        """
+        self._check(targets)
+        self._walk.set_targets(targets)
+
+    def push(self, samples: object, last: bool = False) -> Iterator[Output]:
+        """Translate the next audio: (N,) at 16 kHz in [-1, 1], any N. Computes while iterated.
+
+        Args:
+            samples: array or list. last: nothing follows; the stream is finished and closed.
+
+        Raises:
+            UsageError: the stream is closed, or the audio is none (see
+                :func:`~seamless_server.audio.checks.checked`): the stream goes on.
+            NumericalError: a network gave NaN or infinity: the stream is closed.
+        """
+        if self._closed:
+            raise UsageError("the stream is closed")
+        audio = checked(samples)
+        self._heard += len(audio)
+        try:
+            yield from self._walk.push(audio, last)
+        except Cancelled:
+            self.close()
+        except Exception:
+            # Its states may be half of this push and half of the one before.
+            self.close()
+            raise
+        if last:
+            self.close()
+
+    def finish(self) -> Iterator[Output]:
+        """Translate what is still open and close the stream."""
+        if not self._closed:
+            yield from self.push(NOTHING, last=True)
+
+    def cancel(self) -> None:
+        """End from another thread: what the stream waits for in the engine is given up at once."""
+        self.caller.cancel()
+
+    def close(self) -> None:
+        """Drop everything at once."""
+        self.cancel()
+        self._closed = True
