@@ -103,6 +103,14 @@ class Settings(BaseSettings):
     engine: Literal["auto", "inline", "scheduled"] = "auto"
     """`inline` computes every request in its session's thread; `scheduled`, which `auto` means,
     serves all sessions in batches (docs/benchmarks-server.md)."""
+    use_expressive_model: bool = Field(
+        default=False, validation_alias=_also("use_expressive_model", "USE_EXPRESSIVE_MODEL")
+    )
+    """Load the expressive voice with the models that speak, and let speakers choose their own voice
+    (docs/expressive.md). Also read from `USE_EXPRESSIVE_MODEL`."""
+    expressive_voice: str = "vocoder_pretssel"
+    """Which expressive voice: `vocoder_pretssel` (24 kHz), `vocoder_pretssel_16khz`, or a file or
+    folder of one's own."""
     workers: Count = 0
     """Streams that compute at once; 0 means 64 with the scheduled engine, for which streams mostly
     wait, and one a CPU core with the inline one."""

@@ -80,6 +80,9 @@ class StreamOptions(BaseModel):
     d_factor: float | None = _option(
         "speaker", "Length of spoken output: above 1 speaks slower.", ge=0.1, le=10
     )
+    expressive: bool | None = _option(
+        "speaker", "Speak in the speaker's own voice, where the server has the model for it."
+    )
     decision_method: Literal["min", "mean", "median"] | None = _option(
         "operator", "How p_choose of all heads and layers becomes one number."
     )
@@ -112,6 +115,12 @@ class StreamOptions(BaseModel):
     )
     vocoder_speaker_id: int | None = _option(
         "operator", "Voice of the vocoder; -1 is the language's first.", ge=-1, le=100_000
+    )
+    prosody_seconds: float | None = _option(
+        "operator",
+        "Latest audio of a segment that the expressive voice listens to, in s; 0 is all.",
+        ge=0,
+        le=3_600,
     )
     chunk_size_samples: int | None = _option(
         "command", "Samples that the VAD keeps or drops together.", ge=512, le=160_000

@@ -21,7 +21,7 @@ from seamless_server.engine import Caller, Engine
 
 T = TypeVar("T")
 
-Stage = Literal["encode", "decode", "units", "vocode"]
+Stage = Literal["encode", "decode", "units", "vocode", "speak"]
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def together(
             yield from advance(task, answer)
 
 
-_ORDER: tuple[Stage, ...] = ("encode", "decode", "units", "vocode")
+_ORDER: tuple[Stage, ...] = ("encode", "decode", "units", "vocode", "speak")
 
 
 class SessionStates(AgentStates):  # type: ignore[misc]

@@ -10,6 +10,7 @@ from simuleval.data.segments import Segment
 
 from seamless_server.agents.base import Ask, SeamlessAgent
 from seamless_server.agents.detokenizer import DetokenizerAgent
+from seamless_server.agents.expressive import DualVocoderStates, Voice
 from seamless_server.agents.outputs import Decision, Output, SpeechOutput, Target, TextOutput
 from seamless_server.agents.text_decoder import DecoderStates, MMASpeechToTextDecoderAgent
 from seamless_server.agents.unit_decoder import NARUnitYUnitDecoderAgent
@@ -35,16 +36,24 @@ class Branch:
 
     Args:
         states_of: makes, or has, an agent's states.
+        voice: the speaker's, for an expressive vocoder.
     """
 
     def __init__(
-        self, lang: str, target: Target, agents: BranchAgents, states_of: StatesOf
+        self,
+        lang: str,
+        target: Target,
+        agents: BranchAgents,
+        states_of: StatesOf,
+        voice: Voice | None = None,
     ) -> None:
         self.lang, self.target, self._agents = lang, target, agents
         self.decoder: DecoderStates = states_of(agents.decoder)
         self._detokenizer = states_of(agents.detokenizer) if agents.detokenizer else None
         self._units = states_of(agents.units) if agents.units else None
         self._vocoder = states_of(agents.vocoder) if agents.vocoder else None
+        if isinstance(self._vocoder, DualVocoderStates):
+            self._vocoder.voice = voice
         self._text_from = self._speech_from = 0.0
         self._wrote = self._spoke = False
         self.ended = False

@@ -18,6 +18,7 @@ from simuleval.data.segments import EmptySegment, Segment, SpeechSegment
 from seamless_server.agents.base import SeamlessAgent, SessionStates, Steps, together
 from seamless_server.agents.branch import Branch, BranchAgents, Work
 from seamless_server.agents.encoder import EncoderStates, OfflineWav2VecBertEncoderAgent
+from seamless_server.agents.expressive import ListeningFeatureStates, Voice
 from seamless_server.agents.features import OnlineFeatureExtractorAgent
 from seamless_server.agents.outputs import Decision, Output, Samples, Target, Trace
 from seamless_server.agents.vad import SileroVADAgent, VADStates
@@ -77,6 +78,9 @@ class Corridor:
             assert isinstance(vad, VADStates)
             self._vad = vad
         self._features = self._states_of(agents.features)
+        self._voice: Voice | None = None
+        if isinstance(self._features, ListeningFeatureStates):
+            self._voice = Voice(self._features.heard)
         self._targets = dict(targets)
         self._new_targets: dict[str, Target] | None = None
         self._groups: list[_Group] = []
@@ -100,6 +104,17 @@ class Corridor:
     def targets(self) -> dict[str, Target]:
         """The languages wanted."""
         return dict(self._targets if self._new_targets is None else self._new_targets)
+
+    @property
+    def expressive(self) -> bool | None:
+        """Whether translations are spoken in the speaker's voice from the next packet on; None is
+        as the agents' options say. Without effect where there is no expressive voice."""
+        return None if self._voice is None else self._voice.expressive
+
+    @expressive.setter
+    def expressive(self, wanted: bool | None) -> None:
+        if self._voice is not None:
+            self._voice.expressive = wanted
 
     def set_targets(self, targets: Mapping[str, Target]) -> None:
         """Change the languages from the next push on.
@@ -190,7 +205,7 @@ class Corridor:
             if (target.speech and self._agents.speech is not None) or agents is None:
                 agents = self._agents.speech
             assert agents is not None
-            branch = Branch(lang, target, agents, self._states_of)
+            branch = Branch(lang, target, agents, self._states_of, self._voice)
             branch.begin(self._ms(start))
             branches.append(branch)
         encoder = self._states_of(self._agents.encoder)

@@ -6,14 +6,20 @@ import os
 import threading
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from seamless_server.checkpoints.cards import default_model, find_model
 from seamless_server.checkpoints.fitting import INT8, quantized
-from seamless_server.checkpoints.loader import Checkpoint, load_checkpoint
+from seamless_server.checkpoints.loader import Checkpoint, load_checkpoint, read_folder_config
+from seamless_server.checkpoints.pretssel import (
+    VOICES,
+    find_voice,
+    load_voice,
+    voice_description,
+)
 from seamless_server.engine import Engine, InlineEngine, ScheduledEngine
 from seamless_server.errors import ConfigError
 from seamless_server.nn.threads import share_heap
@@ -31,7 +37,7 @@ DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 ENGINES = ("inline", "scheduled")
 
-_systems: dict[tuple[Path, str, str, bool, str], AgentSystem] = {}
+_systems: dict[tuple[Path, str, str, bool, str, Path | None], AgentSystem] = {}
 _lock = threading.Lock()
 
 SMALL_MODEL_BYTES = 200_000_000
@@ -69,6 +75,22 @@ def add_model_args(parser: ArgumentParser) -> None:
         "(docs/benchmarks.md)",
     )
     add("--fp16", action="store_true", help="the same as --dtype fp16")
+
+
+def add_voice_args(parser: ArgumentParser, option: str) -> None:
+    """Options that say where an expressive voice is; ``option`` names it."""
+    parser.add_argument(
+        f"--{option.replace('_', '-')}",
+        type=str,
+        default=VOICES[0].name,
+        help="expressive voice: vocoder_pretssel (24 kHz), vocoder_pretssel_16khz, or a file",
+    )
+    parser.add_argument(
+        "--gated-model-dir",
+        type=str,
+        default=None,
+        help="folder with the gated pretssel_melhifigan_wm.pt; the model's own is looked in too",
+    )
 
 
 def choose_device(name: str | None) -> torch.device:
@@ -138,12 +160,14 @@ def load_system(
     speech: bool = True,
     progress: Callable[[str], None] | None = None,
     engine: str = "inline",
+    voice: Path | None = None,
 ) -> AgentSystem:
     """Load a model by name or folder, or find it among those loaded before.
 
     Args:
         engine: inline computes every request at once in its caller's thread; scheduled serves all
             callers in batches from a thread of its own.
+        voice: file of an expressive voice to load with it.
 
     Raises:
         SeamlessError: there is no such model or device, or the files are bad.
@@ -156,19 +180,23 @@ def load_system(
         raise ConfigError("engine", f"{engine!r} is not one of {', '.join(ENGINES)}")
     with _lock:
         for with_speech in (True,) if speech else (False, True):
-            key = (folder, str(where), form, with_speech, engine)
+            key = (folder, str(where), form, with_speech, engine, voice)
             if key in _systems:
                 return _systems[key]
         if where.type == "cpu":
             set_cpu_threads(folder)
             share_heap()
         checkpoint = load_checkpoint(folder, where, precision, speech, progress)
+        if voice is not None:
+            if progress is not None:
+                progress("loading the expressive voice")
+            checkpoint = replace(checkpoint, voice=load_voice(voice, where, precision))
         if where.type != "cpu" and not os.environ.get("OMP_NUM_THREADS"):
             torch.set_num_threads(1)  # VAD, all that is left to the CPU, is too small to share
         if form in INT8:
             checkpoint = quantized(checkpoint, form)
         system = AgentSystem(checkpoint, _make_engine(engine, checkpoint, progress))
-        _systems[(folder, str(where), form, speech, engine)] = system
+        _systems[(folder, str(where), form, speech, engine, voice)] = system
         return system
 
 
@@ -184,9 +212,37 @@ def _make_engine(
     return engine
 
 
-def system_from_args(args: Namespace, speech: bool = True) -> AgentSystem:
-    """Load what parsed options name; official YAML files name the published model."""
+def system_from_args(
+    args: Namespace, speech: bool = True, voice_option: str | None = None
+) -> AgentSystem:
+    """Load what parsed options name; official YAML files name the published model.
+
+    Args:
+        voice_option: the option that names an expressive voice to load with it.
+    """
     dtype = getattr(args, "dtype", None)
     if getattr(args, "fp16", False) and dtype in (None, "auto"):
         dtype = "fp16"
-    return load_system(getattr(args, "model", None), getattr(args, "device", None), dtype, speech)
+    model = getattr(args, "model", None)
+    voice = None
+    if voice_option is not None:
+        folder = find_model(model if model is not None else default_model(), speech)
+        voice = voice_of(folder, getattr(args, voice_option), args.gated_model_dir)
+    return load_system(model, getattr(args, "device", None), dtype, speech, voice=voice)
+
+
+def voice_of(model: Path, name: str, gated: str | None = None) -> Path:
+    """File of an expressive voice: in the gated folder, the model's own, or the usual one.
+
+    Raises:
+        CheckpointError: it is not there; says how one gets it.
+        ConfigError: it speaks other units than the model makes.
+    """
+    folders = [model] if gated is None else [Path(gated).expanduser(), model]
+    path = find_voice(name, folders).resolve()
+    made, spoken = read_folder_config(model)[0].num_units, voice_description(path)[0].num_units
+    if made != spoken:
+        raise ConfigError(
+            "voice", f"{path.name} speaks {spoken} kinds of units, but this model makes {made}"
+        )
+    return path

@@ -24,14 +24,20 @@ from seamless_server.agents.corridor import NOTHING, Corridor, CorridorAgents
 from seamless_server.agents.detokenizer import DetokenizerAgent
 from seamless_server.agents.encoder import OfflineWav2VecBertEncoderAgent
 from seamless_server.agents.features import OnlineFeatureExtractorAgent
-from seamless_server.agents.loading import AgentSystem, add_model_args, system_from_args
+from seamless_server.agents.loading import (
+    AgentSystem,
+    add_model_args,
+    add_voice_args,
+    system_from_args,
+)
 from seamless_server.agents.official_vad import OfficialVADStates
-from seamless_server.agents.outputs import Output, SpeechOutput, Target, TextOutput
+from seamless_server.agents.outputs import Output, Samples, SpeechOutput, Target, TextOutput
 from seamless_server.agents.samples import as_samples, with_lists
 from seamless_server.agents.text_decoder import MMASpeechToTextDecoderAgent
 from seamless_server.agents.unit_decoder import NARUnitYUnitDecoderAgent
 from seamless_server.agents.vad import SileroVADAgent
 from seamless_server.agents.vocoder import SpokenSegment, VocoderAgent
+from seamless_server.audio.resample import StreamResampler
 from seamless_server.engine import Caller
 
 A = TypeVar("A", bound=SeamlessAgent)
@@ -105,6 +111,8 @@ class Session:
             ended = self._corridor.segment_id > first
             self.outbox = self._leaves(outputs, before, ended)
             return
+        if "expressive" in segment.config:
+            self._corridor.expressive = bool(segment.config["expressive"])
         first = self._corridor.segment_id
         outputs = []
         finished = False
@@ -135,9 +143,9 @@ class Session:
         if self._target.speech:
             leaves.append(
                 SpokenSegment(
-                    content=np.concatenate([x.samples for x in spoken]),
+                    content=_joined(spoken),
                     finished=ended,
-                    sample_rate=spoken[0].sample_rate,
+                    sample_rate=spoken[-1].sample_rate,
                     tgt_lang=lang,
                     units=[unit for x in spoken for unit in x.units],
                 )
@@ -145,6 +153,13 @@ class Session:
                 else EmptySegment(finished=ended)
             )
         return leaves
+
+
+def _joined(spoken: Sequence[SpeechOutput]) -> Samples:
+    """One piece of speech, at the rate of the last."""
+    rate = spoken[-1].sample_rate
+    pieces = [StreamResampler(x.sample_rate, rate).process(x.samples, last=True) for x in spoken]
+    return np.concatenate(pieces)
 
 
 class SessionList(list[Any]):
@@ -178,6 +193,8 @@ class _SystemMixin:
 
     speech = True
     target: ClassVar[Target] = Target(text=True, speech=False)
+    voice_option: ClassVar[str | None] = None
+    """The option that names an expressive voice, where there is one."""
     compat: Compat
     system: AgentSystem
     default_lang: str
@@ -187,6 +204,8 @@ class _SystemMixin:
         """Options of all agents and of the model."""
         super().add_args(parser)  # type: ignore[misc]
         add_model_args(parser)
+        if cls.voice_option is not None:
+            add_voice_args(parser, cls.voice_option)
 
     @classmethod
     def from_args(cls, args: Namespace, system: AgentSystem | None = None) -> Any:
@@ -196,7 +215,7 @@ class _SystemMixin:
     def _prepare(self, args: Namespace, system: AgentSystem | None) -> AgentSystem:
         self.compat = compat_from_name(getattr(args, "compat", None))
         args.tgt_lang = self.default_lang = _first_language(args.tgt_lang)
-        self.system = system or system_from_args(args, speech=self.speech)
+        self.system = system or system_from_args(args, self.speech, self.voice_option)
         return self.system
 
     def _session(self, states: SessionList | SessionDict, agents: Sequence[Any]) -> Session:

@@ -11,6 +11,11 @@ from typing import ClassVar
 from seamless_server.agents.base import SeamlessAgent
 from seamless_server.agents.detokenizer import DetokenizerAgent, UnitYDetokenizerAgent
 from seamless_server.agents.encoder import OfflineWav2VecBertEncoderAgent
+from seamless_server.agents.expressive import (
+    DualVocoderAgent,
+    ListeningFeatureExtractorAgent,
+    PretsselVocoderAgent,
+)
 from seamless_server.agents.features import OnlineFeatureExtractorAgent
 from seamless_server.agents.outputs import Target
 from seamless_server.agents.pipeline import SeamlessPipeline, SeamlessTreePipeline
@@ -90,3 +95,50 @@ class SeamlessStreamingS2STJointVADAgent(SeamlessTreePipeline):
         SileroVADAgent: [OnlineFeatureExtractorAgent],
         **_JOINT,
     }
+
+
+class SeamlessS2STAgent(SeamlessPipeline):
+    """Speech -> expressive speech."""
+
+    voice_option = "vocoder_name"
+    target = Target(text=False, speech=True)
+    pipeline: ClassVar[list[type[SeamlessAgent]]] = [
+        ListeningFeatureExtractorAgent,
+        OfflineWav2VecBertEncoderAgent,
+        UnitYMMATextDecoderAgent,
+        NARUnitYUnitDecoderAgent,
+        PretsselVocoderAgent,
+    ]
+
+
+def _expressive(
+    vocoder: type[SeamlessAgent],
+) -> dict[type[SeamlessAgent], list[type[SeamlessAgent]]]:
+    """The tree with VAD, text and speech, whose speech may be expressive."""
+    return {
+        SileroVADAgent: [ListeningFeatureExtractorAgent],
+        ListeningFeatureExtractorAgent: [OfflineWav2VecBertEncoderAgent],
+        OfflineWav2VecBertEncoderAgent: [UnitYMMATextDecoderAgent],
+        UnitYMMATextDecoderAgent: [UnitYDetokenizerAgent, NARUnitYUnitDecoderAgent],
+        UnitYDetokenizerAgent: [],
+        NARUnitYUnitDecoderAgent: [vocoder],
+        vocoder: [],
+    }
+
+
+class SeamlessS2STJointVADAgent(SeamlessTreePipeline):
+    """Speech, cut by VAD -> text and expressive speech."""
+
+    voice_option = "vocoder_name"
+    pipeline: ClassVar[dict[type[SeamlessAgent], list[type[SeamlessAgent]]]] = _expressive(
+        PretsselVocoderAgent
+    )
+
+
+class SeamlessS2STDualVocoderVADAgent(SeamlessTreePipeline):
+    """Speech, cut by VAD -> text and speech, expressive where a segment asks for it."""
+
+    voice_option = "expr_vocoder_name"
+    pipeline: ClassVar[dict[type[SeamlessAgent], list[type[SeamlessAgent]]]] = _expressive(
+        DualVocoderAgent
+    )

@@ -29,6 +29,17 @@ class SpokenSegment(AudioSegment):
     units: list[int] = field(default_factory=list)
 
 
+def finite(samples: Samples) -> Samples:
+    """The same samples.
+
+    Raises:
+        NumericalError: some are NaN or infinite.
+    """
+    if not np.isfinite(samples).all():
+        raise NumericalError("the sound of the translated speech")
+    return samples
+
+
 class VocoderStates(SessionStates):
     """Units that wait to be spoken, and those spoken last."""
 
@@ -126,18 +137,19 @@ class VocoderAgent(SeamlessAgent):
                 f"the vocoder has no {lang!r}; it speaks: {', '.join(sorted(self.speakers))}"
             )
         speaker = rows[0] if self.speaker == -1 else self.speaker
-        samples: Samples = yield Ask("vocode", VocodeRequest(units, lang, speaker, skip))
-        if not np.isfinite(samples).all():
-            raise NumericalError("the sound of the translated speech")
-        return samples
+        return finite((yield Ask("vocode", VocodeRequest(units, lang, speaker, skip))))
 
     def _write(
-        self, units: list[int], states: VocoderStates, samples: Samples | None = None
+        self,
+        units: list[int],
+        states: VocoderStates,
+        samples: Samples | None = None,
+        rate: int | None = None,
     ) -> Action:
         segment = SpokenSegment(
             content=np.zeros(0, np.float32) if samples is None else samples,
             finished=states.source_finished,
-            sample_rate=self.sample_rate,
+            sample_rate=rate or self.sample_rate,
             tgt_lang=states.tgt_lang or self.default_lang,
             units=units,
         )

@@ -67,11 +67,12 @@ def converted(checkpoint: Checkpoint, form: str) -> Checkpoint:
     if form in INT8:
         return quantized(checkpoint, form)
     dtype = PRECISIONS[form]
-    t2u, vocoder = checkpoint.t2u, checkpoint.vocoder
+    t2u, vocoder, voice = checkpoint.t2u, checkpoint.vocoder, checkpoint.voice
     return replace(
         checkpoint,
         encoder=copy.deepcopy(checkpoint.encoder).to(dtype),
         decoder=copy.deepcopy(checkpoint.decoder).to(dtype),
         t2u=None if t2u is None else copy.deepcopy(t2u).to(dtype),
         vocoder=None if vocoder is None else copy.deepcopy(vocoder).to(dtype),
+        voice=None if voice is None else copy.deepcopy(voice).to(dtype),
     )

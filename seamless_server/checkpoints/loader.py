@@ -31,6 +31,7 @@ from seamless_server.checkpoints.tokenizers import CharTokenizer, TextTokenizer,
 from seamless_server.checkpoints.torch_file import read_torch_file
 from seamless_server.errors import CheckpointError
 from seamless_server.nn import T2U, ModelConfig, SpeechEncoder, TextDecoder, Vocoder
+from seamless_server.nn.pretssel import Pretssel
 
 logger = logging.getLogger(__name__)
 
@@ -50,11 +51,13 @@ class Checkpoint:
     char_tokenizer: CharTokenizer | None = None
     t2u: T2U | None = None
     vocoder: Vocoder | None = None
+    voice: Pretssel | None = None
+    """The expressive voice, which is loaded for those who ask for it."""
 
     @property
     def parameters(self) -> int:
         """Number of weights."""
-        parts = (self.encoder, self.decoder, self.t2u, self.vocoder)
+        parts = (self.encoder, self.decoder, self.t2u, self.vocoder, self.voice)
         return sum(p.numel() for part in parts if part is not None for p in part.parameters())
 
 

@@ -32,7 +32,6 @@ _UNITY = "seamless_streaming_unity"
 _DECODER = "seamless_streaming_monotonic_decoder"
 _VOCODER = "vocoder_v2"
 _NOT_OFFERED = {
-    "expressive": "expressive speech is not evaluated here (docs/fidelity.md)",
     "no_use_ref_len": "AL is computed with the reference's length and LAAL with the longer one; "
     "both are always written",
     "slurm": "start the command on the node, or in a job script of your own",
@@ -65,12 +64,14 @@ def make_parser() -> argparse.ArgumentParser:
     model = parser.add_argument_group("model")
     model.add_argument("--unity-model-name", default=_UNITY, help=f"({_UNITY})")
     model.add_argument("--monotonic-decoder-model-name", default=_DECODER, help=f"({_DECODER})")
-    model.add_argument("--vocoder-name", default=_VOCODER, help=f"({_VOCODER})")
+    model.add_argument(
+        "--vocoder-name", default=_VOCODER, help=f"({_VOCODER}; expressive: vocoder_pretssel)"
+    )
     model.add_argument("--device", help="cuda:0, or the CPU where there is none")
     model.add_argument("--dtype", default="fp16", help="fp16; fp32 as the paper; on a CPU fp32")
     model.add_argument("--fp16", action="store_true", help="the same as --dtype fp16")
-    model.add_argument("--expressive", action="store_true", help="not offered")
-    model.add_argument("--gated-model-dir", type=Path, help="not used")
+    model.add_argument("--expressive", action="store_true", help="speak as the speaker does")
+    model.add_argument("--gated-model-dir", type=Path, help="folder of the expressive voice")
 
     scores = parser.add_argument_group("scores")
     add = scores.add_argument
@@ -131,7 +132,7 @@ def run(arguments: Sequence[str]) -> None:
     options = agents.parse_options(rest)
     if args.compat == "official":
         options["compat"] = "official"
-    agent_class = options.pop("agent_class", None)
+    agent_class = options.pop("agent_class", None) or _expressive(args, options)
     system = resolve_system(
         args.task,
         model=_model(args),
@@ -171,14 +172,23 @@ def run(arguments: Sequence[str]) -> None:
     evaluate(experiment, ReportOptions(audio_root=args.audio_root_dir or args.data_file.parent))
 
 
+def _expressive(args: argparse.Namespace, options: dict[str, str | bool]) -> str | None:
+    """The official agent with an expressive voice, if one is asked for, and its options."""
+    named = args.vocoder_name != _VOCODER
+    if not (args.expressive or named):
+        return None
+    if args.task != "s2st":
+        raise UsageError("an expressive voice needs --task s2st")
+    options["vocoder_name"] = args.vocoder_name if named else "vocoder_pretssel"
+    if args.gated_model_dir is not None:
+        options["gated_model_dir"] = str(args.gated_model_dir)
+    return "seamless_server.agents.pipelines.SeamlessS2STAgent"
+
+
 def _model(args: argparse.Namespace) -> str:
     """The model that the official names mean; its files lie in one folder here."""
     if args.model is not None:
         return str(args.model)
-    if args.vocoder_name != _VOCODER:
-        raise UsageError(
-            f"--vocoder-name {args.vocoder_name} is not offered: {_NOT_OFFERED['expressive']}"
-        )
     unity, decoder = args.unity_model_name, args.monotonic_decoder_model_name
     if (unity == _UNITY) != (decoder == _DECODER):
         raise UsageError(

@@ -47,6 +47,9 @@ def translate(
     tgt_lang: Annotated[
         str | None, typer.Option(help="Target language (spa); for asr the language spoken.")
     ] = None,
+    voice: Annotated[
+        str, typer.Option(help="Expressive voice for --expressive: a name, file or folder.")
+    ] = "vocoder_pretssel",
     chunk_ms: Annotated[int, typer.Option(help="Audio given to the model at a time.")] = 320,
     vad: Annotated[bool, typer.Option(help="Cut the audio into segments of speech.")] = True,
     compat: Annotated[
@@ -83,6 +86,8 @@ def translate(
         raise UsageError("--chunk-ms must be from 10 to 60000")
     if wav is not None and task is not Task.s2st:
         raise UsageError(f"--wav needs speech output, which --task {task.value} has not: use s2st")
+    if options.expressive and task is not Task.s2st:
+        raise UsageError(f"--expressive needs speech output, which --task {task.value} has not")
     run(
         Job(
             audio=audio,
@@ -101,6 +106,7 @@ def translate(
             realtime=realtime,
             device=device,
             dtype=dtype,
+            voice=voice if options.expressive else None,
             options=options,
         )
     )

@@ -49,6 +49,7 @@ class Job:
     realtime: bool
     device: str
     dtype: str
+    voice: str | None
     options: StreamOptions
 
 
@@ -69,7 +70,12 @@ def run(job: Job) -> None:
         )
         with screen.status("loading the model") if screen.is_terminal else nullcontext():
             system = load_model(
-                job.model, job.device, job.dtype, compat=job.compat, speech=job.speech
+                job.model,
+                job.device,
+                job.dtype,
+                compat=job.compat,
+                speech=job.speech,
+                voice=job.voice,
             )
         lang = _language(job, system)
         targets = {lang: Target(text=True, speech=job.speech)}

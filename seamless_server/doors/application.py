@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import socketio
@@ -26,7 +27,7 @@ from seamless_server.doors.socketio.connections import Connection, Connections
 from seamless_server.doors.socketio.delivery import LocalManager, make_server
 from seamless_server.doors.socketio.events import Events
 from seamless_server.doors.socketio.speaker import retarget_room
-from seamless_server.errors import SeamlessError
+from seamless_server.errors import ConfigError, SeamlessError
 from seamless_server.metrics import Metrics
 from seamless_server.rooms.rights import Authenticator
 from seamless_server.rooms.rooms import Rooms
@@ -250,6 +251,7 @@ def _loader(settings: Settings, workers: int) -> Loader:
             dtype=settings.dtype,
             progress=progress,
             engine=_engine(settings),
+            voice=_voice(settings, name),
         )
         choice = choices[name]
         speaks = choice.modalities is None or "s2s" in choice.modalities
@@ -257,6 +259,25 @@ def _loader(settings: Settings, workers: int) -> Loader:
         return system
 
     return load
+
+
+def _voice(settings: Settings, name: str) -> Path | None:
+    """The expressive voice for a model; None for one whose units it does not speak.
+
+    Raises:
+        CheckpointError: it is wanted and not there.
+    """
+    from seamless_server.agents.loading import voice_of
+    from seamless_server.checkpoints.cards import default_model, find_model
+
+    if not settings.use_expressive_model:
+        return None
+    try:
+        folder = find_model(default_model() if name == "auto" else name)
+        return voice_of(folder, settings.expressive_voice)
+    except ConfigError as error:
+        logger.warning("%s is served without the expressive voice: %s", name, error)
+        return None
 
 
 def _engine(settings: Settings) -> str:

@@ -39,6 +39,7 @@ def capability(system: Model) -> Capability:
         description=description,
         modalities=["s2t", "s2s"] if speaks else ["s2t"],
         targetLangs=list(system.text_languages),
+        dynamicParams=["expressive"] if system.expressive_languages else [],
         speechLangs=list(system.speech_languages),
         sourceLangs=list(system.source_languages),
         # A model that brings a list of what it understands understands little else.

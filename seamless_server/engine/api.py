@@ -136,6 +136,19 @@ class VocodeRequest:
     skip: int = 0
 
 
+@dataclass(frozen=True)
+class SpeakRequest:
+    """Units to be made audible by the expressive voice.
+
+    lang: one of the voice's languages. frames: (T, 80) log mel energies, of 16-bit samples, of the
+    person whose voice, prosody and pace are wanted; at least one.
+    """
+
+    units: Sequence[int]
+    lang: str
+    frames: Samples
+
+
 class Cancelled(Exception):
     """The stream that asked for this was ended meanwhile."""
 
@@ -246,4 +259,10 @@ class Engine(Protocol):
         self, requests: Sequence[VocodeRequest], caller: Caller | None = None
     ) -> Iterator[Samples]:
         """Units -> samples at the vocoder's rate, for each unit behind those to be skipped."""
+        ...
+
+    def speak(
+        self, requests: Sequence[SpeakRequest], caller: Caller | None = None
+    ) -> Iterator[Samples]:
+        """Units -> samples of the expressive voice, at its rate."""
         ...

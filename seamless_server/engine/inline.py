@@ -17,6 +17,7 @@ from seamless_server.engine.api import (
     DecodeResult,
     PolicyOptions,
     Samples,
+    SpeakRequest,
     UnitsRequest,
     UnitsResult,
     VocodeRequest,
@@ -86,6 +87,15 @@ class InlineEngine:
         for request in requests:
             with self.turn("vocode", caller):
                 (samples,) = self.stages.vocode([request])
+            yield samples
+
+    def speak(
+        self, requests: Sequence[SpeakRequest], caller: Caller | None = None
+    ) -> Iterator[Samples]:
+        """See :class:`~seamless_server.engine.api.Engine`."""
+        for request in requests:
+            with self.turn("speak", caller):
+                (samples,) = self.stages.speak([request])
             yield samples
 
     def _decode(self, request: DecodeRequest) -> DecodeResult:

@@ -20,6 +20,7 @@ from seamless_server.engine.api import (
     DecodeRequest,
     DecodeResult,
     Samples,
+    SpeakRequest,
     UnitsRequest,
     UnitsResult,
     VocodeRequest,
@@ -31,7 +32,7 @@ from seamless_server.errors import SeamlessError, UsageError
 
 T = TypeVar("T")
 
-STAGES = ("vocode", "units", "decode", "encode")
+STAGES = ("vocode", "speak", "units", "decode", "encode")
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def length_of(request: Any) -> int:
         return len(request.prefix) + len(request.target)
     if isinstance(request, UnitsRequest):
         return len(request.ids)
-    if isinstance(request, VocodeRequest):
+    if isinstance(request, VocodeRequest | SpeakRequest):
         return len(request.units)
     return len(request)
 
@@ -171,6 +172,12 @@ class JobQueues:
     ) -> Iterator[Samples]:
         """See :class:`~seamless_server.engine.api.Engine`."""
         return self._ask("vocode", requests, caller)
+
+    def speak(
+        self, requests: Sequence[SpeakRequest], caller: Caller | None = None
+    ) -> Iterator[Samples]:
+        """See :class:`~seamless_server.engine.api.Engine`."""
+        return self._ask("speak", requests, caller)
 
     def _ask(self, name: str, requests: Sequence[Any], caller: Caller | None) -> Iterator[Any]:
         jobs = [Job(name, x) for x in requests]

@@ -23,6 +23,7 @@ from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.engine.api import (
     DecodeRequest,
     PolicyOptions,
+    SpeakRequest,
     UnitsRequest,
     VocodeRequest,
 )
@@ -133,6 +134,7 @@ class ScheduledEngine(JobQueues):
     def cycle(self) -> None:
         """One turn of every stage, the last one first."""
         self._batch("vocode", self.stages.vocode)
+        self._batch("speak", self.stages.speak)
         self._batch("units", self.stages.units)
         with self._work:
             decoding, self._decoding_taken = not self._decoding_taken, True
@@ -153,7 +155,7 @@ class ScheduledEngine(JobQueues):
             self._make_room()
             self._start_loops()
             # What was written wants to become speech before more is written.
-            urgent = self._waiting["vocode"] or self._waiting["units"]
+            urgent = any(self._waiting[name] for name in ("vocode", "speak", "units"))
             if urgent or not self._decoding.loops or time.perf_counter() >= deadline:
                 break
 
@@ -360,3 +362,6 @@ def _warm_up(engine: ScheduledEngine) -> None:
         for count in (32, 64, 96):
             for skip in (0, min(count // 2, checkpoint.vocoder.receptive_units)):
                 list(engine.vocode([VocodeRequest([0] * count, lang, 0, skip)]))
+            if checkpoint.voice is not None:
+                own = checkpoint.voice.config.langs[0]
+                list(engine.speak([SpeakRequest([0] * count, own, noise)]))

@@ -15,7 +15,13 @@ from torch.nn.utils.rnn import pad_sequence
 
 from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.checkpoints.tokenizers import characters_of
-from seamless_server.engine.api import Samples, UnitsRequest, UnitsResult, VocodeRequest
+from seamless_server.engine.api import (
+    Samples,
+    SpeakRequest,
+    UnitsRequest,
+    UnitsResult,
+    VocodeRequest,
+)
 from seamless_server.errors import LanguageError, NumericalError, SeamlessError, UsageError
 from seamless_server.nn.graphs import Graphs
 from seamless_server.nn.onednn import even
@@ -77,6 +83,8 @@ class Stages:
             return self._size(name, lengths) * len(lengths)
         if name == "vocode":
             return sum(map(rung, lengths))
+        if name == "speak":
+            return sum(lengths)
         stride = self.checkpoint.config.encoder.fbank_stride
         return stride * even(sum(-(-n // stride) for n in lengths))
 
@@ -98,7 +106,7 @@ class Stages:
 
     def _alone(self, name: str) -> bool:
         """Whether a stage computes every request in its own length."""
-        return not self.padding and name in ("encode", "vocode")
+        return not self.padding and name in ("encode", "vocode", "speak")
 
     def check(self, name: str, request: object) -> None:
         """Refuse what this model has no networks for.
@@ -112,6 +120,12 @@ class Stages:
             raise UsageError(f"{config.name} has no speech output")
         if isinstance(request, VocodeRequest) and request.lang not in config.vocoder_langs:
             raise LanguageError(f"the vocoder of {config.name} has no {request.lang!r}")
+        if isinstance(request, SpeakRequest):
+            voice = self.checkpoint.voice
+            if voice is None:
+                raise UsageError(f"{config.name} was loaded without an expressive voice")
+            if request.lang not in voice.config.langs:
+                raise LanguageError(f"the expressive voice has no {request.lang!r}")
 
     def move(self, tensor: Tensor) -> Tensor:
         """To the device; on CUDA without waiting until it is there."""
@@ -218,6 +232,17 @@ class Stages:
             # Batches are no cheaper here than one after the other, and multiply the shapes.
             return [self._vocode([x])[0] for x in requests]
         return self._vocode(requests)
+
+    def speak(self, requests: Sequence[SpeakRequest]) -> list[Samples]:
+        """Units and frames of their speakers -> samples."""
+        voice = self.checkpoint.voice
+        assert voice is not None
+        if not self.padding and len(requests) > 1:
+            return [self.speak([x])[0] for x in requests]
+        frames = [self.move(torch.from_numpy(x.frames)).to(self.dtype) for x in requests]
+        langs = self.move(torch.tensor([voice.config.langs.index(x.lang) for x in requests]))
+        waves = voice([x.units for x in requests], langs, frames)
+        return [wave.float().cpu().numpy() for wave in waves]
 
     def skipped(self, units: int) -> int:
         """How many of the first units of a batch the vocoder leaves out."""

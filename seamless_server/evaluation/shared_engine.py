@@ -21,6 +21,7 @@ from seamless_server.engine import (
     DecodeResult,
     Engine,
     InlineEngine,
+    SpeakRequest,
     UnitsRequest,
     UnitsResult,
     VocodeRequest,
@@ -61,6 +62,12 @@ class CoresEngine:
     ) -> Iterator[Samples]:
         """See :class:`~seamless_server.engine.api.Engine`."""
         return self._inline.vocode(requests, caller)
+
+    def speak(
+        self, requests: Sequence[SpeakRequest], caller: Caller | None = None
+    ) -> Iterator[Samples]:
+        """See :class:`~seamless_server.engine.api.Engine`."""
+        return self._inline.speak(requests, caller)
 
 
 def shared_system(system: AgentSystem, workers: int) -> AgentSystem:

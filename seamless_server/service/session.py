@@ -171,6 +171,11 @@ class Session:
         """What is wanted from the next step on; `applied` is called as that step begins."""
         self._retarget = (dict(targets), applied)
 
+    def set_expressive(self, wanted: bool | None) -> None:
+        """Whether to speak in the speaker's own voice, from the next step on; None leaves it to
+        what the stream was opened with."""
+        self._stream.expressive = wanted
+
     @property
     def queued_ms(self) -> float:
         """Audio that waits."""

@@ -25,8 +25,9 @@ from seamless_server.agents.compat import MENDED, OFFICIAL_OPTIONS, compat_from_
 from seamless_server.agents.corridor import Corridor, CorridorAgents
 from seamless_server.agents.detokenizer import DetokenizerAgent
 from seamless_server.agents.encoder import OfflineWav2VecBertEncoderAgent
+from seamless_server.agents.expressive import DualVocoderAgent, ListeningFeatureExtractorAgent
 from seamless_server.agents.features import OnlineFeatureExtractorAgent
-from seamless_server.agents.loading import AgentSystem, load_system
+from seamless_server.agents.loading import AgentSystem, load_system, voice_of
 from seamless_server.agents.outputs import Target
 from seamless_server.agents.text_decoder import (
     MMASpeechToTextDecoderAgent,
@@ -35,7 +36,7 @@ from seamless_server.agents.text_decoder import (
 from seamless_server.agents.unit_decoder import NARUnitYUnitDecoderAgent
 from seamless_server.agents.vad import SileroVADAgent
 from seamless_server.agents.vocoder import VocoderAgent
-from seamless_server.checkpoints.cards import find_card
+from seamless_server.checkpoints.cards import default_model, find_card, find_model
 from seamless_server.engine import Caller
 from seamless_server.errors import LanguageError, UsageError
 from seamless_server.languages import codes
@@ -87,6 +88,13 @@ class Model:
     def speech_languages(self) -> tuple[str, ...]:
         """Languages that it speaks: those that its units and its vocoder both have."""
         return self.agents.checkpoint.config.speech_langs
+
+    @property
+    def expressive_languages(self) -> tuple[str, ...]:
+        """Languages that it can speak in the speaker's own voice; none without such a voice."""
+        voice = self.agents.checkpoint.voice
+        known = () if voice is None else voice.config.langs
+        return tuple(lang for lang in self.speech_languages if lang in known)
 
     @cached_property
     def source_languages(self) -> tuple[str, ...]:
@@ -141,7 +149,7 @@ class Model:
         args = make_args(self.defaults, options, tgt_lang=lang, compat=self.compat)
         caller = Caller()
         if compat_from_name(self.compat) is not MENDED:
-            args.output_index = None
+            args.output_index, args.upstream_idx = None, int(vad)
             agent = self._official_agent(args, targets, vad)
             walk = PipelineWalk(agent, targets, caller, takes_the_end=False)
             return Stream(walk, caller, self.check_targets)
@@ -165,7 +173,8 @@ class Model:
                 raise UsageError(f"neither text nor speech is wanted in {lang!r}")
 
     def _corridor_agents(self, args: Namespace, vad: bool) -> CorridorAgents:
-        system = self.agents
+        system, voice = self.agents, self.agents.checkpoint.voice
+        features = OnlineFeatureExtractorAgent if voice is None else ListeningFeatureExtractorAgent
         detokenizer = DetokenizerAgent(args, system)
         speech = None
         if system.checkpoint.vocoder is not None:
@@ -173,11 +182,11 @@ class Model:
                 UnitYMMATextDecoderAgent(args, system),
                 detokenizer,
                 NARUnitYUnitDecoderAgent(args, system),
-                VocoderAgent(args, system),
+                (VocoderAgent if voice is None else DualVocoderAgent)(args, system),
             )
         return CorridorAgents(
             SileroVADAgent(args, system) if vad else None,
-            OnlineFeatureExtractorAgent(args, system),
+            features(args, system),
             OfflineWav2VecBertEncoderAgent(args, system),
             BranchAgents(MMASpeechToTextDecoderAgent(args, system), detokenizer),
             speech,
@@ -190,6 +199,8 @@ class Model:
             return pipelines.SeamlessStreamingS2TVADAgent(args, self.agents)
         if not speech:
             return pipelines.SeamlessStreamingS2TDetokAgent(args, self.agents)
+        if vad and self.agents.checkpoint.voice is not None:
+            return pipelines.SeamlessS2STDualVocoderVADAgent(args, self.agents)
         if vad:
             return pipelines.SeamlessStreamingS2STJointVADAgent(args, self.agents)
         return pipelines.SeamlessStreamingS2STAgent(args, self.agents)
@@ -203,6 +214,7 @@ def load_model(
     speech: bool = True,
     progress: Callable[[str], None] | None = None,
     engine: str = "inline",
+    voice: str | Path | None = None,
 ) -> Model:
     """Load a model by name (``SeamlessStreaming-mini``) or folder, the best present when None.
 
@@ -213,11 +225,16 @@ def load_model(
         speech: False leaves the networks of speech output out.
         progress: called with what is being loaded.
         engine: ``inline``, or ``scheduled`` to serve many streams at once in batches.
+        voice: name or file of an expressive voice (``vocoder_pretssel``) to load with it; streams
+            then have the option ``expressive``.
 
     Raises:
         SeamlessError: with one sentence that says what is wrong.
     """
-    agents = load_system(model, device, dtype, speech, progress, engine)
+    file = None
+    if voice is not None:
+        file = voice_of(find_model(model if model is not None else default_model()), str(voice))
+    agents = load_system(model, device, dtype, speech, progress, engine, file)
     folder = agents.checkpoint.path
     card = find_card(str(model)) if model is not None else None
     if card is None:

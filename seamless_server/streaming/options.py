@@ -11,11 +11,11 @@ import yaml
 
 from seamless_server.agents.detokenizer import DetokenizerAgent
 from seamless_server.agents.encoder import OfflineWav2VecBertEncoderAgent
+from seamless_server.agents.expressive import DualVocoderAgent
 from seamless_server.agents.features import OnlineFeatureExtractorAgent
 from seamless_server.agents.text_decoder import MMASpeechToTextDecoderAgent
 from seamless_server.agents.unit_decoder import NARUnitYUnitDecoderAgent
 from seamless_server.agents.vad import SileroVADAgent
-from seamless_server.agents.vocoder import VocoderAgent
 from seamless_server.errors import CheckpointError
 from seamless_server.stream_options import StreamOptions, read_options
 
@@ -26,7 +26,7 @@ AGENTS = (
     MMASpeechToTextDecoderAgent,
     DetokenizerAgent,
     NARUnitYUnitDecoderAgent,
-    VocoderAgent,
+    DualVocoderAgent,
 )
 
 

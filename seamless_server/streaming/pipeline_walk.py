@@ -35,6 +35,8 @@ class PipelineWalk:
     """Never told anything: SimulEval's own walk does not show its decisions."""
     state = "listening"
     """SimulEval's agents do not tell."""
+    expressive: bool | None = None
+    """Goes with every segment, when it is not None, as the original's server sends it."""
 
     def __init__(
         self,
@@ -74,6 +76,8 @@ class PipelineWalk:
             segment: Segment = SpeechSegment(
                 content=audio, sample_rate=SAMPLE_RATE, finished=last, tgt_lang=self._lang
             )
+            if self.expressive is not None:
+                segment.config = {"expressive": self.expressive}
         elif last and self._takes_the_end:
             segment = EmptySegment(finished=True)
         else:

@@ -29,6 +29,12 @@ class Walk(Protocol):
 
     def set_targets(self, targets: Mapping[str, Target]) -> None: ...
 
+    @property
+    def expressive(self) -> bool | None: ...
+
+    @expressive.setter
+    def expressive(self, wanted: bool | None) -> None: ...
+
     def push(self, audio: Samples, last: bool = False) -> Iterator[Output]: ...
 
 
@@ -87,6 +93,18 @@ class Stream:
         """
         self._check(targets)
         self._walk.set_targets(targets)
+
+    @property
+    def expressive(self) -> bool | None:
+        """Whether to speak in the speaker's own voice, from the next piece of speech on.
+
+        None is what the stream was opened with. Without effect on models without such a voice.
+        """
+        return self._walk.expressive
+
+    @expressive.setter
+    def expressive(self, wanted: bool | None) -> None:
+        self._walk.expressive = wanted
 
     def push(self, samples: object, last: bool = False) -> Iterator[Output]:
         """Translate the next audio: (N,) at 16 kHz in [-1, 1], any N. Computes while iterated.

@@ -18,6 +18,7 @@ from seamless_server.engine import (
     DecodeRequest,
     DecodeResult,
     Engine,
+    SpeakRequest,
     UnitsRequest,
     UnitsResult,
     VocodeRequest,
@@ -39,6 +40,7 @@ class WatchedEngine:
         self.decoded: list[tuple[DecodeRequest, DecodeResult]] = []
         self.spoken: list[tuple[UnitsRequest, UnitsResult]] = []
         self.vocoded: list[VocodeRequest] = []
+        self.voiced: list[SpeakRequest] = []
 
     def encode(self, requests: Sequence[Samples], caller: Any = None) -> Iterator[Tensor]:
         """See Engine."""
@@ -66,6 +68,11 @@ class WatchedEngine:
         """See Engine."""
         self.vocoded += requests
         return self.engine.vocode(requests, caller)
+
+    def speak(self, requests: Sequence[SpeakRequest], caller: Any = None) -> Iterator[Samples]:
+        """See Engine."""
+        self.voiced += requests
+        return self.engine.speak(requests, caller)
 
 
 def defaults(agent: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 import torch
 
 from seamless_server.commands.streaming_evaluate import run
@@ -125,7 +126,7 @@ def test_options_of_simuleval_and_of_the_agents_are_understood(data: Path, tmp_p
 @pytest.mark.parametrize(
     ("more", "part"),
     [
-        (["--expressive"], "--expressive is not offered"),
+        (["--expressive"], "needs --task s2st"),
         (["--slurm"], "--slurm is not offered"),
         (["--no-use-ref-len"], "--no-use-ref-len is not offered"),
         (["--decision-treshold", "0.5"], "no option --decision-treshold"),
@@ -151,8 +152,25 @@ def test_the_official_names_mean_the_published_model(
         run(words)
     with pytest.raises(UsageError, match="name it by --model"):
         run([*words, "--unity-model-name", "mine"])
-    with pytest.raises(UsageError, match="vocoder_pretssel is not offered"):
-        run([*words, "--vocoder-name", "vocoder_pretssel"])
+
+
+def test_expressive_speech_is_evaluated_at_its_own_rate(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    gated = RECORDINGS / "expressive" / "24khz"
+    more = ("--expressive", "--gated-model-dir", gated, "--no-scoring", "--end-index", 1)
+    call(data, out, *more, *("--max-len-a", 0, "--max-len-b", 40), task="s2st")
+    options = read(out / "run.json")["settings"]["agent_options"]
+    assert options["vocoder_name"] == "vocoder_pretssel"
+    (wav,) = (out / "wavs").glob("*.wav")
+    assert soundfile.info(wav).samplerate == 24_000
+
+
+def test_an_expressive_voice_that_is_not_there_says_how_one_gets_it(
+    data: Path, tmp_path: Path
+) -> None:
+    more = ("--vocoder-name", "vocoder_pretssel", "--no-scoring")
+    with pytest.raises(SeamlessError, match="accept the licence at"):
+        call(data, tmp_path / "out", *more, task="s2st")
 
 
 def test_the_command_is_there_and_explains_itself() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from seamless_server.streaming import Model, SpeechOutput, Target, TextOutput
-from tests.recorded import arrays, audio, details
+from tests.recorded import RECORDINGS, arrays, audio, details
 from tests.translate.translating import (
     PAUSES,
     SHORT,
@@ -225,3 +225,21 @@ def test_any_rate_and_channel_count(forked: Translate, tmp_path: Path) -> None:
     lines = lines_of(jsonl)
     assert abs(lines[-1]["source_ms"] - 5000) < 0.2
     assert outputs_of(lines, "text")
+
+
+def test_the_speakers_own_voice(forked: Translate, tmp_path: Path) -> None:
+    wav = tmp_path / "out.wav"
+    voice = RECORDINGS / "expressive" / "24khz"
+    answer = forked(
+        SHORT, "--tgt-lang", "spa", *TALKATIVE, "--expressive", "--voice", voice, "--wav", wav
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert "speak " in answer.stdout
+    assert soundfile.info(wav).samplerate == 24_000
+
+
+def test_a_voice_that_is_not_there_says_how_one_gets_it(forked: Translate) -> None:
+    answer = forked(SHORT, "--tgt-lang", "spa", "--expressive")
+    assert answer.returncode == 2
+    assert "accept the licence at" in answer.stderr
+    assert "Traceback" not in answer.stderr

@@ -180,6 +180,7 @@ class Speaker(Waiter, Audience):
         session = self.session
         if session is None or self._system is None:
             return
+        session.set_expressive(self.member.expressive)
         targets, main = self._targets(self._system)
         session.set_targets(targets, lambda: self._packer.set_main(main))
         room = self._rooms.of(self.member)

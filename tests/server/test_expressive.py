@@ -1,0 +1,87 @@
+"""The expressive voice over a real server: offered, switched while somebody speaks, uploaded."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+import soundfile
+
+from seamless_server.doors.running import BackgroundServer
+
+from .conftest import RECORDINGS, Connect, settings, silence, speech
+
+VOICE = RECORDINGS / "expressive" / "24khz"
+TALKATIVE = "decision_threshold=0.3,decision_method=mean,max_len_a=0,max_len_b=40"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackgroundServer]:
+    """A server with the recorded voice, which writes early and much."""
+    chosen = settings(
+        tmp_path_factory.mktemp("expressive"),
+        use_expressive_model=True,
+        expressive_voice=str(VOICE),
+        stream_options=TALKATIVE,
+    )
+    with BackgroundServer(chosen) as running:
+        yield running
+
+
+async def test_the_switch_is_offered_and_works_while_somebody_speaks(
+    server: BackgroundServer, connect: Connect
+) -> None:
+    peer = await connect(server)
+    state = peer.of("server_state_update")[-1]
+    assert state["agentsCapabilities"][0]["dynamicParams"] == ["expressive"]
+    await peer.join()
+    assert (await peer.configure())["status"] == "ok"
+    seen = []
+    for wanted in (False, True, False):
+        answer = await peer.call("set_dynamic_config", {"expressive": wanted})
+        assert answer["status"] == "ok"
+        begun = len(peer.events)
+        await peer.speak(speech("human_short"))
+        await peer.speak(silence(2.0))
+        await peer.until(
+            "translation_speech", lambda data: len(data["payload"]) and data["eos"], after=begun
+        )
+        seen.append({x["sample_rate"] for name, x in peer.events[begun:] if _is_speech(name, x)})
+    assert seen == [{16_000}, {24_000}, {16_000}]
+
+
+def _is_speech(name: str, data: dict[str, bytes]) -> bool:
+    return name == "translation_speech" and len(data["payload"]) > 0
+
+
+def test_an_upload_in_the_speakers_voice_is_one_file_of_24_khz(server: BackgroundServer) -> None:
+    sounds = {}
+    for wanted in ("false", "true"):
+        with (RECORDINGS / "audio" / "human_short.flac").open("rb") as file:
+            answer = httpx.post(
+                f"{server.url}/api/translate",
+                data={"targetLanguage": "spa", "expressive": wanted},
+                files={"file": file},
+                headers={"accept": "audio/wav"},
+                timeout=120,
+            )
+        answer.raise_for_status()
+        sounds[wanted] = answer
+    rates = {}
+    for wanted, answer in sounds.items():
+        samples, rates[wanted] = soundfile.read(io.BytesIO(answer.content))
+        assert len(samples)
+    assert rates == {"false": 16_000, "true": 24_000}
+
+
+def test_a_server_whose_voice_is_missing_says_how_to_get_it(
+    start_server: Callable[..., BackgroundServer],
+) -> None:
+    server = start_server(use_expressive_model=True, wait_ready=False)
+    for _ in range(200):
+        ready = httpx.get(f"{server.url}/readyz").json()
+        if ready["state"] == "failed":
+            break
+    assert "accept the licence at" in ready["error"]
