@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -50,7 +51,7 @@ def main() -> None:
     print(f"{args.speech:g} s of speech, plain vocoder: {base:.3f} s, here 1")
     for seconds in HEARD:
         frames = 12 + 4 * torch.randn(seconds * FRAMES_PER_SECOND, 80)
-        took = best(lambda frames=frames: own([units], zero, [frames]), args.repeat)
+        took = best(partial(own, [units], zero, [frames]), args.repeat)
         print(f"expressive, having heard {seconds:2d} s: {took / base:.2f}")
 
 

@@ -32,13 +32,11 @@ from seamless_server.audio.reader import SAMPLE_RATE, read_audio
 from seamless_server.audio.resample import at_rate
 from seamless_server.errors import SeamlessError
 from seamless_server.streaming import (
-    OfficialStream,
-    Output,
+    Model,
     SpeechOutput,
-    System,
     Target,
     TextOutput,
-    load_system,
+    load_model,
 )
 
 RECORDINGS = {
@@ -163,7 +161,7 @@ def watched(networks: Mapping[str, nn.Module | None]) -> Iterator[dict[str, Netw
 NetworkHealths = dict[str, NetworkHealth]
 
 
-def examine(system: System, name: str = "human_short") -> tuple[NetworkHealths, Translation]:
+def examine(system: Model, name: str = "human_short") -> tuple[NetworkHealths, Translation]:
     """Send a known recording through every network of a model and look at what each gives."""
     model = system.agents.checkpoint
     lang = next((x for x in LANGUAGES if x in system.speech_languages), None)
@@ -184,7 +182,7 @@ def troubles(health: NetworkHealths) -> list[str]:
     return problems
 
 
-def translate(system: System, name: str, lang: str, hear: Hear | None = None) -> Translation:
+def translate(system: Model, name: str, lang: str, hear: Hear | None = None) -> Translation:
     """Translate a bundled recording as one segment, and judge what comes out."""
     done = Translation(name, lang, system.compat or "mended")
     try:
@@ -194,22 +192,17 @@ def translate(system: System, name: str, lang: str, hear: Hear | None = None) ->
     return done
 
 
-def _translate(system: System, done: Translation, hear: Hear | None) -> None:
+def _translate(system: Model, done: Translation, hear: Hear | None) -> None:
     name, lang = done.recording, done.lang
     samples = recording(name)
     speaks = lang in system.speech_languages
-    stream = system.open_stream({lang: Target(text=True, speech=speaks)}, vad=False)
+    stream = system.open({lang: Target(text=True, speech=speaks)}, vad=False)
     sound: list[Samples] = []
     rate = system.sample_rate
     began = time.perf_counter()
     for start in range(0, len(samples), CHUNK):
         chunk, last = samples[start : start + CHUNK], start + CHUNK >= len(samples)
-        outputs: list[Output]
-        if isinstance(stream, OfficialStream):
-            outputs = list(stream.push(chunk, last=last))
-        else:
-            outputs = list(stream.push(chunk))
-        for output in [*outputs, *(stream.finish() if last else ())]:
+        for output in stream.push(chunk, last=last):
             if isinstance(output, TextOutput):
                 if output.text.strip() and done.first_text_ms is None:
                     done.first_text_ms = (start + len(chunk)) * 1000 / SAMPLE_RATE
@@ -282,7 +275,7 @@ def try_model(
         SeamlessError: the model cannot be loaded.
     """
     began = time.perf_counter()
-    system = load_system(model, device, dtype, progress=say)
+    system = load_model(model, device, dtype, progress=say)
     weight = system.agents.checkpoint.decoder.embed.weight
     trial = Trial(
         system.name,
@@ -298,7 +291,7 @@ def try_model(
     trial.problems += troubles(trial.health)
     systems = [system]
     if compat:
-        systems.append(load_system(model, device, dtype, compat="official"))
+        systems.append(load_model(model, device, dtype, compat="official"))
     spoken = [x for x in LANGUAGES if x in system.speech_languages]
     chosen = list(langs) or (spoken or list(system.text_languages))[:5]
     system.check_targets({lang: Target() for lang in chosen})

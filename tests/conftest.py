@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from seamless_server.agents.loading import AgentSystem
+from seamless_server.agents.loading import AgentSystem, load_system
 from seamless_server.checkpoints import Checkpoint
 from seamless_server.streaming import Model, load_model
 from tests.recorded import CHECKPOINT

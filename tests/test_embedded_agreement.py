@@ -13,15 +13,15 @@ import numpy as np
 
 from seamless_server.audio.reader import read_audio
 from seamless_server.checkpoints.cards import EMBEDDED, find_model
-from seamless_server.streaming import SpeechOutput, System, Target, TextOutput, load_system
+from seamless_server.streaming import Model, SpeechOutput, Target, TextOutput, load_model
 
 SAMPLES = find_model(EMBEDDED) / "samples"
 
 
-def said(system: System, clip: str, lang: str) -> tuple[str, list[int], Any]:
+def said(system: Model, clip: str, lang: str) -> tuple[str, list[int], Any]:
     """Text, units and sound of a sample in one language."""
     samples = read_audio(SAMPLES / f"{clip}.flac")
-    stream = system.open_stream({lang: Target(text=True, speech=True)}, vad=False)
+    stream = system.open({lang: Target(text=True, speech=True)}, vad=False)
     outputs = []
     for start in range(0, len(samples), 5120):
         outputs += list(stream.push(samples[start : start + 5120]))
@@ -37,9 +37,9 @@ def said(system: System, clip: str, lang: str) -> tuple[str, list[int], Any]:
 
 def test_speakers_of_mixed_languages_and_lengths_get_what_each_gets_alone() -> None:
     speakers = [("clip1", "spa"), ("clip2", "fra"), ("clip3", "deu"), ("clip6", "eng")]
-    alone = load_system(EMBEDDED, "cpu", "fp32")
+    alone = load_model(EMBEDDED, "cpu", "fp32")
     wanted = [said(alone, *speaker) for speaker in speakers]
-    together = load_system(EMBEDDED, "cpu", "fp32", engine="scheduled")
+    together = load_model(EMBEDDED, "cpu", "fp32", engine="scheduled")
     got: dict[int, tuple[str, list[int], Any]] = {}
     threads = [
         threading.Thread(target=lambda n=n: got.update({n: said(together, *speakers[n])}))

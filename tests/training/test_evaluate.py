@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from seamless_server.audio.reader import read_audio
-from seamless_server.streaming import System, load_system
+from seamless_server.streaming import Model, load_model
 from training import conditions, config, evaluate, model_card
 from training.text import sample
 
@@ -19,8 +19,8 @@ CLIPS = json.loads((MODEL / "samples" / "samples.json").read_text(encoding="utf-
 
 
 @pytest.fixture(scope="module")
-def mini() -> System:
-    return load_system(MODEL, "cpu", speech=False)
+def mini() -> Model:
+    return load_model(MODEL, "cpu", speech=False)
 
 
 def talk(number: int) -> conditions.Talk:
@@ -36,7 +36,7 @@ def missing(_count: int, _seed: int) -> Any:
     raise RuntimeError("no such engine here")
 
 
-def test_sets_are_measured_over_seeds_and_what_is_missing_is_named(mini: System) -> None:
+def test_sets_are_measured_over_seeds_and_what_is_missing_is_named(mini: Model) -> None:
     def clips(count: int, seed: int) -> list[conditions.Talk]:
         return [talk(seed + i) for i in range(count)]
 
