@@ -10,7 +10,7 @@ import csv
 import difflib
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -122,9 +122,41 @@ def suggest(text: str) -> tuple[Language, ...]:
     """
     table = _table()
     wanted = text.strip().casefold()
-    by_code = {code.casefold(): code for code in table}
+    by_name = _by_name()
+    meant = _meant(wanted)
+    if meant is not None:
+        return meant
+    if len(wanted) < 4:
+        return ()
+    within = [code for name, code in by_name.items() if wanted in name.split()]
+    near = [by_name[match] for match in difflib.get_close_matches(wanted, by_name, 5, 0.8)]
+    return tuple(table[code] for code in list(dict.fromkeys(within + near))[:3])
+
+
+def resolve(text: str, offered: Collection[str]) -> str:
+    """The code of a language, whatever people call it: ``es``, ``spa``, ``Spanish``, ``es-MX``.
+
+    Raises:
+        LanguageError: it is none of the languages offered.
+    """
+    if text in offered:
+        return text
+    for language in _meant(text.strip().casefold()) or ():
+        if language.code in offered:
+            return language.code
+    listed = ", ".join(sorted(offered))
+    raise LanguageError(f"'{text}' is not offered; choose one of: {listed}")
+
+
+def _by_name() -> dict[str, str]:
     # Two scripts of one language share a name: the first row is the common one.
-    by_name = {one.name.casefold(): one.code for one in reversed(all_languages())}
+    return {one.name.casefold(): one.code for one in reversed(all_languages())}
+
+
+def _meant(wanted: str) -> tuple[Language, ...] | None:
+    """What a name, code or tag means without guessing; None if it is none."""
+    table, by_name = _table(), _by_name()
+    by_code = {code.casefold(): code for code in table}
     exact = {**by_name, **_COUNTRIES, **by_code}
     if wanted in exact:
         return (table[exact[wanted]],)
@@ -132,13 +164,7 @@ def suggest(text: str) -> tuple[Language, ...]:
         return tuple(table[code] for code in _OLD[wanted])
     typos = difflib.get_close_matches(wanted, by_name, 1, 0.9)
     tag = None if typos else _tag(wanted)
-    if tag is not None:
-        return tuple(table[code] for code in _codes_of(tag))
-    if len(wanted) < 4:
-        return ()
-    within = [code for name, code in by_name.items() if wanted in name.split()]
-    near = [by_name[match] for match in difflib.get_close_matches(wanted, by_name, 5, 0.8)]
-    return tuple(table[code] for code in list(dict.fromkeys(within + near))[:3])
+    return None if tag is None else tuple(table[code] for code in _codes_of(tag))
 
 
 def _tag(wanted: str) -> langcodes.Language | None:

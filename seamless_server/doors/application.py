@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import socketio
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import JSONResponse
 
 from seamless_server import __version__
-from seamless_server.doors import audio_api, rest
+from seamless_server.doors import audio_api, openai_audio, realtime, rest
+from seamless_server.doors.failures import apologize, say
 from seamless_server.doors.guards import HeadAsGet, HostGuard, check_rights
 from seamless_server.doors.page import add_page
 from seamless_server.doors.prefix import Prefix
@@ -77,8 +77,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     guarded = [Depends(check_rights)]
     app.include_router(rest.router, dependencies=guarded)
     app.include_router(audio_api.router, dependencies=guarded)
-    app.add_exception_handler(SeamlessError, _say)
-    app.add_exception_handler(Exception, _apologize)
+    app.include_router(openai_audio.router, dependencies=guarded)
+    app.include_router(realtime.router)
+    app.add_exception_handler(SeamlessError, say)
+    app.add_exception_handler(Exception, apologize)
     app.add_middleware(Prefix, root_path=settings.root_path)
     app.mount("/ws", socketio.ASGIApp(sio, socketio_path="/ws/socket.io"))
     add_page(app, settings)
@@ -320,27 +322,4 @@ def _replicas(settings: Settings) -> LocalManager | None:
         settings.redis_url.get_secret_value(),
         f"{settings.redis_prefix}:events",
         settings.redis_seconds,
-    )
-
-
-async def _say(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, SeamlessError)
-    status = {
-        "unauthorized": 401,
-        "too_large": 413,
-        "busy": 503,
-        "loading": 503,
-        "no_model": 503,
-        "max_speakers": 503,
-        "server_locked": 503,
-        "restarting": 503,
-        "no_room": 507,
-    }
-    return JSONResponse({"detail": error.message, "code": error.code}, status.get(error.code, 422))
-
-
-async def _apologize(_: Request, error: Exception) -> JSONResponse:
-    logger.error("a request failed", exc_info=error)
-    return JSONResponse(
-        {"detail": "The server failed to do this; its log says why.", "code": "internal"}, 500
     )

@@ -52,6 +52,11 @@ RIGHTS: dict[str, frozenset[Standing]] = {
     "GET /api/debug/{recording}/": frozenset({"speaker", "operator"}),
     "GET /api/debug/{recording}/{name}": frozenset({"speaker", "operator"}),
     "POST /api/translate": frozenset({"speaker", "operator"}),
+    "GET /v1/models": ANYBODY,
+    "GET /v1/models/{name}": ANYBODY,
+    "POST /v1/audio/translations": frozenset({"speaker", "operator"}),
+    "POST /v1/audio/transcriptions": frozenset({"speaker", "operator"}),
+    "WS /v1/realtime/translations": frozenset({"speaker", "operator"}),
 }
 """Who may send an event or ask for a route; what is not listed nobody may.
 

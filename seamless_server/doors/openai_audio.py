@@ -1,0 +1,199 @@
+"""Files for clients of OpenAI's audio API: `/v1/audio/translations`, `/v1/audio/transcriptions`.
+
+The source of the wire is OpenAI's API reference. Beyond it, `target_language` names any language
+that the model writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Literal
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from seamless_server.doors.failures import STATUS
+from seamless_server.doors.rest import parts_of
+from seamless_server.doors.uploads import Sound, translate_file, upload_form
+from seamless_server.errors import LanguageError, SeamlessError
+from seamless_server.languages import resolve
+from seamless_server.service.captions import CaptionMaker, to_srt, to_vtt
+from seamless_server.service.owner import StreamRequest
+
+if TYPE_CHECKING:
+    from seamless_server.streaming import Model, TextOutput
+
+DEFAULT_MODEL = "default"
+"""The name under which the first model can be asked for, whatever it is."""
+
+
+class _Route(APIRoute):
+    """Answers errors in the shape that these clients read."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """As the base class."""
+        handle = super().get_route_handler()
+
+        async def handled(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except SeamlessError as error:
+                return failure(error)
+
+        return handled
+
+
+router = APIRouter(tags=["openai"], route_class=_Route)
+
+
+def failure(error: SeamlessError, param: str | None = None) -> JSONResponse:
+    """An error as these clients read it."""
+    status = STATUS.get(error.code, 400)
+    if error.code == "model_not_found":
+        status = 404
+    kind = "server_error" if status >= 500 else "invalid_request_error"
+    body = {"message": error.message, "type": kind, "param": param, "code": error.code}
+    return JSONResponse({"error": body}, status)
+
+
+class AudioRequest(BaseModel):
+    """The fields of the form, beside the file; those that only other models know are ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    model: str = DEFAULT_MODEL
+    response_format: Literal["json", "text", "srt", "vtt", "verbose_json"] = "json"
+    language: str | None = None
+    target_language: str | None = None
+
+
+def model_of(request: Request, name: str | None) -> Model:
+    """The model of that name.
+
+    Raises:
+        SeamlessError: `loading`, or `model_not_found`.
+    """
+    models = parts_of(request).models
+    found = models.choose(None)
+    if name in (None, DEFAULT_MODEL):
+        return found
+    named = models.get(name)
+    if named is None:
+        raise SeamlessError(f"The model '{name}' is not served here.", code="model_not_found")
+    return named
+
+
+@router.get("/v1/models")
+async def models(request: Request) -> dict[str, Any]:
+    """The models that are served."""
+    names = [model.name for model in parts_of(request).models.systems()]
+    entries = [
+        {"id": name, "object": "model", "created": 0, "owned_by": "seamless-server"}
+        for name in names
+    ]
+    return {"object": "list", "data": entries}
+
+
+@router.get("/v1/models/{name}")
+async def one_model(request: Request, name: str) -> dict[str, Any]:
+    """One of them."""
+    model = model_of(request, name)
+    return {"id": model.name, "object": "model", "created": 0, "owned_by": "seamless-server"}
+
+
+@router.post("/v1/audio/translations", summary="Translate a sound file")
+async def translations(request: Request) -> Response:
+    """Into English, or into `target_language`."""
+    return await _answer(request, "translate")
+
+
+@router.post("/v1/audio/transcriptions", summary="Write down a sound file")
+async def transcriptions(request: Request) -> Response:
+    """In `language`, which the sound is in, or in `target_language`."""
+    return await _answer(request, "transcribe")
+
+
+async def _answer(request: Request, task: str) -> Response:
+    parts = parts_of(request)
+    async with upload_form(request, parts.settings.max_upload_mb) as (given, file):
+        try:
+            fields = AudioRequest.model_validate(given)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise SeamlessError(f"{first['loc'][0]}: {first['msg']}", code="invalid") from None
+        model = model_of(request, fields.model)
+        lang = _target(model, fields, task)
+        sound = await asyncio.to_thread(
+            Sound, file.file, file.filename or "", parts.settings.max_upload_seconds
+        )
+
+        def targets(_: Model) -> dict[str, Any]:
+            from seamless_server.streaming import Target
+
+            return {lang: Target(text=True, speech=False)}
+
+        wanted = StreamRequest(
+            rate=sound.rate,
+            targets=targets,
+            model=model.name,
+            speech=False,
+            options=parts.settings.option_policy.defaults,
+            live=False,
+        )
+        written = await _write(parts, sound, wanted)
+    return _shaped(fields, written, task, lang, sound.duration_ms / 1000)
+
+
+def _target(model: Model, fields: AudioRequest, task: str) -> str:
+    wanted = fields.target_language
+    if wanted is None and task == "translate":
+        wanted = "eng"
+    wanted = wanted or fields.language
+    if wanted is None and len(model.source_languages) == 1:
+        (wanted,) = model.source_languages
+    if wanted is None:
+        raise SeamlessError(
+            "language: say which language is spoken.", code="input_language_required"
+        )
+    try:
+        return resolve(wanted, model.text_languages)
+    except LanguageError as error:
+        raise SeamlessError(error.message, code="language") from None
+
+
+async def _write(parts: Any, sound: Sound, wanted: StreamRequest) -> list[TextOutput]:
+    from seamless_server.streaming import TextOutput
+
+    async with aclosing(translate_file(parts, sound, wanted)) as outputs:
+        return [output async for output in outputs if isinstance(output, TextOutput)]
+
+
+def _shaped(
+    fields: AudioRequest, written: list[TextOutput], task: str, lang: str, seconds: float
+) -> Response:
+    maker = CaptionMaker()
+    segments: dict[int, dict[str, Any]] = {}
+    for output in written:
+        maker.add(output.text, output.start_ms, output.end_ms, finished=output.finished)
+        segment = segments.setdefault(
+            output.segment_id,
+            {"id": len(segments), "start": output.start_ms / 1000, "end": 0.0, "text": ""},
+        )
+        segment["text"] += output.text
+        segment["end"] = max(segment["end"], output.end_ms / 1000)
+    said = [segment for segment in segments.values() if segment["text"].strip()]
+    text = " ".join(segment["text"].strip() for segment in said)
+    form = fields.response_format
+    if form == "text":
+        return PlainTextResponse(text + "\n")
+    if form in ("srt", "vtt"):
+        captions = maker.finish()
+        return PlainTextResponse(to_srt(captions) if form == "srt" else to_vtt(captions))
+    if form == "json":
+        return JSONResponse({"text": text})
+    facts = {"task": task, "language": lang, "duration": seconds, "text": text}
+    return JSONResponse({**facts, "segments": said})

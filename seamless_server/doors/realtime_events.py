@@ -1,0 +1,119 @@
+"""Events of the realtime translation wire, as models: what a client may send.
+
+Facts of the wire are from OpenAI's guide and typed clients (2026).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from seamless_server.errors import SeamlessError
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NoiseReduction(_Strict):
+    """Accepted and without effect: this server has none of its own."""
+
+    type: Literal["near_field", "far_field"]
+    strength: float | None = Field(default=None, ge=0, le=1)
+
+
+class Transcription(_Strict):
+    """Asks for what was heard, too."""
+
+    model: str | None = None
+
+
+class AudioInput(_Strict):
+    """How the audio comes. `language` is ours: the language spoken."""
+
+    noise_reduction: NoiseReduction | None = None
+    transcription: Transcription | None = None
+    language: str | None = Field(default=None, max_length=40)
+
+
+class AudioOutput(_Strict):
+    """What is made of it."""
+
+    language: str | None = Field(default=None, max_length=40)
+
+
+class Audio(_Strict):
+    """Both directions."""
+
+    input: AudioInput = Field(default_factory=AudioInput)
+    output: AudioOutput = Field(default_factory=AudioOutput)
+
+
+class SessionFields(_Strict):
+    """What a session can be told; its type and model stay."""
+
+    type: Literal["translation"] | None = None
+    model: str | None = None
+    audio: Audio = Field(default_factory=Audio)
+
+
+class _Event(_Strict):
+    event_id: str | None = Field(default=None, max_length=512)
+
+
+class Update(_Event):
+    """`session.update`"""
+
+    type: Literal["session.update"]
+    session: SessionFields
+
+
+class Append(_Event):
+    """`session.input_audio_buffer.append`"""
+
+    type: Literal["session.input_audio_buffer.append"]
+    audio: str
+
+
+class Close(_Event):
+    """`session.close`"""
+
+    type: Literal["session.close"]
+
+
+ClientEvent = Update | Append | Close
+_ADAPTER: TypeAdapter[ClientEvent] = TypeAdapter(
+    Annotated[ClientEvent, Field(discriminator="type")]
+)
+
+
+class BadEvent(SeamlessError):
+    """An event that does not fit; the session goes on."""
+
+    def __init__(self, message: str, code: str, param: str | None, event_id: str | None) -> None:
+        super().__init__(message, code=code)
+        self.param = param
+        self.event_id = event_id
+
+
+def parse(data: Any) -> ClientEvent:
+    """The event of a JSON object.
+
+    Raises:
+        BadEvent: it is none; names the field.
+    """
+    given = data if isinstance(data, dict) else {}
+    name = given.get("event_id")
+    event_id = name if isinstance(name, str) and len(name) <= 512 else None
+    try:
+        return _ADAPTER.validate_python(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        kinds = {"session.update", "session.input_audio_buffer.append", "session.close"}
+        where = [str(part) for part in first["loc"] if part not in kinds]
+        code = "unknown_parameter" if first["type"] == "extra_forbidden" else "invalid_value"
+        if first["type"].startswith("union_tag"):
+            code, where = "unknown_event", ["type"]
+        param = ".".join(where) or None
+        raise BadEvent(f"{param or 'event'}: {first['msg']}", code, param, event_id) from None

@@ -1,0 +1,244 @@
+"""The doors for clients of OpenAI's wires, with the official Python client and with bad events."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import numpy as np
+import openai
+import pytest
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as open_websocket
+from websockets.exceptions import InvalidStatus
+
+from seamless_server.doors.running import BackgroundServer
+
+from .conftest import CHECKPOINT, RECORDINGS, speech
+
+Start = Callable[..., BackgroundServer]
+AUDIO = RECORDINGS / "audio" / "human_short.flac"
+
+
+def client(server: BackgroundServer, key: str = "none") -> openai.OpenAI:
+    return openai.OpenAI(api_key=key, base_url=f"{server.url}/v1", max_retries=0)
+
+
+# -- files -----------------------------------------------------------------------------------------
+
+
+def test_the_official_client_lists_models(shared_server: BackgroundServer) -> None:
+    [model] = client(shared_server).models.list().data
+    assert client(shared_server).models.retrieve(model.id).id == model.id
+    with pytest.raises(openai.NotFoundError) as refused:
+        client(shared_server).models.retrieve("nothing")
+    assert refused.value.code == "model_not_found"
+
+
+def test_the_official_client_translates_and_transcribes(shared_server: BackgroundServer) -> None:
+    api = client(shared_server).audio
+    english = api.translations.create(model="default", file=AUDIO)
+    again = api.transcriptions.create(model="default", file=AUDIO, language="en")
+    assert english.text
+    assert again.text == english.text  # English is written in both
+    spanish = api.translations.create(
+        model="default", file=AUDIO, extra_body={"target_language": "es"}
+    )
+    assert spanish.text not in ("", english.text)
+    whole = api.translations.create(model="default", file=AUDIO, response_format="verbose_json")
+    assert whole.text == english.text
+    assert whole.language == "eng"
+    assert whole.segments
+    assert " ".join(segment.text.strip() for segment in whole.segments) == whole.text
+    plain, srt, vtt = (
+        str(api.translations.create(model="default", file=AUDIO, response_format=form))
+        for form in ("text", "srt", "vtt")
+    )
+    assert plain.strip() == english.text
+    assert srt.startswith("1\n00:00:0")
+    assert vtt.startswith("WEBVTT\n")
+
+
+def test_what_cannot_be_done_is_said_in_their_shape(shared_server: BackgroundServer) -> None:
+    api = client(shared_server).audio
+    for fields, code in (
+        ({}, "input_language_required"),
+        ({"language": "xx"}, "language"),
+        ({"language": "en", "response_format": "opus"}, "invalid"),
+    ):
+        with pytest.raises(openai.BadRequestError) as refused:
+            api.transcriptions.create(model="default", file=AUDIO, **fields)  # type: ignore[call-overload]
+        assert refused.value.code == code
+    with pytest.raises(openai.BadRequestError) as refused:
+        api.translations.create(model="default", file=("x.wav", io.BytesIO(b"no sound")))
+    assert refused.value.code == "audio"
+
+
+def test_a_token_is_asked_for(start_server: Start) -> None:
+    server = start_server(auth_secret="s3cret")
+    with pytest.raises(openai.AuthenticationError):
+        client(server).audio.translations.create(model="default", file=AUDIO)
+    assert client(server, "s3cret").audio.translations.create(model="default", file=AUDIO).text
+
+
+# -- live ------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def session(
+    server: BackgroundServer, **options: Any
+) -> AsyncIterator[tuple[ClientConnection, dict[str, Any]]]:
+    address = server.url.replace("http", "ws") + "/v1/realtime/translations?model=default"
+    async with open_websocket(address, max_size=None, **options) as socket:
+        yield socket, json.loads(await socket.recv())
+
+
+async def say(socket: ClientConnection, **event: Any) -> None:
+    await socket.send(json.dumps(event))
+
+
+async def until(socket: ClientConnection, kind: str) -> dict[str, Any]:
+    async with asyncio.timeout(60):
+        while True:
+            event: dict[str, Any] = json.loads(await socket.recv())
+            if event["type"] == kind:
+                return event
+
+
+async def append(socket: ClientConnection, pcm: np.ndarray[Any, Any]) -> None:
+    for start in range(0, len(pcm), 4_800):
+        audio = base64.b64encode(pcm[start : start + 4_800].tobytes()).decode()
+        await say(socket, type="session.input_audio_buffer.append", audio=audio)
+
+
+async def test_the_official_client_speaks_and_hears(shared_server: BackgroundServer) -> None:
+    api = openai.AsyncOpenAI(
+        api_key="none",
+        base_url=f"{shared_server.url}/v1",
+        websocket_base_url=shared_server.url.replace("http", "ws") + "/v1",
+    )
+    text, sound, kinds = "", b"", []
+    async with api.realtime.translations.connect(model="default") as connection:
+        first = await connection.recv()
+        assert first.type == "session.created"
+        await connection.session.update(session={"audio": {"output": {"language": "es"}}})
+        pcm = speech("human_short", rate=24_000)
+        async for event in connection:
+            kinds.append(event.type)
+            if event.type == "session.updated":
+                for start in range(0, len(pcm), 4_800):
+                    audio = base64.b64encode(pcm[start : start + 4_800].tobytes()).decode()
+                    await connection.session.input_audio_buffer.append(audio=audio)
+                await connection.session.close()
+            elif event.type == "session.output_transcript.delta":
+                text += event.delta
+            elif event.type == "session.output_audio.delta":
+                frame = base64.b64decode(event.delta)
+                assert len(frame) <= 9_600
+                sound += frame
+            elif event.type == "session.closed":
+                break
+    assert kinds[0] == "session.updated"
+    assert text.strip()
+    assert len(sound) > 9_600
+    assert np.abs(np.frombuffer(sound, "<i2").astype(int)).max() > 0
+
+
+async def test_a_session_hears_and_changes_its_language(shared_server: BackgroundServer) -> None:
+    async with session(shared_server) as (socket, created):
+        assert created["session"]["model"]
+        assert created["session"]["audio"]["output"] == {"language": "spa"}
+        audio = {
+            "input": {"language": "en", "transcription": {}},
+            "output": {"language": "German"},
+        }
+        await say(socket, type="session.update", session={"audio": audio})
+        updated = await until(socket, "session.updated")
+        assert updated["session"]["audio"]["output"] == {"language": "deu"}
+        await append(socket, speech("human_short", rate=24_000))
+        await say(socket, type="session.close")
+        kinds = set()
+        async for message in socket:
+            event = json.loads(message)
+            kinds.add(event["type"])
+            if "elapsed_ms" in event:
+                assert event["elapsed_ms"] % 200 == 0
+        assert {
+            "session.input_transcript.delta",
+            "session.output_transcript.delta",
+            "session.closed",
+        } <= kinds
+
+
+BAD: list[tuple[dict[str, Any] | str, str, str | None]] = [
+    ("no json", "invalid_json", None),
+    ("[]", "invalid_value", None),
+    ({"type": "response.create"}, "unknown_event", "type"),
+    ({"type": "session.update"}, "invalid_value", "session"),
+    ({"type": "session.close", "extra": 1}, "unknown_parameter", "extra"),
+    (
+        {"type": "session.update", "session": {"model": "another"}},
+        "invalid_value",
+        "session.model",
+    ),
+    (
+        {"type": "session.update", "session": {"audio": {"output": {"language": "xx"}}}},
+        "invalid_language",
+        "session.audio.output.language",
+    ),
+    (
+        {"type": "session.update", "session": {"audio": {"input": {"transcription": {}}}}},
+        "input_language_required",
+        "session.audio.input.language",
+    ),
+    ({"type": "session.input_audio_buffer.append", "audio": "*"}, "invalid_value", "audio"),
+    ({"type": "session.input_audio_buffer.append", "audio": "AAAA"}, "invalid_value", "audio"),
+]
+
+
+async def test_a_bad_event_is_an_error_and_the_session_goes_on(
+    shared_server: BackgroundServer,
+) -> None:
+    async with session(shared_server) as (socket, _):
+        for event, code, param in BAD:
+            if isinstance(event, dict):
+                event = {**event, "event_id": "mine"}
+                await say(socket, **event)
+            else:
+                await socket.send(event)
+            error = (await until(socket, "error"))["error"]
+            assert (error["code"], error["param"]) == (code, param), event
+            assert error["event_id"] == ("mine" if isinstance(event, dict) else None)
+        await say(socket, type="session.close")
+        await until(socket, "session.closed")
+
+
+async def test_three_ways_to_send_a_token(start_server: Start) -> None:
+    server = start_server(auth_secret="s3cret")
+    ways: list[dict[str, Any]] = [
+        {"additional_headers": {"Authorization": "Bearer s3cret"}},
+        {"additional_headers": {"api-key": "s3cret"}},
+        {"subprotocols": ["realtime", "openai-insecure-api-key.s3cret"]},
+    ]
+    for way in ways:
+        async with session(server, **way) as (socket, created):
+            assert created["type"] == "session.created"
+            await say(socket, type="session.close")
+            await until(socket, "session.closed")
+    with pytest.raises(InvalidStatus):
+        async with session(server):
+            pass
+
+
+async def test_a_session_takes_a_place(start_server: Start) -> None:
+    server = start_server(max_speakers=1, models=(str(CHECKPOINT),))
+    async with session(server) as (_, created):
+        assert created["type"] == "session.created"
+        async with session(server) as (_, refused):
+            assert refused["type"] == "error"
+            assert refused["error"]["code"] == "max_speakers"
