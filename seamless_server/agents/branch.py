@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+import math
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,23 @@ class BranchAgents:
     vocoder: VocoderAgent | None = None
 
 
+class _Sureness:
+    """The geometric mean of the probabilities of a sentence's tokens."""
+
+    def __init__(self) -> None:
+        self._sum, self._count = 0.0, 0
+
+    def add(self, probabilities: Sequence[float]) -> None:
+        """More tokens were written."""
+        self._sum += sum(math.log(max(p, 1e-9)) for p in probabilities)
+        self._count += len(probabilities)
+
+    @property
+    def value(self) -> float:
+        """From 0 to 1; 1 while nothing is written."""
+        return round(math.exp(self._sum / self._count), 4) if self._count else 1.0
+
+
 class Branch:
     """States of one language and the walk from encoder states to outputs.
 
@@ -56,6 +74,7 @@ class Branch:
             self._vocoder.voice = voice
         self._text_from = self._speech_from = 0.0
         self._wrote = self._spoke = False
+        self._sureness = _Sureness()
         self.ended = False
 
     def begin(self, start_ms: float) -> None:
@@ -65,11 +84,14 @@ class Branch:
                 states.reset()
         self._text_from = self._speech_from = start_ms
         self._wrote = self._spoke = False
+        self._sureness = _Sureness()
 
     def decode(self, encoded: Segment, segment_id: int, now_ms: float) -> Work:
         """Decode the newest encoder states; sets :attr:`ended` when the sentence is complete."""
         self.ended = False
         decoded: Segment = yield from self._agents.decoder.run(encoded, self.decoder)
+        if self.decoder.last is not None:
+            self._sureness.add(self.decoder.last.probabilities)
         if (made := self._decision(segment_id, now_ms)) is not None:
             yield made
         if decoded.is_empty and not decoded.finished:
@@ -88,7 +110,15 @@ class Branch:
         if content or (text.finished and self._wrote):
             self._wrote = True
             start, self._text_from = self._text_from, now_ms
-            yield TextOutput(self.lang, content, segment_id, start, now_ms, text.finished)
+            yield TextOutput(
+                self.lang,
+                content,
+                segment_id,
+                start,
+                now_ms,
+                text.finished,
+                confidence=self._sureness.value,
+            )
 
     def _speak(self, decoded: Segment, segment_id: int, now_ms: float) -> Work:
         if self._agents.units is None or self._agents.vocoder is None:
@@ -128,4 +158,5 @@ class Branch:
             p_choose=probabilities,
             tokens=[tokenizer.index_to_token(token) for token in result.tokens],
             finished=result.finished,
+            confidence=self._sureness.value,
         )

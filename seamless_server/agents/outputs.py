@@ -27,7 +27,9 @@ class TextOutput:
     text: with its leading space if it begins a word; may be empty when ``finished``.
     segment_id: number of the segment of speech, from 0. start_ms, end_ms: the stretch of source
     audio that it covers, from the stream's start. finished: closes the sentence. latency_ms: how
-    long ago the end of that audio arrived, where somebody keeps the time.
+    long ago the end of that audio arrived, where somebody keeps the time. confidence: from 0 to 1,
+    how sure the decoder is of the sentence up to here: the geometric mean of its tokens'
+    probabilities; None from agents that do not tell.
     """
 
     lang: str
@@ -37,6 +39,7 @@ class TextOutput:
     end_ms: float
     finished: bool
     latency_ms: float = 0.0
+    confidence: float | None = None
 
 
 @dataclass(frozen=True)

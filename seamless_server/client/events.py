@@ -33,6 +33,8 @@ class Text(Translation):
     """A piece of text; begins with a space where a word begins."""
 
     text: str
+    confidence: float | None = None
+    """From 0 to 1: how sure the server's decoder is of the sentence up to here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ Event: TypeAlias = Text | Speech | Status | Notice | RecordingSaved | Cleared | 
 
 def text_of(data: dict[str, Any]) -> Text:
     """The event of a `translation_text`."""
-    return Text(*_common(data), text=data["payload"])
+    return Text(*_common(data), text=data["payload"], confidence=data.get("confidence"))
 
 
 def speech_of(data: dict[str, Any]) -> Speech:

@@ -157,7 +157,12 @@ def _entry(output: Output) -> dict[str, Any]:
             "units": output.units,
             "finished": output.finished,
         }
-    return {"type": "text", "content": output.text, "finished": output.finished}
+    return {
+        "type": "text",
+        "content": output.text,
+        "finished": output.finished,
+        "confidence": output.confidence,
+    }
 
 
 def _progress(screen: Console, sound: AudioReader, stack: ExitStack) -> Any:

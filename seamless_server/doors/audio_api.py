@@ -210,7 +210,7 @@ def _event(output: Output | Progress, sound: Sound) -> dict[str, Any]:
         "eos": output.finished,
     }
     if isinstance(output, TextOutput):
-        return {"type": "text", **event, "text": output.text}
+        return {"type": "text", **event, "text": output.text, "confidence": output.confidence}
     pcm = base64.b64encode(to_pcm16(output.samples)).decode()
     return {"type": "speech", **event, "sampleRate": output.sample_rate, "pcm16": pcm}
 

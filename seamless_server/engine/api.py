@@ -68,11 +68,13 @@ class DecodeRequest:
 
 @dataclass(frozen=True)
 class StepRecord:
-    """One decoder step as the policy saw it."""
+    """One decoder step as the policy saw it: p_choose is ``prob``, the best token ``index``."""
 
     tokens: Sequence[int]
     index: int
     prob: float
+    probability: float
+    """Of the best token among all that might have been chosen."""
 
 
 @dataclass
@@ -89,6 +91,11 @@ class DecodeResult:
     ids: list[int] = field(default_factory=list)
     features: Tensor | None = None
     steps: list[StepRecord] = field(default_factory=list)
+
+    @property
+    def probabilities(self) -> list[float]:
+        """The decoder's probability of each of ``tokens``."""
+        return [step.probability for step in self.steps[: len(self.tokens)]]
 
 
 @dataclass(frozen=True)

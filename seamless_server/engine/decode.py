@@ -24,20 +24,20 @@ from seamless_server.engine.policy import (
     StepResult,
     emma_policy,
 )
-from seamless_server.engine.sample import best_tokens, choices, padded
+from seamless_server.engine.sample import Best, best_tokens, choices, padded
 from seamless_server.errors import SeamlessError, UsageError
 from seamless_server.nn import DecoderCache, SourceMemory, TextDecoder
 from seamless_server.nn.graphs import Graphs
 
 Done = list[tuple["Loop", DecodeResult | SeamlessError]]
-Outputs = tuple[Tensor, Tensor, Tensor, Tensor]
-"""Features (B, D), best tokens (B,), their logits (B,) and p_choose (B, L, H, 1, 1) of a step."""
+Outputs = tuple[Tensor, Best, Tensor]
+"""Features (B, D), the best tokens and p_choose (B, L, H, 1, 1) of a step."""
 
 
 def choose_best(
     decoder: TextDecoder, features: Tensor, steps: Sequence[Step], penalties: Sequence[float]
-) -> tuple[Tensor, Tensor]:
-    """Best tokens (B,) and their logits (B,) behind features (B, D), as each step allows."""
+) -> Best:
+    """Best tokens behind features (B, D), as each step allows."""
     device = features.device
     return best_tokens(
         decoder.logits(features),
@@ -132,7 +132,7 @@ class DecodingBatch:
             tokens.to(self._device), memory, positions, cache, size, last
         )
         best = features[torch.arange(len(loops), device=self._device), last]
-        chosen = choices(*self._best(loops, best), p_choose, [x.request.options for x in loops])
+        chosen = choices(self._best(loops, best), p_choose, [x.request.options for x in loops])
         done: Done = []
         for row, (loop, choice) in enumerate(zip(loops, chosen, strict=True)):
             new = features[row, len(loop.fed) : counts[row]]
@@ -169,8 +169,8 @@ class DecodingBatch:
         longest = max(loop.end for loop in self.loops)
         self._check(longest)
         self._make_room(longest, 0)
-        features, best, scores, p_choose = self._step()
-        chosen = choices(best, scores, p_choose, [x.request.options for x in self.loops])
+        features, best, p_choose = self._step()
+        chosen = choices(best, p_choose, [x.request.options for x in self.loops])
         done: Done = []
         for row in reversed(range(len(self.loops))):
             loop = self.loops[row]
@@ -192,7 +192,7 @@ class DecodingBatch:
         # One more than needed, so that used never equals the number of new tokens.
         used = max(2, *(loop.end for loop in self.loops))
         features, p_choose = self.decoder(tokens, memory, positions, cache, used, zero)
-        return features[:, 0], *self._best(self.loops, features[:, 0]), p_choose
+        return features[:, 0], self._best(self.loops, features[:, 0]), p_choose
 
     def leave(self, loop: Loop) -> None:
         """Free a loop's slot at once, finished or not."""
@@ -225,7 +225,7 @@ class DecodingBatch:
         if positions > limit:
             raise UsageError(f"a sentence grew beyond the model's {limit} tokens")
 
-    def _best(self, loops: Sequence[Loop], features: Tensor) -> tuple[Tensor, Tensor]:
+    def _best(self, loops: Sequence[Loop], features: Tensor) -> Best:
         penalties = [x.request.options.repetition_penalty for x in loops]
         return choose_best(self.decoder, features, [x.step for x in loops], penalties)
 
@@ -284,11 +284,12 @@ class StaticSteps:
             self._generation = self._slots.generation
         # A recording runs twice; both write the same keys and values of the same tokens.
         compute = partial(self._compute, shape)
-        features, best, scores, p_choose = self._graphs.run(shape, compute)
+        features, *best, p_choose = self._graphs.run(shape, compute)
+        tokens, scores, probabilities = (x[:rows] for x in best)
         # Features outlive the step: the speech branch collects them.
-        return features[:rows].clone(), best[:rows], scores[:rows], p_choose[:rows]
+        return features[:rows].clone(), (tokens, scores, probabilities), p_choose[:rows]
 
-    def _compute(self, shape: tuple[int, int, int, int]) -> Outputs:
+    def _compute(self, shape: tuple[int, int, int, int]) -> tuple[Tensor, ...]:
         rows, positions, frames, repeated = shape
         inputs = self._inputs[:rows]
         features, p_choose = self._decoder(
@@ -300,10 +301,10 @@ class StaticSteps:
             torch.zeros(rows, dtype=torch.long, device=inputs.device),
         )
         first = 2 + NGRAM_WINDOW
-        best, scores = best_tokens(
+        best = best_tokens(
             self._decoder.logits(features[:, 0]),
             inputs[:, 2:first],
             inputs[:, first : first + repeated],
             self._penalty[:rows],
         )
-        return features[:, 0], best, scores, p_choose
+        return features[:, 0], *best, p_choose

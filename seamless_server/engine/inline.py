@@ -135,8 +135,8 @@ class InlineEngine:
     ) -> StepResult:
         """What a step chose behind features (N, D) of its tokens."""
         if not step.choose:
-            return StepResult(Choice(UNK, 0.0, 0.0), features)
+            return StepResult(Choice(UNK, 0.0, 0.0, 0.0), features)
         penalties = [options.repetition_penalty]
         best = choose_best(self.checkpoint.decoder, features[-1:], [step], penalties)
-        (choice,) = choices(*best, p_choose, [options])
+        (choice,) = choices(best, p_choose, [options])
         return StepResult(choice, features)

@@ -97,7 +97,7 @@ def emma_policy(request: DecodeRequest) -> Policy:
             repeated = (target + predicted)[-MOST_REPEATED:]
         result = yield Step(tokens, position, banned, repeated)
         choice = result.choice.checked()
-        records.append(StepRecord(tokens, choice.index, choice.prob))
+        records.append(StepRecord(tokens, choice.index, choice.prob, choice.probability))
         features.append(result.features)
         below = choice.prob < options.decision_threshold
         if options.no_early_stop and not request.source_finished and (below or choice.index == EOS):

@@ -19,12 +19,17 @@ NOTHING = -1
 """Fills rows of ids that are shorter than others."""
 
 
+Best = tuple[Tensor, Tensor, Tensor]
+"""Best tokens (B,), their logits (B,) and their probabilities (B,)."""
+
+
 @dataclass(frozen=True)
 class Choice:
-    """Best next token and its logit, and p_choose as one number."""
+    """Best next token, its logit and its probability, and p_choose as one number."""
 
     index: int
     score: float
+    probability: float
     prob: float
 
     def checked(self) -> Choice:
@@ -33,7 +38,7 @@ class Choice:
         Raises:
             NumericalError: the logit or p_choose is NaN or infinite.
         """
-        if not (math.isfinite(self.score) and math.isfinite(self.prob)):
+        if not all(map(math.isfinite, (self.score, self.probability, self.prob))):
             raise NumericalError("the text decoder's choice of a token")
         return self
 
@@ -46,8 +51,8 @@ def padded(ids: Sequence[Sequence[int]], width: int | None = None) -> list[list[
 
 def best_tokens(
     logits: Tensor, banned: Tensor, repeated: Tensor | None = None, penalty: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    """Best tokens (B,) and their logits (B,). Changes ``logits`` (B, V).
+) -> Best:
+    """Best tokens (B,), their logits (B,) and probabilities (B,). Changes ``logits`` (B, V).
 
     Args:
         banned: (B, K) ids that must not be chosen, see :func:`padded`.
@@ -65,7 +70,7 @@ def best_tokens(
         kept = logits.gather(1, ids)
         logits.scatter_(1, ids, kept.masked_fill(banned != NOTHING, -torch.inf))
     scores, best = logits.max(-1)
-    return best, scores
+    return best, scores, (scores - logits.logsumexp(-1)).exp()
 
 
 def reduce_p_choose(p_choose: Tensor, options: PolicyOptions) -> Tensor:
@@ -78,15 +83,13 @@ def reduce_p_choose(p_choose: Tensor, options: PolicyOptions) -> Tensor:
     return last.median(1).values
 
 
-def choices(
-    best: Tensor, scores: Tensor, p_choose: Tensor, options: Sequence[PolicyOptions]
-) -> list[Choice]:
+def choices(best: Best, p_choose: Tensor, options: Sequence[PolicyOptions]) -> list[Choice]:
     """What each row of a step chose, with one transfer from the device."""
     kinds = {(x.decision_method, x.p_choose_start_layer): x for x in options}
     if len(kinds) == 1:
         probs = reduce_p_choose(p_choose, options[0]).double()
     else:
-        probs = torch.zeros(len(options), dtype=torch.double, device=best.device)
+        probs = torch.zeros(len(options), dtype=torch.double, device=p_choose.device)
         for kind, example in kinds.items():
             rows = [
                 i
@@ -94,5 +97,5 @@ def choices(
                 if (x.decision_method, x.p_choose_start_layer) == kind
             ]
             probs[rows] = reduce_p_choose(p_choose[rows], example).double()
-    table = torch.stack([best.double(), scores.double(), probs], 1).tolist()
-    return [Choice(int(index), score, prob) for index, score, prob in table]
+    table = torch.stack([*(x.double() for x in best), probs], 1).tolist()
+    return [Choice(int(index), *numbers) for index, *numbers in table]

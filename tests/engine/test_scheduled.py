@@ -56,6 +56,8 @@ def assert_same(got, wanted):
             np.testing.assert_allclose(a.samples, b.samples, atol=1e-3)
         else:
             assert a.text == b.text
+            assert a.confidence == pytest.approx(b.confidence, abs=2e-3)
+            assert 0 < a.confidence <= 1
 
 
 @pytest.fixture(scope="module")
@@ -220,11 +222,9 @@ def test_languages_side_by_side_give_what_each_gives_alone(systems, name):
         results.append((outputs, told))
     assert_same(results[1][0], results[0][0])
     for got, wanted in zip(results[1][1], results[0][1], strict=True):
-        assert {**got, "p_choose": 0, "p_choose_min": 0} == {
-            **wanted,
-            "p_choose": 0,
-            "p_choose_min": 0,
-        }
+        near = {"p_choose": 0, "p_choose_min": 0, "confidence": 0}
+        assert {**got, **near} == {**wanted, **near}
+        assert got.get("confidence") == pytest.approx(wanted.get("confidence"), abs=2e-3)
         np.testing.assert_allclose(got.get("p_choose", []), wanted.get("p_choose", []), atol=2e-4)
     batches, requests = engine.stats.batches["decode"], engine.stats.requests["decode"]
     assert batches - before[0] < requests - before[1], "languages never met in one batch"

@@ -36,6 +36,7 @@ async def test_every_output_says_whose_it_is_and_where_it_belongs(
         assert output["lang"] == "spa"
         assert 0 <= output["startMs"] <= output["endMs"] <= duration_ms
         assert output["latencyMs"] >= 0
+        assert 0 < output.get("confidence", 1) <= 1
     numbers = [output["seq"] for output in outputs]
     assert numbers == sorted(set(numbers))
     segments = [output["segmentID"] for output in peer.of("translation_text")]

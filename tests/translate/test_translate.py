@@ -50,7 +50,11 @@ def test_everything_at_once(tmp_path: Path, system: Model) -> None:
         assert line.keys() == {"chunk", "source_ms", "outputs"}
         for entry, output in zip(line["outputs"], outputs, strict=True):
             if isinstance(output, TextOutput):
-                content = {"content": output.text, "finished": output.finished}
+                content = {
+                    "content": output.text,
+                    "finished": output.finished,
+                    "confidence": output.confidence,
+                }
                 assert entry == {"type": "text", **content}
             else:
                 assert entry == {

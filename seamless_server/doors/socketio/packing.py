@@ -101,6 +101,7 @@ class OutputPacker:
             latency_ms=output.latency_ms,
             finished=output.finished,
             main=main,
+            confidence=output.confidence,
         )
 
     def _speech(self, output: SpeechOutput) -> Iterator[SpeechEvent]:

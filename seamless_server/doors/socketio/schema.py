@@ -178,10 +178,14 @@ class _Translation(_Outbound):
 
 
 class TranslationText(_Translation):
-    """`translation_text` for protocol 2. `payload` begins with a space where a word begins."""
+    """`translation_text` for protocol 2. `payload` begins with a space where a word begins.
+
+    `confidence`, from 0 to 1, is how sure the decoder is of the sentence up to here.
+    """
 
     event: Literal["translation_text"] = "translation_text"
     payload: str
+    confidence: float | None = None
 
 
 class TranslationSpeech(_Translation):

@@ -243,7 +243,9 @@ class Speaker(Waiter, Audience):
             "latencyMs": event.latency_ms,
         }
         if isinstance(event, TextEvent):
-            return TranslationText(payload=event.text, **common).model_dump(by_alias=True)
+            return TranslationText(
+                payload=event.text, confidence=event.confidence, **common
+            ).model_dump(by_alias=True)
         return TranslationSpeech(
             payload=event.pcm16, sample_rate=event.sample_rate, **common
         ).model_dump(by_alias=True)

@@ -34,6 +34,7 @@ class TextEvent:
     finished: bool
     main: bool
     """In the language that the speaker chose."""
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

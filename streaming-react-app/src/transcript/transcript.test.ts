@@ -21,6 +21,7 @@ function said(payload: string, more: Partial<TranslationText> = {}): Translation
     startMs: 0,
     endMs: 1000,
     latencyMs: 200,
+    confidence: 0.9,
     ...more,
   };
 }

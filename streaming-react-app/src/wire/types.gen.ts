@@ -237,6 +237,8 @@ export interface TranslationSpeech {
 }
 /**
  * `translation_text` for protocol 2. `payload` begins with a space where a word begins.
+ *
+ * `confidence`, from 0 to 1, is how sure the decoder is of the sentence up to here.
  */
 export interface TranslationText {
   eos: boolean;
@@ -249,6 +251,7 @@ export interface TranslationText {
   latencyMs: number;
   event: 'translation_text';
   payload: string;
+  confidence: number | null;
 }
 
 /** What the server sends, by event. */
