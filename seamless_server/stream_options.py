@@ -77,6 +77,13 @@ class StreamOptions(BaseModel):
     repetition_penalty: float | None = _option(
         "speaker", "Makes words of the sentence less likely to come again: 1 is off.", ge=1, le=2
     )
+    max_segment_seconds: float | None = _option(
+        "speaker",
+        "Longest segment, in seconds: one that does not pause is cut at a quiet place; "
+        "0 is no limit.",
+        ge=0,
+        le=600,
+    )
     d_factor: float | None = _option(
         "speaker", "Length of spoken output: above 1 speaks slower.", ge=0.1, le=10
     )

@@ -38,6 +38,7 @@ class VADStates(SessionStates):
     def __init__(self, args: Namespace) -> None:
         self.chunk_size: int = args.chunk_size_samples
         self.window: int = args.window_size_samples
+        self.limit = round(args.max_segment_seconds * SAMPLE_RATE)
         self.tracker = SpeechTracker(args)
         super().__init__()
 
@@ -50,6 +51,7 @@ class VADStates(SessionStates):
         self.pieces: deque[_Piece] = deque()
         self.position = self.taken = self.begin = 0
         self.open = False
+        self.levels: list[float] = []
 
     def update_source(self, segment: Segment) -> None:
         """Take audio in; the end of the stream closes the open segment."""
@@ -78,13 +80,44 @@ class VADStates(SessionStates):
                 if not self.open:
                     self.open = True
                     self.begin = self.position - len(chunk)
-                self.pieces.append(_Piece(chunk, self.position, lang))
+                    self.levels = []
+                self._keep(chunk, lang)
             else:
                 self.pieces.append(_Piece(None, self.position, lang))
                 self.open = False
         if verdicts and verdicts[-1] == "end":
             self.tracker.restart()
             self.silero = SileroState()
+
+    def _keep(self, chunk: Samples, lang: str | None) -> None:
+        """A chunk of speech; a segment that has grown too long is cut within it."""
+        levels = [float(np.square(x).mean()) for x in _windows(chunk, self.window)]
+        if self.limit and (cut := self._quiet_place(levels)) is not None:
+            first, chunk = chunk[: cut * self.window], chunk[cut * self.window :]
+            at = self.position - len(chunk)
+            if len(first):
+                self.pieces.append(_Piece(first, at, lang))
+            self.pieces.append(_Piece(None, at, lang))
+            self.begin, levels, self.levels = at, levels[cut:], []
+            self.tracker.speech_ms = 0
+        self.levels += levels
+        self.pieces.append(_Piece(chunk, self.position, lang))
+
+    def _quiet_place(self, levels: list[float]) -> int | None:
+        """The window before which to cut a segment without pauses; None goes on.
+
+        What was kept is on its way already, so only this chunk can be cut: in the last fifth of the
+        limit at a place that is quiet for this segment, at the limit at its quietest one.
+        """
+        room = self.limit // self.window - len(self.levels)
+        quietest = min(range(len(levels)), key=levels.__getitem__)
+        if len(levels) >= room:
+            within = levels[: max(1, room)]
+            return within.index(min(within))
+        late = len(self.levels) * self.window > 0.8 * self.limit
+        if late and levels[quietest] <= np.quantile(self.levels, 0.1):
+            return quietest
+        return None
 
     def take(self) -> SpeechSegment | EmptySegment | None:
         """What was kept, up to the end of the first segment; None if there is nothing."""
@@ -110,6 +143,10 @@ class VADStates(SessionStates):
             sample_rate=SAMPLE_RATE,
             tgt_lang=lang,
         )
+
+
+def _windows(chunk: Samples, window: int) -> list[Samples]:
+    return [chunk[start : start + window] for start in range(0, len(chunk), window)]
 
 
 class SileroVADAgent(SeamlessAgent):
@@ -156,6 +193,12 @@ class SileroVADAgent(SeamlessAgent):
             type=float,
             default=0.6,
             help="probability from which a window counts as speech: higher in noisy rooms",
+        )
+        parser.add_argument(
+            "--max-segment-seconds",
+            type=float,
+            default=0.0,
+            help="longest segment: one that does not pause is cut at a quiet place; 0 is no limit",
         )
         parser.add_argument("--debug", type=bool, default=False, help="log the VAD's decisions")
 

@@ -243,3 +243,64 @@ def test_streams_in_threads_give_what_they_give_alone(system: Model) -> None:
         thread.join()
     for got, wanted in zip(together, alone, strict=True):
         assert_alike(got, wanted)
+
+
+# -- segments that never pause ---------------------------------------------------------------------
+
+
+def segments(stream: Any, samples: Any, size: int = 5120) -> list[tuple[float, float]]:
+    """Where a stream's segments begin and end, in ms."""
+    found: list[tuple[float, float]] = []
+
+    def trace(decision: Any) -> None:
+        if decision["type"] == "segment":
+            found.append((decision["start_ms"], decision["end_ms"]))
+
+    stream.trace = trace
+    for start in range(0, len(samples), size):
+        list(stream.push(samples[start : start + size]))
+    list(stream.finish())
+    return found
+
+
+def test_a_segment_that_never_pauses_is_cut_at_a_quiet_place(system: Model) -> None:
+    samples = audio("long20")
+    whole = segments(system.open({"spa": TEXT}), samples)
+    cut = segments(system.open({"spa": TEXT}, {"max_segment_seconds": 5}), samples)
+    assert len(whole) < len(cut)
+    assert max(end - start for start, end in whole) > 5_000
+    assert all(end - start <= 5_000 for start, end in cut)
+    # Nothing is lost between two pieces, and what is cut through is quiet.
+    joints = [end for (_, end), (start, _) in pairwise(cut) if end == start]
+    assert joints
+    levels = np.square(samples[: len(samples) // 512 * 512].reshape(-1, 512)).mean(axis=1)
+    around = [levels[round(at * 16 / 512)] for at in joints]
+    assert max(around) < np.median(levels[levels > 1e-6])
+
+
+def test_the_limit_of_a_segment_is_exact_where_all_is_loud(system: Model) -> None:
+    samples = audio("long20")
+    for seconds in (1.0, 2.5):
+        spans = segments(system.open({"spa": TEXT}, {"max_segment_seconds": seconds}), samples)
+        assert max(end - start for start, end in spans) <= seconds * 1000
+
+
+def test_vad_threshold_and_repetition_penalty_change_what_they_should(system: Model) -> None:
+    samples = audio("human_pauses")[:110_000]
+    usual = segments(system.open({"spa": TEXT}), samples)
+    strict = segments(system.open({"spa": TEXT}, {"vad_threshold": 0.95}), samples)
+    assert sum(b - a for a, b in strict) < sum(b - a for a, b in usual)
+
+    def words(penalty: float) -> list[str]:
+        stream = system.open(
+            {"spa": TEXT}, {"repetition_penalty": penalty, "block_ngrams": False, **TALKATIVE}
+        )
+        return text(play(stream, samples), "spa").split()
+
+    assert words(1.0) != words(2.0)
+    assert (
+        words(1.0)
+        == text(
+            play(system.open({"spa": TEXT}, {**TALKATIVE, "block_ngrams": False}), samples), "spa"
+        ).split()
+    )
