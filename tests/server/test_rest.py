@@ -287,3 +287,23 @@ def test_the_scheduled_engine_gives_the_same_and_counts_its_batches(
             rf'^seamless_engine_batches_total{{model="tiny",stage="{stage}"}} (\S+)', text, re.M
         )
         assert float(count) > 0
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e19, -1e30])
+def test_samples_that_are_no_sound_stay_where_they_came_from(
+    shared_server: BackgroundServer, value: float
+) -> None:
+    samples, rate = soundfile.read(AUDIO, dtype="float32")
+    samples[1_000] = value
+    packed = io.BytesIO()
+    soundfile.write(packed, samples, rate, format="WAV", subtype="FLOAT")
+    before = post(shared_server).json()["text"]
+    answer = httpx.post(
+        f"{shared_server.url}/api/translate",
+        data={"targetLanguage": "spa"},
+        files={"file": ("odd.wav", packed.getvalue())},
+        timeout=60,
+    )
+    assert answer.status_code == 422
+    assert answer.json()["code"] == "audio"
+    assert post(shared_server).json()["text"] == before

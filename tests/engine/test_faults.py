@@ -1,0 +1,192 @@
+"""A fault touches one stream: what is struck ends, and the others say what they say alone."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from seamless_server.agents.loading import AgentSystem
+from seamless_server.checkpoints import Checkpoint
+from seamless_server.engine.api import Engine
+from seamless_server.engine.decode import DecodingBatch
+from seamless_server.engine.jobs import SchedulerOptions
+from seamless_server.engine.scheduler import ScheduledEngine
+from seamless_server.errors import NumericalError
+from seamless_server.streaming import Model, Output, Target, TextOutput
+from tests.recorded import audio
+from tests.streaming.playing import TALKATIVE, assert_alike, play
+
+NAMES = ("human_pauses", "human_short", "espeak", "tiny_short")
+LANGS = ("spa", "deu", "fra", "cmn")
+SESSIONS = 32
+
+
+class InjectedFault(Exception):
+    """What an engine's call is made to raise."""
+
+
+class FaultyEngine:
+    """An engine of which one call in a hundred raises, and one in a hundred gives NaN.
+
+    Each thread has its own dice, so that the same sessions are struck in every run.
+    """
+
+    def __init__(self, engine: Engine, raising: float = 0.01, wrong: float = 0.01) -> None:
+        self._engine = engine
+        self._raising, self._wrong = raising, wrong
+        self._dice = threading.local()
+        self.struck: dict[str, str] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def begin(self, number: int) -> None:
+        """A session runs in this thread from now on."""
+        self._dice.random = Random(number)
+
+    def _roll(self, wrong: float) -> str | None:
+        value = self._dice.random.random()
+        fault = "raised" if value < self._raising else None
+        if self._raising <= value < self._raising + wrong:
+            fault = "nan"
+        if fault is not None:
+            self.struck.setdefault(threading.current_thread().name, fault)
+        return fault
+
+    def _call(self, name: str, requests: Sequence[Any], caller: Any) -> Iterator[Any]:
+        fault = self._roll(self._wrong)
+        if fault == "raised":
+            raise InjectedFault(name)
+        for result in getattr(self._engine, name)(requests, caller):
+            yield result * float("nan") if fault == "nan" else result
+
+    def encode(self, requests: Sequence[Any], caller: Any = None) -> Iterator[Any]:
+        return self._call("encode", requests, caller)
+
+    def vocode(self, requests: Sequence[Any], caller: Any = None) -> Iterator[Any]:
+        return self._call("vocode", requests, caller)
+
+    def decode(self, requests: Sequence[Any], caller: Any = None) -> Iterator[Any]:
+        if self._roll(0.0) == "raised":  # what it gives are tokens, which are always numbers
+            raise InjectedFault("decode")
+        return self._engine.decode(requests, caller)
+
+
+def session(number: int) -> tuple[str, str]:
+    random = Random(1_000 + number)
+    return random.choice(NAMES), random.choice(LANGS)
+
+
+def translate(model: Model, name: str, lang: str) -> list[Output]:
+    target = Target(text=True, speech=True)
+    return play(model.open({lang: target}, TALKATIVE), audio(name)[:80_000])
+
+
+@pytest.fixture(scope="module")
+def alone(system: Model) -> dict[tuple[str, str], list[Output]]:
+    wanted = {session(number) for number in range(SESSIONS)}
+    return {key: translate(system, *key) for key in sorted(wanted)}
+
+
+def run_all(model: Model, begin: Any = lambda number: None) -> dict[int, Any]:
+    """Every session in a thread of its own: its outputs, or what ended it."""
+    results: dict[int, Any] = {}
+
+    def work(number: int) -> None:
+        begin(number)
+        try:
+            results[number] = translate(model, *session(number))
+        except Exception as error:
+            results[number] = error
+
+    threads = [
+        threading.Thread(target=work, args=(number,), name=f"session {number}")
+        for number in range(SESSIONS)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+def test_only_the_struck_end_and_the_others_say_what_they_say_alone(
+    checkpoint: Checkpoint, alone: dict[tuple[str, str], list[Output]]
+) -> None:
+    engine = ScheduledEngine(checkpoint, SchedulerOptions(slots=12))
+    faulty = FaultyEngine(engine)
+    model = Model(AgentSystem(checkpoint, faulty), "tiny", "", {})
+    try:
+        results = run_all(model, faulty.begin)
+    finally:
+        engine.close()
+    assert set(faulty.struck.values()) == {"raised", "nan"}
+    assert len(faulty.struck) < SESSIONS
+    for number, result in results.items():
+        fault = faulty.struck.get(f"session {number}")
+        if fault is None:
+            assert not isinstance(result, Exception), result
+            assert_alike(result, alone[session(number)])
+        else:
+            assert isinstance(result, InjectedFault | NumericalError), (fault, result)
+            assert not isinstance(result, NumericalError) or result.code == "numerical"
+
+
+def test_nothing_of_a_former_owner_reaches_the_next(
+    checkpoint: Checkpoint,
+    alone: dict[tuple[str, str], list[Output]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    poisoned = 0
+
+    def poison(batch: DecodingBatch) -> None:
+        """Every place that nobody has holds NaN."""
+        nonlocal poisoned
+        slots, used = batch.slots, len(batch.loops)
+        places = (
+            slots.cache.keys,
+            slots.cache.values,
+            slots.source_keys,
+            slots.source_values,
+            slots.energy_keys,
+        )
+        for place in places:
+            place[:, used:] = torch.nan
+        poisoned += slots.count - used
+
+    for name in ("start", "advance", "leave"):
+        whole = getattr(DecodingBatch, name)
+
+        def with_poison(batch: DecodingBatch, *args: Any, whole: Any = whole) -> Any:
+            poison(batch)
+            done = whole(batch, *args)
+            poison(batch)
+            return done
+
+        monkeypatch.setattr(DecodingBatch, name, with_poison)
+    engine = ScheduledEngine(checkpoint, SchedulerOptions(slots=12))
+    model = Model(AgentSystem(checkpoint, engine), "tiny", "", {})
+    try:
+        for number, result in run_all(model).items():
+            assert not isinstance(result, Exception), result
+            assert_alike(result, alone[session(number)])
+    finally:
+        engine.close()
+    assert poisoned > 1_000
+
+
+def test_control_symbols_are_never_text(alone: dict[tuple[str, str], list[Output]]) -> None:
+    for outputs in alone.values():
+        for output in outputs:
+            if isinstance(output, TextOutput):
+                assert "<pad>" not in output.text
+                assert "</s>" not in output.text
+                assert "__" not in output.text
+            else:
+                assert np.isfinite(output.samples).all()
