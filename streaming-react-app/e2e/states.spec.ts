@@ -144,7 +144,8 @@ test('a microphone whose switch is off', async ({ server }) => {
   });
 });
 
-test('a page without https on a LAN address', async ({ server }) => {
+test('a page without https on a LAN address', async ({ startServer }) => {
+  const server = await startServer({ env: { SEAMLESS_ALLOWED_HOSTS: 'office.test' } });
   // The name leads to this machine, but the browser sees an origin that is not secure.
   const flags = [...fakeMicrophone(MICROPHONE), '--host-resolver-rules=MAP office.test 127.0.0.1'];
   await withBrowser(flags, async (page) => {
