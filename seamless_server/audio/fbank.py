@@ -13,7 +13,6 @@ Samples = npt.NDArray[np.float32]
 SAMPLE_RATE = 16_000
 WINDOW = 400
 SHIFT = 160
-OVERLAP = WINDOW - SHIFT
 CHANNELS = 80
 
 

@@ -51,10 +51,8 @@ class Translation(Owner, Audience):
         self._key = f"realtime-{secrets.token_hex(8)}"
         self._parts, self._model, self._send = parts, model, send
         self.expires = int(time.time()) + _LIFE_SECONDS
-        self.lang = model.text_languages[0]
-        for wanted in (parts.settings.default_target_language,):
-            if wanted in model.text_languages:
-                self.lang = wanted
+        offered, usual = model.text_languages, parts.settings.default_target_language
+        self.lang = usual if usual in offered else offered[0]
         self.source: str | None = None
         self.transcribes = False
         self._resamplers: dict[str, tuple[int, StreamResampler]] = {}

@@ -68,12 +68,6 @@ class SpeechEncoderConfig:
         """Channels of one stacked frame."""
         return self.num_fbank_channels * self.fbank_stride
 
-    @property
-    def frame_ms(self) -> int:
-        """Milliseconds of audio between two encoder outputs (160 in the published model)."""
-        shortening: int = self.adaptor_stride**self.num_adaptor_layers
-        return 10 * self.fbank_stride * shortening
-
 
 @dataclass(frozen=True)
 class TextDecoderConfig:
