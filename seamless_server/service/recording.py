@@ -133,10 +133,8 @@ class Recording:
         def run() -> None:
             try:
                 if not self._stopped:
-                    write()
-                    self._check_space(size)
-            except (OSError, RuntimeError) as error:  # soundfile raises RuntimeError's children
-                self._give_up(disk_reason(error))
+                    self._try(write)
+                    self._try(lambda: self._check_space(size))
             finally:
                 with self._lock:
                     self._pending -= size
@@ -210,24 +208,24 @@ class Recording:
         self._event(entry)
 
     def _close(self) -> list[str]:
-        self._stopped = True
         for file in self._files.values():
-            try:
-                file.close()
-            except (OSError, RuntimeError):
-                logger.exception("a recorded file could not be closed")
-        try:
-            self._cut_segments()
-            if self._log is not None:
-                self._log.close()
-            write_timeline(self.folder, self._events, self._segments)
-        except (OSError, RuntimeError) as error:
-            logger.warning("the timeline of %s is missing: %s", self.folder.name, error)
+            self._try(file.close)
+        self._try(self._cut_segments)
+        if self._log is not None:
+            self._try(self._log.close)
+        self._try(lambda: write_timeline(self.folder, self._events, self._segments))
+        self._stopped = True
         try:
             self._store.prune()
             return sorted(path.name for path in self.folder.iterdir())
         except OSError:
             return []
+
+    def _try(self, write: Callable[[], object]) -> None:
+        try:
+            write()
+        except (OSError, RuntimeError) as error:  # soundfile raises RuntimeError's children
+            self._give_up(disk_reason(error))
 
     def _cut_segments(self) -> None:
         """Each segment that the voice detection made, cut out of what was heard."""

@@ -53,7 +53,11 @@ def write_timeline(
     script = orjson.dumps(data, default=str, option=orjson.OPT_SERIALIZE_NUMPY)
     page = template.replace("/*DATA*/null", script.decode().replace("<", "\\u003c"))
     path = folder / "timeline.html"
-    path.write_text(page, encoding="utf-8")
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError:
+        path.unlink(missing_ok=True)  # half of a page shows nothing
+        raise
     return path
 
 

@@ -18,6 +18,8 @@ import soundfile
 from seamless_server.doors.running import BackgroundServer
 from seamless_server.settings import Settings
 
+from .programs import Program
+
 RECORDINGS = Path(__file__).parent.parent / "recordings"
 CHECKPOINT = RECORDINGS / "checkpoint"
 Pcm = npt.NDArray[np.int16]
@@ -57,6 +59,24 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., BackgroundServer]]:
             return stack.enter_context(server)
 
         yield start
+
+
+Run = Callable[..., Program]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    """Starts servers as processes of their own; they are killed at the end."""
+    programs: list[Program] = []
+
+    def start(**settings: Any) -> Program:
+        programs.append(Program(tmp_path, **settings))
+        return programs[-1]
+
+    yield start
+    for program in programs:
+        program.process.kill()
+        program.process.communicate()
 
 
 class Peer:

@@ -3,87 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 from websockets.asyncio.client import connect as open_websocket
 from websockets.exceptions import ConnectionClosedError
 
 from seamless_server.doors.running import BackgroundServer
 
-from .conftest import CHECKPOINT, Connect, speech
-
-
-class Program:
-    """`seamless-server serve` as a process of its own."""
-
-    def __init__(self, folder: Path, **settings: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
-        environment = {
-            **os.environ,
-            "SEAMLESS_JOIN_LIMIT_MS": "320",
-            "SEAMLESS_DEFAULT_TARGET_LANGUAGE": "spa",
-            "SEAMLESS_FLUSH_SECONDS": "60",  # a busy machine is no reason to lose words here
-            "SEAMLESS_DEBUG_DIR": str(folder / "debug"),
-            "SEAMLESS_DEBUG_MIN_FREE_MB": "0",
-            **settings,
-        }
-        command = [sys.executable, "-m", "seamless_server", "serve", "--model", str(CHECKPOINT)]
-        self.process = subprocess.Popen(
-            [*command, "--port", str(port), "--device", "cpu"],
-            env=environment,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        until = time.monotonic() + 120
-        while not self._ready():
-            assert self.process.poll() is None, self.process.communicate()[1]
-            assert time.monotonic() < until
-            time.sleep(0.1)
-
-    def _ready(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/readyz").status_code == 200
-        except httpx.TransportError:
-            return False
-
-    def end(self, number: signal.Signals) -> None:
-        self.process.send_signal(number)
-
-    async def code(self) -> tuple[int, str]:
-        """The exit code, and what was logged."""
-        log = (await asyncio.to_thread(self.process.communicate, timeout=120))[1]
-        return self.process.returncode, log
-
-
-Run = Callable[..., Program]
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Iterator[Run]:
-    programs: list[Program] = []
-
-    def start(**settings: str) -> Program:
-        programs.append(Program(tmp_path, **settings))
-        return programs[-1]
-
-    yield start
-    for program in programs:
-        program.process.kill()
-        program.process.communicate()
+from .conftest import Connect, Run, speech
 
 
 async def said(server: Any, connect: Connect, end: Callable[[], None] | None) -> tuple[str, Any]:
