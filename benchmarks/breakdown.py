@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from seamless_server.bench.simulation import Load, make_system, simulate, speech_for_load
+from seamless_server.bench.simulation import SimulatedSpeaker, make_model, simulate, speech_for_load
 from seamless_server.checkpoints.fitting import INT8, PRECISIONS, converted
 from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.checkpoints.random_model import random_checkpoint
@@ -106,12 +106,12 @@ def main() -> None:
     checkpoint = random_checkpoint(args.size, device=args.device, dtype=dtype)
     if args.dtype in INT8:
         checkpoint = converted(checkpoint, args.dtype)
-    load = Load(speech_for_load(None))
-    system = make_system("inline", checkpoint)
-    simulate(system, "inline", 1, 2.0, load, realtime=False)
+    load = SimulatedSpeaker(speech_for_load(None))
+    model = make_model("inline", checkpoint)
+    simulate(model, "inline", 1, 2.0, load, realtime=False)
     parts = Breakdown(torch.device(args.device))
     watch_all(parts, checkpoint)
-    outcome = simulate(system, "inline", 1, args.seconds, load, realtime=False)
+    outcome = simulate(model, "inline", 1, args.seconds, load, realtime=False)
     if outcome.errors:
         raise SystemExit(outcome.errors[0])
     for name in ("vad", "features"):

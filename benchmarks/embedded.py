@@ -50,12 +50,12 @@ def main() -> None:
     args = parser.parse_args()
     hifigan.PIECE = args.piece
     before = memory_mb("VmRSS")
-    system = load_model(args.model, device="cpu")
+    model = load_model(args.model, device="cpu")
     clip, _ = soundfile.read(sorted((MODEL / "samples").glob("*.flac"))[-1], dtype="float32")
     samples = np.tile(clip, args.repeats)
 
     def speak() -> None:
-        stream = system.open({"spa": Target(text=True, speech=True)})
+        stream = model.open({"spa": Target(text=True, speech=True)})
         for start in range(0, len(samples), CHUNK):
             list(stream.push(samples[start : start + CHUNK]))
         list(stream.finish())

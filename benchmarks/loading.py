@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from seamless_server.checkpoints import published, store
+from seamless_server.checkpoints import model_file, published
 from seamless_server.checkpoints.keys import States, official_name
 from seamless_server.checkpoints.loader import read_tensors
 from seamless_server.checkpoints.random_model import SIZES, random_checkpoint
@@ -78,7 +78,7 @@ def main() -> None:
         converted.mkdir()
         for file, tensors in published_layout(states).items():
             torch.save({"model": tensors}, official / file)
-        store.write_store(converted / store.FILE, states)
+        model_file.write_model_file(converted / model_file.FILE, states)
 
         def read(folder: Path) -> States:
             found = read_tensors(folder, config=checkpoint.config)

@@ -43,14 +43,14 @@ def speech(seconds: float) -> np.ndarray:
 
 
 def run(
-    system: Model,
+    model: Model,
     samples: np.ndarray,
     chunk_ms: int,
     options: dict[str, Any],
     clock: Callable[[], float],
 ) -> dict[str, Any]:
     """One pass over the audio; seconds and calls by stage, and the seconds of speech made."""
-    stream = system.open({"spa": Target(text=True, speech=True)}, options, vad=False)
+    stream = model.open({"spa": Target(text=True, speech=True)}, options, vad=False)
     stream.caller.clock = clock
     size = chunk_ms * 16
     chunks = 0
@@ -91,7 +91,7 @@ def compare(size: str, args: argparse.Namespace) -> dict[str, Any]:
         "max_consecutive_write": args.tokens,
         "min_unit_chunk_size": 50,
     }
-    systems = {
+    models = {
         "naive": Model(
             AgentSystem(checkpoint, NaiveEngine(checkpoint)), size, "", {}, compat="official"
         ),
@@ -100,12 +100,12 @@ def compare(size: str, args: argparse.Namespace) -> dict[str, Any]:
     samples = speech(args.seconds)
     # Processor time is not disturbed by other programs, but only one thread's can be told.
     clock = time.thread_time if device.type == "cpu" and args.threads == 1 else time.perf_counter
-    for system in systems.values():
-        run(system, samples[: 5120 * 3], args.chunk_ms, options, clock)
-    passes: dict[str, list[dict[str, Any]]] = {name: [] for name in systems}
+    for model in models.values():
+        run(model, samples[: 5120 * 3], args.chunk_ms, options, clock)
+    passes: dict[str, list[dict[str, Any]]] = {name: [] for name in models}
     for _ in range(args.repeat):
-        for name, system in systems.items():
-            passes[name].append(run(system, samples, args.chunk_ms, options, clock))
+        for name, model in models.items():
+            passes[name].append(run(model, samples, args.chunk_ms, options, clock))
     modes = {name: best(runs) for name, runs in passes.items()}
     naive, ours = modes["naive"], modes["inline"]
     ratios = {

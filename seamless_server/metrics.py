@@ -7,7 +7,7 @@ One `Metrics` an application, with a registry of its own, so that two applicatio
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -23,43 +23,14 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+if TYPE_CHECKING:
+    from seamless_server.engine.stats import SchedulerStats
+
 # A step is 320 ms of audio: below it a stream keeps up, a few steps are still comfortable.
 LAG_BUCKETS = (0.05, 0.1, 0.2, 0.32, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
 # Compute seconds per second of audio: 1.0 is where one worker carries exactly one speaker.
 RATIO_BUCKETS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0, 1.5, 2.0, 4.0)
 STEP_BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16)
-
-
-class EngineLoad(Protocol):
-    """How full a scheduled engine is."""
-
-    @property
-    def slots(self) -> int: ...
-    @property
-    def slots_used(self) -> int: ...
-    @property
-    def slot_bytes(self) -> int: ...
-    @property
-    def waiting(self) -> int: ...
-    @property
-    def busy(self) -> float: ...
-    @property
-    def step_ms(self) -> float: ...
-
-
-class EngineStats(Protocol):
-    """What a scheduled engine counts, by stage."""
-
-    @property
-    def batches(self) -> Mapping[str, int]: ...
-    @property
-    def requests(self) -> Mapping[str, int]: ...
-    @property
-    def real(self) -> Mapping[str, int]: ...
-    @property
-    def padded(self) -> Mapping[str, int]: ...
-
-    def load(self) -> EngineLoad: ...
 
 
 class _Engines(Collector):
@@ -81,7 +52,7 @@ class _Engines(Collector):
         "step_ms": "Mean time of a recent decoder step.",
     }
 
-    def __init__(self, engines: Callable[[], Mapping[str, EngineStats]]) -> None:
+    def __init__(self, engines: Callable[[], Mapping[str, SchedulerStats]]) -> None:
         self._engines = engines
 
     def collect(self) -> Iterator[Metric]:
@@ -183,7 +154,7 @@ class Metrics:
             "seamless_errors", "Errors, by where they happened.", ["where"], registry=registry
         )
 
-    def watch_engines(self, engines: Callable[[], Mapping[str, EngineStats]]) -> None:
+    def watch_engines(self, engines: Callable[[], Mapping[str, SchedulerStats]]) -> None:
         """Adds the batches of scheduled engines; `engines` gives their counts by model."""
         self.registry.register(_Engines(engines))
 

@@ -74,7 +74,7 @@ class NetworkHealth:
 
 
 @dataclass
-class Translation:
+class TrialTranslation:
     """One recording in one language."""
 
     recording: str
@@ -108,7 +108,7 @@ class Trial:
     loading_seconds: float = 0.0
     notices: list[str] = field(default_factory=list)
     health: dict[str, NetworkHealth] = field(default_factory=dict)
-    translations: list[Translation] = field(default_factory=list)
+    translations: list[TrialTranslation] = field(default_factory=list)
     recogniser: str = ""
     memory: dict[str, int] = field(default_factory=dict)
     """Bytes: peak of the process, and of the GPU's."""
@@ -161,13 +161,13 @@ def watched(networks: Mapping[str, nn.Module | None]) -> Iterator[dict[str, Netw
 NetworkHealths = dict[str, NetworkHealth]
 
 
-def examine(system: Model, name: str = "human_short") -> tuple[NetworkHealths, Translation]:
+def examine(model: Model, name: str = "human_short") -> tuple[NetworkHealths, TrialTranslation]:
     """Send a known recording through every network of a model and look at what each gives."""
-    model = system.agents.checkpoint
-    lang = next((x for x in LANGUAGES if x in system.speech_languages), None)
-    lang = lang or (system.speech_languages or system.text_languages)[0]
-    with watched({part: getattr(model, part) for part in PARTS}) as health:
-        done = translate(system, name, lang)
+    checkpoint = model.agents.checkpoint
+    lang = next((x for x in LANGUAGES if x in model.speech_languages), None)
+    lang = lang or (model.speech_languages or model.text_languages)[0]
+    with watched({part: getattr(checkpoint, part) for part in PARTS}) as health:
+        done = translate(model, name, lang)
     return health, done
 
 
@@ -182,23 +182,23 @@ def troubles(health: NetworkHealths) -> list[str]:
     return problems
 
 
-def translate(system: Model, name: str, lang: str, hear: Hear | None = None) -> Translation:
+def translate(model: Model, name: str, lang: str, hear: Hear | None = None) -> TrialTranslation:
     """Translate a bundled recording as one segment, and judge what comes out."""
-    done = Translation(name, lang, system.compat or "mended")
+    done = TrialTranslation(name, lang, model.compat or "mended")
     try:
-        _translate(system, done, hear)
+        _translate(model, done, hear)
     except SeamlessError as error:  # such as an engine that met numbers which are none
         done.problems.append(error.message)
     return done
 
 
-def _translate(system: Model, done: Translation, hear: Hear | None) -> None:
+def _translate(model: Model, done: TrialTranslation, hear: Hear | None) -> None:
     name, lang = done.recording, done.lang
     samples = recording(name)
-    speaks = lang in system.speech_languages
-    stream = system.open({lang: Target(text=True, speech=speaks)}, vad=False)
+    speaks = lang in model.speech_languages
+    stream = model.open({lang: Target(text=True, speech=speaks)}, vad=False)
     sound: list[Samples] = []
-    rate = system.sample_rate
+    rate = model.sample_rate
     began = time.perf_counter()
     for start in range(0, len(samples), CHUNK):
         chunk, last = samples[start : start + CHUNK], start + CHUNK >= len(samples)
@@ -220,7 +220,7 @@ def _translate(system: Model, done: Translation, hear: Hear | None) -> None:
         _judge_sound(done, np.concatenate(sound) if sound else np.zeros(0, np.float32), rate, hear)
 
 
-def _judge_sound(done: Translation, sound: Samples, rate: int, hear: Hear | None) -> None:
+def _judge_sound(done: TrialTranslation, sound: Samples, rate: int, hear: Hear | None) -> None:
     done.speech_seconds = len(sound) / rate
     if not len(sound):
         done.problems.append("no speech")
@@ -275,11 +275,11 @@ def try_model(
         SeamlessError: the model cannot be loaded.
     """
     began = time.perf_counter()
-    system = load_model(model, device, dtype, progress=say)
-    weight = system.agents.checkpoint.decoder.embed.weight
+    loaded = load_model(model, device, dtype, progress=say)
+    weight = loaded.agents.checkpoint.decoder.embed.weight
     trial = Trial(
-        system.name,
-        str(system.agents.checkpoint.path),
+        loaded.name,
+        str(loaded.agents.checkpoint.path),
         str(weight.device),
         str(weight.dtype).removeprefix("torch."),
         _machine(),
@@ -287,16 +287,16 @@ def try_model(
         recogniser=recogniser,
     )
     say(f"loaded in {trial.loading_seconds:.1f} s; looking at every layer")
-    trial.health, _ = examine(system)
+    trial.health, _ = examine(loaded)
     trial.problems += troubles(trial.health)
-    systems = [system]
+    versions = [loaded]
     if compat:
-        systems.append(load_model(model, device, dtype, compat="official"))
-    spoken = [x for x in LANGUAGES if x in system.speech_languages]
-    chosen = list(langs) or (spoken or list(system.text_languages))[:5]
-    system.check_targets({lang: Target() for lang in chosen})
-    total, number = len(systems) * len(recordings) * len(chosen), 0
-    for each in systems:
+        versions.append(load_model(model, device, dtype, compat="official"))
+    spoken = [x for x in LANGUAGES if x in loaded.speech_languages]
+    chosen = list(langs) or (spoken or list(loaded.text_languages))[:5]
+    loaded.check_targets({lang: Target() for lang in chosen})
+    total, number = len(versions) * len(recordings) * len(chosen), 0
+    for each in versions:
         for name in recordings:
             for lang in chosen:
                 number += 1

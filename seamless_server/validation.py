@@ -22,7 +22,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
-class Record(BaseModel):
+class CheckedRecord(BaseModel):
     """A set of fields of exact types (no ``"64"`` for 64); anything else in it is an error."""
 
     model_config = ConfigDict(

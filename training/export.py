@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seamless_server.checkpoints import store
+from seamless_server.checkpoints import model_file
 from seamless_server.checkpoints.cards import EMBEDDED, SYSTEM_DIRS
 from seamless_server.nn.vocoder import Vocoder
 from training import checkpoint, config
@@ -164,7 +164,7 @@ def export(work: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     vocabulary = Vocabulary(work / "vocabulary")
     tensors = states(work)
-    store.write_store(out / store.FILE, tensors, torch.float16)
+    model_file.write_model_file(out / model_file.FILE, tensors, torch.float16)
     data = config_json(vocabulary, "t2u" in tensors)
     (out / "config.json").write_text(json.dumps(data, indent=1) + "\n")
     shutil.copy(work / "vocabulary" / TEXT_FILE, out / TEXT_FILE)

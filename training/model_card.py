@@ -12,7 +12,7 @@ from typing import Any
 
 from safetensors import safe_open
 
-from seamless_server.checkpoints import store
+from seamless_server.checkpoints import model_file
 from training import plots
 from training.text import grammar
 
@@ -209,7 +209,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     args = parser.parse_args()
     report = json.loads((args.model / "evaluation.json").read_text())
-    weights = args.model / store.FILE
+    weights = args.model / model_file.FILE
     with safe_open(weights, framework="pt") as file:
         count = sum(file.get_tensor(name).numel() for name in file.keys())  # noqa: SIM118
     head = HEAD.format(

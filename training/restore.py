@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from seamless_server.checkpoints import store
+from seamless_server.checkpoints import model_file
 from seamless_server.nn.t2u import T2U
 from seamless_server.nn.vocoder import Vocoder
 from training import checkpoint, config, plots, units
@@ -59,7 +59,7 @@ def restore(model: Path, state: Path, work: Path) -> None:
         shutil.copy(state / f"{stage}.jsonl", work / stage / "log.jsonl")
         steps[stage] = plots.last_step(work / stage / "log.jsonl")
     vocabulary = Vocabulary(work / "vocabulary")
-    networks = store.read_store(model / store.FILE)
+    networks = model_file.read_model_file(model / model_file.FILE)
     parts = {
         part: {name: tensor.float() for name, tensor in tensors.items()}
         for part, tensors in networks.items()

@@ -73,7 +73,7 @@ def corridor_agents(agents: Sequence[SeamlessAgent]) -> CorridorAgents:
     )
 
 
-class Session:
+class PipelineStates:
     """One session of a pipeline: the states of its agents on their way down a corridor.
 
     Args:
@@ -165,13 +165,13 @@ def _joined(spoken: Sequence[SpeechOutput]) -> Samples:
 class SessionList(list[Any]):
     """States of a chain, one an agent, with the session that uses them."""
 
-    session: Session | None = None
+    session: PipelineStates | None = None
 
 
 class SessionDict(dict[Any, Any]):
     """States of a tree by agent, with the session that uses them."""
 
-    session: Session | None = None
+    session: PipelineStates | None = None
 
 
 def _early_reset(states: Iterable[Any]) -> None:
@@ -218,11 +218,11 @@ class _SystemMixin:
         self.system = system or system_from_args(args, self.speech, self.voice_option)
         return self.system
 
-    def _session(self, states: SessionList | SessionDict, agents: Sequence[Any]) -> Session:
+    def _session(self, states: SessionList | SessionDict, agents: Sequence[Any]) -> PipelineStates:
         if states.session is None:
             all_states = states.values() if isinstance(states, dict) else states
             pairs = dict(zip(agents, all_states, strict=True))
-            states.session = Session(pairs, self.target, self.default_lang)
+            states.session = PipelineStates(pairs, self.target, self.default_lang)
         return states.session
 
 

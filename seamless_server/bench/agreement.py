@@ -15,7 +15,7 @@ import torch
 
 from seamless_server.agents.loading import AgentSystem, set_cpu_threads
 from seamless_server.audio.reader import read_audio
-from seamless_server.bench.simulation import Load
+from seamless_server.bench.simulation import SimulatedSpeaker
 from seamless_server.checkpoints.fitting import INT8, quantized
 from seamless_server.checkpoints.loader import Checkpoint, load_checkpoint
 from seamless_server.engine import Caller, DecodeRequest, DecodeResult, Engine, InlineEngine
@@ -44,11 +44,11 @@ class _Recorder:
         return getattr(self._engine, name)
 
 
-def recorded_calls(checkpoint: Checkpoint, load: Load, chunks: int) -> Calls:
+def recorded_calls(checkpoint: Checkpoint, load: SimulatedSpeaker, chunks: int) -> Calls:
     """Policy calls of one simulated speaker, as the inline engine answers them."""
     recorder = _Recorder(InlineEngine(checkpoint))
-    system = Model(AgentSystem(checkpoint, recorder), checkpoint.config.name, "", {})
-    stream = system.open({"spa": Target(text=True)}, load.options)
+    model = Model(AgentSystem(checkpoint, recorder), checkpoint.config.name, "", {})
+    stream = model.open({"spa": Target(text=True)}, load.options)
     for index in range(chunks):
         list(stream.push(load.said(index, 1)))
     return recorder.calls
@@ -113,11 +113,11 @@ def _texts(
     languages: Sequence[str],
 ) -> list[list[str]]:
     """Words of every file in every language."""
-    system = Model(AgentSystem(checkpoint, engine), checkpoint.config.name, "", defaults)
+    model = Model(AgentSystem(checkpoint, engine), checkpoint.config.name, "", defaults)
     texts = []
     for path in files:
         samples = read_audio(path)
-        stream = system.open({lang: Target(text=True) for lang in languages}, vad=False)
+        stream = model.open({lang: Target(text=True) for lang in languages}, vad=False)
         outputs: list[Output] = []
         for start in range(0, len(samples), CHUNK):
             outputs += stream.push(samples[start : start + CHUNK])

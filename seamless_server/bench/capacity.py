@@ -7,7 +7,13 @@ from typing import Any
 
 from seamless_server.bench.agreement import decisions, recorded_calls
 from seamless_server.bench.figures import Snapshot, scheduler_figures
-from seamless_server.bench.simulation import MODES, Load, Outcome, make_system, simulate
+from seamless_server.bench.simulation import (
+    MODES,
+    SimulatedSpeaker,
+    SimulationResult,
+    make_model,
+    simulate,
+)
 from seamless_server.checkpoints.fitting import converted
 from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.engine import InlineEngine, ScheduledEngine
@@ -22,7 +28,7 @@ def capacity_run(
     checkpoint: Checkpoint,
     most: int,
     seconds: float,
-    load: Load,
+    load: SimulatedSpeaker,
     say: Say,
     forms: Sequence[str] = (),
     modes: Sequence[str] = MODES,
@@ -36,15 +42,15 @@ def capacity_run(
     results: dict[str, Any] = {}
     for mode in modes:
         results[mode] = _capacity(
-            mode, mode, make_system(mode, checkpoint), most, seconds, load, say
+            mode, mode, make_model(mode, checkpoint), most, seconds, load, say
         )
     calls = recorded_calls(checkpoint, load, AGREEMENT_CHUNKS) if forms else []
     for form in forms:
         name = f"scheduled/{form}"
-        system = make_system("scheduled", converted(checkpoint, form))
-        agreement = decisions(InlineEngine(system.agents.checkpoint), calls)
+        model = make_model("scheduled", converted(checkpoint, form))
+        agreement = decisions(InlineEngine(model.agents.checkpoint), calls)
         say(f"{name}: the same token in {agreement['same_token']:.2%} of the steps")
-        figures = _capacity(name, "scheduled", system, most, seconds, load, say)
+        figures = _capacity(name, "scheduled", model, most, seconds, load, say)
         results[name] = {**figures, "agreement": agreement}
     best = {mode: results[mode]["speakers"] for mode in results}
     ratios = {
@@ -56,18 +62,18 @@ def capacity_run(
 
 
 def _capacity(
-    name: str, mode: str, system: Model, most: int, seconds: float, load: Load, say: Say
+    name: str, mode: str, model: Model, most: int, seconds: float, load: SimulatedSpeaker, say: Say
 ) -> dict[str, Any]:
     """The search for one mode, with what happened in each run."""
-    engine = system.agents.engine
+    engine = model.agents.engine
     runs: dict[int, dict[str, Any]] = {}
     if isinstance(engine, ScheduledEngine):
         engine.warm_up()
-    simulate(system, mode, 1, 2.0, load, realtime=False)
+    simulate(model, mode, 1, 2.0, load, realtime=False)
 
-    def fits(speakers: int) -> Outcome:
+    def fits(speakers: int) -> SimulationResult:
         before = Snapshot(engine)
-        outcome = simulate(system, mode, speakers, seconds, load, realtime=True, say=say, name=name)
+        outcome = simulate(model, mode, speakers, seconds, load, realtime=True, say=say, name=name)
         runs[speakers] = {
             "cpu_seconds_per_second": outcome.cpu_seconds / outcome.audio_seconds,
             **({} if before.empty else {"scheduler": scheduler_figures(engine, before)}),
@@ -81,7 +87,7 @@ def _capacity(
     return {**found, **at_capacity, "runs": {str(n): runs[n] for n in sorted(runs)}}
 
 
-def most_speakers(fits: Callable[[int], Outcome], most: int) -> dict[str, Any]:
+def most_speakers(fits: Callable[[int], SimulationResult], most: int) -> dict[str, Any]:
     """The largest number of speakers that keeps its lag, by doubling and halving."""
     tried: dict[int, float] = {}
 

@@ -9,7 +9,12 @@ import numpy as np
 
 from seamless_server.bench.capacity import LAG_LIMIT_MS, most_speakers
 from seamless_server.bench.figures import Snapshot, scheduler_figures
-from seamless_server.bench.simulation import Load, Outcome, make_system, simulate
+from seamless_server.bench.simulation import (
+    SimulatedSpeaker,
+    SimulationResult,
+    make_model,
+    simulate,
+)
 from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.engine import ScheduledEngine
 
@@ -29,17 +34,21 @@ WINDOW = 2.0
 
 
 def overload_run(
-    checkpoint: Checkpoint, speakers: int, minutes: float, load: Load, say: Callable[[str], None]
+    checkpoint: Checkpoint,
+    speakers: int,
+    minutes: float,
+    load: SimulatedSpeaker,
+    say: Callable[[str], None],
 ) -> dict[str, Any]:
     """Twice as many speakers as fit, for minutes; then half of them stop and the rest go on."""
-    system = make_system("scheduled", checkpoint)
-    engine = system.agents.engine
+    model = make_model("scheduled", checkpoint)
+    engine = model.agents.engine
     assert isinstance(engine, ScheduledEngine)
     engine.warm_up()
     join = max(1, JOIN_LIMIT_MS // load.chunk_ms)
 
-    def fits(count: int) -> Outcome:
-        return simulate(system, "scheduled", count, 10.0, load, realtime=True, say=say, join=join)
+    def fits(count: int) -> SimulationResult:
+        return simulate(model, "scheduled", count, 10.0, load, realtime=True, say=say, join=join)
 
     capacity = speakers // 2 or max(1, int(most_speakers(fits, 512)["speakers"]))
     speakers = speakers or 2 * capacity
@@ -48,7 +57,7 @@ def overload_run(
     after = max(3.0, min(AFTER_SECONDS, talk))
     seconds = [talk + after * (number % 2) for number in range(speakers)]
     before = Snapshot(engine)
-    outcome = simulate(system, "scheduled", speakers, seconds, load, realtime=True, join=join)
+    outcome = simulate(model, "scheduled", speakers, seconds, load, realtime=True, join=join)
     during = [(at, lag * 1000) for at, lag in outcome.timeline if at - lag <= talk]
     lags = [lag for _, lag in during]
     parts = [[lag for at, lag in during if low < at / talk <= high] for low, high in THIRDS]
@@ -98,7 +107,7 @@ def _yes(value: bool) -> str:
     return "yes" if value else "NO"
 
 
-def _recovery(outcome: Outcome, talk: float) -> float:
+def _recovery(outcome: SimulationResult, talk: float) -> float:
     """Seconds after the load halved until the p95 lag was normal for good."""
     windows: dict[int, list[float]] = {}
     for at, lag in outcome.timeline:
@@ -108,7 +117,7 @@ def _recovery(outcome: Outcome, talk: float) -> float:
     return (max(late) + 1) * WINDOW if late else 0.0
 
 
-def _curve(outcome: Outcome, points: int = 200) -> list[dict[str, float]]:
+def _curve(outcome: SimulationResult, points: int = 200) -> list[dict[str, float]]:
     """The p95 lag over time, for the plot."""
     width = max(1.0, outcome.seconds / points)
     bins: dict[int, list[float]] = {}

@@ -8,7 +8,7 @@ from typing import Any
 
 from seamless_server.bench.overload import verdicts
 from seamless_server.evaluation.report import charts
-from seamless_server.evaluation.report.page import Cell, Table, number, render
+from seamless_server.evaluation.report.rendering import Cell, Table, number, render
 
 
 @dataclass(frozen=True)

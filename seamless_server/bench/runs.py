@@ -6,8 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from seamless_server.bench.figures import Snapshot, scheduler_figures
-from seamless_server.bench.limits import joules, peak_flops, work_flops
-from seamless_server.bench.simulation import MODES, Load, Outcome, make_system, simulate
+from seamless_server.bench.roofline import joules, peak_flops, work_flops
+from seamless_server.bench.simulation import (
+    MODES,
+    SimulatedSpeaker,
+    SimulationResult,
+    make_model,
+    simulate,
+)
 from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.engine import ScheduledEngine
 
@@ -19,17 +25,17 @@ LANGUAGES = (
 
 
 def engine_run(
-    checkpoint: Checkpoint, speakers: int, seconds: float, load: Load, say: Say
+    checkpoint: Checkpoint, speakers: int, seconds: float, load: SimulatedSpeaker, say: Say
 ) -> dict[str, Any]:
     """All modes on the same work, as fast as they can."""
     weight = checkpoint.decoder.embed.weight
     peak, work = peak_flops(weight.device, weight.dtype), work_flops(checkpoint, load)
     results: dict[str, Any] = {}
     for mode in MODES:
-        system = make_system(mode, checkpoint)
-        simulate(system, mode, min(2, speakers), 2.0, load, realtime=False)
-        before, counts = joules(), Snapshot(system.agents.engine)
-        outcome = simulate(system, mode, speakers, seconds, load, realtime=False, say=say)
+        model = make_model(mode, checkpoint)
+        simulate(model, mode, min(2, speakers), 2.0, load, realtime=False)
+        before, counts = joules(), Snapshot(model.agents.engine)
+        outcome = simulate(model, mode, speakers, seconds, load, realtime=False, say=say)
         after = joules()
         hours = outcome.audio_seconds / 3600
         results[mode] = {
@@ -43,7 +49,7 @@ def engine_run(
                 None if before is None or after is None else (after - before) / hours
             ),
         }
-        engine = system.agents.engine
+        engine = model.agents.engine
         if isinstance(engine, ScheduledEngine):
             results[mode]["scheduler"] = scheduler_figures(engine, counts)
             engine.close()
@@ -62,15 +68,17 @@ FANOUT_CLOCK = "cpu_seconds"
 """Processor time, which other programs disturb little; a GPU's threads wait busily for it."""
 
 
-def fanout_run(checkpoint: Checkpoint, seconds: float, load: Load, say: Say) -> dict[str, Any]:
+def fanout_run(
+    checkpoint: Checkpoint, seconds: float, load: SimulatedSpeaker, say: Say
+) -> dict[str, Any]:
     """One speaker with 1, 4 and 16 target languages."""
     rows = []
     for count in (1, 4, 16):
-        system = make_system("scheduled", checkpoint)
-        langs = tuple(x for x in LANGUAGES if x in system.text_languages)[:count]
-        simulate(system, "scheduled", 1, 2.0, load, realtime=False, languages=langs)
-        outcome = simulate(system, "scheduled", 1, seconds, load, realtime=False, languages=langs)
-        engine = system.agents.engine
+        model = make_model("scheduled", checkpoint)
+        langs = tuple(x for x in LANGUAGES if x in model.text_languages)[:count]
+        simulate(model, "scheduled", 1, 2.0, load, realtime=False, languages=langs)
+        outcome = simulate(model, "scheduled", 1, seconds, load, realtime=False, languages=langs)
+        engine = model.agents.engine
         assert isinstance(engine, ScheduledEngine)
         figures = scheduler_figures(engine)
         engine.close()
@@ -89,11 +97,11 @@ def fanout_run(checkpoint: Checkpoint, seconds: float, load: Load, say: Say) -> 
     }
 
 
-def _calls(outcome: Outcome, name: str) -> int:
+def _calls(outcome: SimulationResult, name: str) -> int:
     return outcome.stages.get(name, (0.0, 0))[1]
 
 
-def _figures(outcome: Outcome) -> dict[str, Any]:
+def _figures(outcome: SimulationResult) -> dict[str, Any]:
     return {
         "seconds": outcome.seconds,
         "cpu_seconds": outcome.cpu_seconds,

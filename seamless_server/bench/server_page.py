@@ -6,7 +6,7 @@ from typing import Any
 
 from seamless_server.bench.report import Section, benchmark_page
 from seamless_server.evaluation.report import charts
-from seamless_server.evaluation.report.page import Table, number
+from seamless_server.evaluation.report.rendering import Table, number
 
 _HEADINGS = [
     "speakers",

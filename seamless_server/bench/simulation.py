@@ -28,7 +28,7 @@ SPEECH = (
 
 
 @dataclass(frozen=True)
-class Load:
+class SimulatedSpeaker:
     """What every simulated speaker does.
 
     samples: what is said, (N,) at 16 kHz, again and again. tokens: written for each chunk of
@@ -76,7 +76,7 @@ def speech_for_load(path: Path | None) -> Samples:
     return read_audio(path or SPEECH)
 
 
-def make_system(mode: str, checkpoint: Checkpoint, slots: int | None = None) -> Model:
+def make_model(mode: str, checkpoint: Checkpoint, slots: int | None = None) -> Model:
     """A system of a mode on a shared checkpoint.
 
     naive: the official algorithm, session by session. inline: each session in its own thread.
@@ -93,7 +93,7 @@ def make_system(mode: str, checkpoint: Checkpoint, slots: int | None = None) -> 
 
 
 @dataclass
-class Outcome:
+class SimulationResult:
     """What a run gave: when each chunk was done and how late, and what the engine did.
 
     timeline: seconds since the start, and the chunk's lag in seconds. joined: chunks that were
@@ -135,17 +135,17 @@ class Outcome:
 
 
 def simulate(
-    system: Model,
+    model: Model,
     mode: str,
     speakers: int,
     seconds: float | Sequence[float],
-    load: Load,
+    load: SimulatedSpeaker,
     realtime: bool,
     languages: tuple[str, ...] = ("spa",),
     say: Callable[[str], None] | None = None,
     join: int = 1,
     name: str | None = None,
-) -> Outcome:
+) -> SimulationResult:
     """Let ``speakers`` talk, at the pace of speech or as fast as it goes.
 
     Args:
@@ -155,13 +155,13 @@ def simulate(
     """
     durations = [seconds] * speakers if isinstance(seconds, (int, float)) else list(seconds)
     targets = {lang: Target(text=True, speech=load.speech) for lang in languages}
-    outcome = Outcome()
+    outcome = SimulationResult()
     ready = threading.Barrier(speakers + 1)
     turn, guard = threading.Lock(), threading.Lock()
     step = load.chunk_ms / 1000
 
     def speak(number: int) -> None:
-        stream = system.open(targets, load.options)
+        stream = model.open(targets, load.options)
         delay = (number / speakers) * step
         total = max(1, int(durations[number] / step))
         lags: list[tuple[float, float]] = []

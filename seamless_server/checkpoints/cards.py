@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from seamless_server.checkpoints import published, store
+from seamless_server.checkpoints import model_file, published
 from seamless_server.checkpoints.config_file import read_config
 from seamless_server.errors import CheckpointError
 
@@ -60,7 +60,7 @@ def missing_files(folder: Path, speech: bool = True) -> list[str]:
     """
     weights = [published.UNITY, published.DECODER, *([published.VOCODER] if speech else [])]
     tokenizers = [published.TOKENIZER, *([published.CHARACTERS] if speech else [])]
-    if (folder / store.FILE).is_file():
+    if (folder / model_file.FILE).is_file():
         weights = []
     return [x for x in (*weights, *tokenizers) if not (folder / x).is_file()]
 

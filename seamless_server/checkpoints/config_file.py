@@ -23,9 +23,9 @@ from seamless_server.nn.config import (
     TextDecoderConfig,
     VocoderConfig,
 )
-from seamless_server.validation import Record, config_error
+from seamless_server.validation import CheckedRecord, config_error
 
-AnyRecord = TypeVar("AnyRecord", bound=Record)
+AnyRecord = TypeVar("AnyRecord", bound=CheckedRecord)
 
 LARGEST = 10_000_000
 """No size of a network is above this; a larger number is a mistake, or meant to eat the memory."""
@@ -51,13 +51,13 @@ Unused = Any
 """Fields that concern the training of a model, or how it was made; they do not change it."""
 
 
-class _ShawPositions(Record):
+class _ShawPositions(CheckedRecord):
     max_left_rel_pos: SizeOrNone
     max_right_rel_pos: SizeOrNone
     use_rel_pos_values: Literal[False] = False
 
 
-class _W2VBert(Record):
+class _W2VBert(CheckedRecord):
     model_dim: Size | None = None
     num_fbank_channels: Literal[80] = 80
     fbank_stride: Annotated[int, Field(ge=1, le=64)]
@@ -91,7 +91,7 @@ class _W2VBert(Record):
     layer_drop_p: Unused = None
 
 
-class _Vocabulary(Record):
+class _Vocabulary(CheckedRecord):
     size: Size
     unk_idx: Literal[1] = 1
     bos_idx: Literal[2] = 2
@@ -99,7 +99,7 @@ class _Vocabulary(Record):
     pad_idx: Literal[0] = 0
 
 
-class UnitVocabulary(Record):
+class UnitVocabulary(CheckedRecord):
     size: Size
     unk_idx: Literal[3] = 3
     bos_idx: Literal[0] = 0
@@ -107,7 +107,7 @@ class UnitVocabulary(Record):
     pad_idx: Literal[1] = 1
 
 
-class _DurationPredictor(Record):
+class _DurationPredictor(CheckedRecord):
     var_pred_hidden_dim: Size
     var_pred_kernel_size: Kernel
     use_film: Literal[False] = False
@@ -115,14 +115,14 @@ class _DurationPredictor(Record):
     var_pred_dropout: Unused = None
 
 
-class _T2UFrontend(Record):
+class _T2UFrontend(CheckedRecord):
     duration_predictor_config: _DurationPredictor
     subword_to_unit_upsampling_type: Literal["hard"] = "hard"
     pitch_predictor_config: None = None
     energy_predictor_config: None = None
 
 
-class _T2UDecoder(Record):
+class _T2UDecoder(CheckedRecord):
     char_vocabulary_size: Size
     conv1d_kernel_size: Kernel
     conv1d_inner_dim: Size
@@ -133,7 +133,7 @@ class _T2UDecoder(Record):
     conv1d_dropout_p: Unused = None
 
 
-class _T2U(Record):
+class _T2U(CheckedRecord):
     model_dim: Size | None = None
     unit_max_seq_len: Size = 4096
     target_vocab_info: UnitVocabulary
@@ -173,7 +173,7 @@ class _T2U(Record):
             )
 
 
-class _Unity(Record):
+class _Unity(CheckedRecord):
     model_dim: Size
     w2v2_encoder_config: _W2VBert
     num_adaptor_layers: Layers
@@ -224,7 +224,7 @@ class _Unity(Record):
             )
 
 
-class _MonotonicDecoder(Record):
+class _MonotonicDecoder(CheckedRecord):
     model_dim: Size
     max_seq_len: Size = 4096
     vocab_info: _Vocabulary
@@ -254,19 +254,19 @@ class _MonotonicDecoder(Record):
             )
 
 
-class _UnitDuration(Record):
+class _UnitDuration(CheckedRecord):
     encoder_embed_dim: Size | None = None
     var_pred_hidden_dim: Size
     var_pred_kernel_size: Kernel
     var_pred_dropout: Unused = None
 
 
-class _Voices(Record):
+class _Voices(CheckedRecord):
     multilingual: dict[str, SizeOrNone]
     multispkr: dict[str, Sizes]
 
 
-class _Vocoder(Record):
+class _Vocoder(CheckedRecord):
     upsample_rates: Sizes
     upsample_kernel_sizes: Sizes
     upsample_initial_channel: Size
@@ -329,7 +329,7 @@ class _Vocoder(Record):
                 )
 
 
-class _File(Record):
+class _ConfigFile(CheckedRecord):
     name: str = "unnamed"
     unity: _Unity
     monotonic_decoder: _MonotonicDecoder
@@ -399,7 +399,7 @@ def read_config(path: Path) -> ModelConfig:
         CheckpointError: the file cannot be read or is no JSON.
         ConfigError: a field is missing, unknown, of a wrong type, or impossible.
     """
-    return read_record(path, _File).config()
+    return read_record(path, _ConfigFile).config()
 
 
 def read_record(path: Path, kind: type[AnyRecord]) -> AnyRecord:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from seamless_server.checkpoints import published, store
+from seamless_server.checkpoints import model_file, published
 from seamless_server.checkpoints.download import check_space
 from seamless_server.checkpoints.loader import verify_folder
 from seamless_server.errors import CheckpointError
@@ -30,15 +30,17 @@ def convert_folder(
     """
     target = output or folder
     same = target.resolve() == folder.resolve()
-    if same and (folder / store.FILE).is_file():
-        raise CheckpointError(folder / store.FILE, "is already there")
+    if same and (folder / model_file.FILE).is_file():
+        raise CheckpointError(folder / model_file.FILE, "is already there")
     found = verify_folder(folder)
     if found.problems:
         raise CheckpointError(folder, f"does not fit its configuration: {found.problems[0]}")
     try:
         target.mkdir(parents=True, exist_ok=True)
-        check_space(target, store.stored_bytes(found.states, dtype), "name another by --output")
-        store.write_store(target / store.FILE, found.states, dtype)
+        check_space(
+            target, model_file.stored_bytes(found.states, dtype), "name another by --output"
+        )
+        model_file.write_model_file(target / model_file.FILE, found.states, dtype)
         for name in () if same else COPIED:
             if (folder / name).is_file():
                 shutil.copyfile(folder / name, target / name)
@@ -46,4 +48,4 @@ def convert_folder(
         raise CheckpointError(
             target, f"cannot be written ({error.strerror}): name another folder by --output"
         ) from None
-    return target / store.FILE
+    return target / model_file.FILE

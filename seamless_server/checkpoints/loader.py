@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from seamless_server.checkpoints import published, store
+from seamless_server.checkpoints import model_file, published
 from seamless_server.checkpoints.config_file import read_config
 from seamless_server.checkpoints.keys import (
     LAYOUTS,
@@ -132,7 +132,7 @@ def read_tensors(
     if not speech:
         config = without_speech(config)
     networks = build_networks(config)
-    own = folder / store.FILE
+    own = folder / model_file.FILE
     found = _read_store(own, networks) if own.is_file() else _read_files(folder, config, networks)
     if is_published:
         fitted = published.fit_tables(config, found.states.get("t2u", {}))
@@ -143,7 +143,7 @@ def read_tensors(
 
 
 def _read_store(path: Path, networks: Mapping[str, nn.Module]) -> FileTensors:
-    states = store.read_store(path)
+    states = model_file.read_model_file(path)
     found = FileTensors({part: states.get(part, {}) for part in networks})
     for part, network in networks.items():
         wanted = set(network.state_dict())
@@ -288,7 +288,7 @@ def load_checkpoint(
 
 def _size(folder: Path) -> int:
     """Bytes of the files that hold the tensors."""
-    own = folder / store.FILE
+    own = folder / model_file.FILE
     files = [own] if own.is_file() else [folder / name for name in published.WEIGHTS]
     return sum(path.stat().st_size for path in files if path.is_file())
 

@@ -26,7 +26,7 @@ from seamless_server.checkpoints.published import PublishedFile
 from seamless_server.checkpoints.torch_file import read_torch_file
 from seamless_server.errors import CheckpointError
 from seamless_server.nn.pretssel import Pretssel, PretsselConfig
-from seamless_server.nn.pretssel.vocoder import Down, Up
+from seamless_server.nn.pretssel.mel_vocoder import Down, Up
 
 NAME = "SeamlessExpressive"
 LICENCE = "Seamless Licensing Agreement (non-commercial use only)"

@@ -33,7 +33,7 @@ from seamless_server.nn.pretssel import (
     ProsodyConfig,
     WatermarkConfig,
 )
-from seamless_server.validation import Record
+from seamless_server.validation import CheckedRecord
 
 FILE = "pretssel.json"
 
@@ -44,7 +44,7 @@ Channels = Annotated[tuple[float, ...], Field(min_length=80, max_length=80)]
 _part = partial(names_section, FILE)
 
 
-class _Prosody(Record):
+class _Prosody(CheckedRecord):
     channels: Sizes
     kernel_sizes: Sizes
     dilations: Sizes
@@ -70,13 +70,13 @@ class _Prosody(Record):
             )
 
 
-class _EncoderFrontend(Record):
+class _EncoderFrontend(CheckedRecord):
     prosody_encoder_config: _Prosody
     lang_embed_dim: Size
     dropout: Unused = None
 
 
-class _Layer(Record):
+class _Layer(CheckedRecord):
     attention_heads: Size
     hidden_dim: Size
     kernel_size: Kernel
@@ -86,7 +86,7 @@ class _Layer(Record):
     conv1d_dropout: Unused = None
 
 
-class _VariancePredictor(Record):
+class _VariancePredictor(CheckedRecord):
     var_pred_hidden_dim: Size
     var_pred_kernel_size: Kernel
     film_cond_dim: Size
@@ -94,18 +94,18 @@ class _VariancePredictor(Record):
     var_pred_dropout: Unused = None
 
 
-class _DecoderFrontend(Record):
+class _DecoderFrontend(CheckedRecord):
     variance_predictor_config: _VariancePredictor
     upsampling_type: Literal["gaussian"] = "gaussian"
     add_variance_parallel: Literal[True] = True
 
 
-class _Normalisation(Record):
+class _Normalisation(CheckedRecord):
     mean: Channels
     std: Channels
 
 
-class _File(Record):
+class _PretsselFile(CheckedRecord):
     name: str = "expressive voice"
     sample_rate: Size = 24_000
     langs: Names
@@ -226,7 +226,7 @@ def read_voice(path: Path) -> tuple[PretsselConfig, Normalisation]:
         CheckpointError: the file cannot be read or is no JSON.
         ConfigError: a field is missing, unknown, of a wrong type, or impossible.
     """
-    file = read_record(path, _File)
+    file = read_record(path, _PretsselFile)
     if min(file.gcmvn_stats.std) <= 0:
         raise ConfigError("gcmvn_stats.std", "must be above 0")
     return file.config(), (file.gcmvn_stats.mean, file.gcmvn_stats.std)

@@ -1,6 +1,6 @@
 """The Python client of a running server."""
 
-from seamless_server.client.events import (
+from seamless_server.client.messages import (
     Cleared,
     Event,
     Notice,

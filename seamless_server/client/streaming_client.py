@@ -24,7 +24,7 @@ import socketio
 from seamless_server.audio.arrays import ArrayLike
 from seamless_server.audio.decoding import Raw
 from seamless_server.audio.reader import SAMPLE_RATE
-from seamless_server.client.events import (
+from seamless_server.client.messages import (
     Cleared,
     Event,
     Notice,

@@ -16,7 +16,7 @@ import typer
 from seamless_server.errors import require_evaluation
 
 if TYPE_CHECKING:
-    from seamless_server.bench.simulation import Load
+    from seamless_server.bench.simulation import SimulatedSpeaker
     from seamless_server.checkpoints.loader import Checkpoint
 
 bench = typer.Typer(
@@ -191,18 +191,18 @@ def costs(
 
 def _prepare(
     size: str, audio: Path | None, tokens: int, speech: bool, device: str, dtype: str
-) -> tuple[Checkpoint, Load]:
+) -> tuple[Checkpoint, SimulatedSpeaker]:
     import torch
 
     from seamless_server.agents.loading import choose_device, choose_dtype
-    from seamless_server.bench.simulation import Load, speech_for_load
+    from seamless_server.bench.simulation import SimulatedSpeaker, speech_for_load
     from seamless_server.checkpoints.fitting import INT8, quantized
     from seamless_server.checkpoints.random_model import random_checkpoint
 
     where = choose_device(device)
     if where.type == "cpu" and not os.environ.get("OMP_NUM_THREADS"):
         torch.set_num_threads(1)
-    load = Load(speech_for_load(audio), tokens=tokens, speech=speech)
+    load = SimulatedSpeaker(speech_for_load(audio), tokens=tokens, speech=speech)
     _say(f"making random weights of size {size}")
     checkpoint = random_checkpoint(size, device=where, dtype=choose_dtype(dtype, where))
     return quantized(checkpoint, dtype) if dtype in INT8 else checkpoint, load

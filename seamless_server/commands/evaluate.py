@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from seamless_server.commands.stream_flags import Task
+
 if TYPE_CHECKING:
     from seamless_server.evaluation.compare import Comparison
 
@@ -42,14 +44,6 @@ prepare_app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 evaluate_app.add_typer(prepare_app, name="prepare")
-
-
-class Task(str, Enum):
-    """What is evaluated."""
-
-    s2tt = "s2tt"
-    asr = "asr"
-    s2st = "s2st"
 
 
 class UnitName(str, Enum):

@@ -1,4 +1,4 @@
-"""The options of a stream as flags of a command, made from their one declaration."""
+"""What commands that run streams ask in common: the task, and a flag for each option."""
 
 from __future__ import annotations
 
@@ -13,6 +13,14 @@ import typer
 from seamless_server.stream_options import StreamOptions, bounds, number, read_options
 
 _PANEL = "Options of the stream (the model's own values by default)"
+
+
+class Task(str, Enum):
+    """What comes out: text and speech, translated text, or a transcript."""
+
+    s2st = "s2st"
+    s2tt = "s2tt"
+    asr = "asr"
 
 
 def with_stream_flags(

@@ -124,8 +124,8 @@ def run(arguments: Sequence[str]) -> None:
     from seamless_server.evaluation.command import evaluate
     from seamless_server.evaluation.experiment import Experiment
     from seamless_server.evaluation.manifest import Selection
-    from seamless_server.evaluation.outputs import Columns
     from seamless_server.evaluation.report import ReportOptions
+    from seamless_server.evaluation.run_files import Columns
     from seamless_server.evaluation.systems import resolve_system
     from seamless_server.evaluation.units import Unit
 

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from seamless_server.commands.stream_flags import with_stream_flags
+from seamless_server.commands.stream_flags import Task, with_stream_flags
 from seamless_server.errors import UsageError
 from seamless_server.stream_options import StreamOptions
-
-
-class Task(str, Enum):
-    """What comes out: speech and text, translated text, or a transcript."""
-
-    s2st = "s2st"
-    s2tt = "s2tt"
-    asr = "asr"
-
 
 CHANNEL = "auto (the mix, or the loudest where it cancels), mix, loudest, or a number from 1."
 RAW = "Samples without a header: RATE,CHANNELS,ENCODING, e.g. 16000,1,s16le."
@@ -78,7 +68,7 @@ def translate(
     """
     from seamless_server.audio.decoding import Raw
     from seamless_server.audio.mixing import parse_channel
-    from seamless_server.commands.translate_job import Job, run
+    from seamless_server.commands.translate_job import TranslateJob, run
 
     if model is not None and not model.strip():
         raise UsageError("--model is empty: name a model, or leave it out")
@@ -89,7 +79,7 @@ def translate(
     if options.expressive and task is not Task.s2st:
         raise UsageError(f"--expressive needs speech output, which --task {task.value} has not")
     run(
-        Job(
+        TranslateJob(
             audio=audio,
             channel=parse_channel(channel),
             raw=None if raw is None else Raw.parse(raw),

@@ -30,7 +30,7 @@ from seamless_server.streaming import (
 
 
 @dataclass(frozen=True)
-class Job:
+class TranslateJob:
     """What the command line asks for."""
 
     audio: str
@@ -60,7 +60,7 @@ class _Tally:
     seconds: float = 0.0
 
 
-def run(job: Job) -> None:
+def run(job: TranslateJob) -> None:
     """Translate the sound; every output file is valid whenever this ends."""
     screen = Console(stderr=job.jsonl == "-", highlight=False, soft_wrap=True)
     with ExitStack() as stack:
@@ -69,7 +69,7 @@ def run(job: Job) -> None:
             wav=job.wav, srt=job.srt, vtt=job.vtt, jsonl=job.jsonl, source=job.audio
         )
         with screen.status("loading the model") if screen.is_terminal else nullcontext():
-            system = load_model(
+            model = load_model(
                 job.model,
                 job.device,
                 job.dtype,
@@ -77,9 +77,9 @@ def run(job: Job) -> None:
                 speech=job.speech,
                 voice=job.voice,
             )
-        lang = _language(job, system)
+        lang = _language(job, model)
         targets = {lang: Target(text=True, speech=job.speech)}
-        stream = system.open(targets, job.options, vad=job.vad)
+        stream = model.open(targets, job.options, vad=job.vad)
         tally = _Tally()
         advance = _progress(screen, sound, stack)
         stack.enter_context(files)
@@ -107,19 +107,19 @@ def run(job: Job) -> None:
         _summarize(screen, job, stream, tally, sound.duration_ms / 1000)
 
 
-def _language(job: Job, system: Model) -> str:
-    default = system.agents.checkpoint.config.default_lang
+def _language(job: TranslateJob, model: Model) -> str:
+    default = model.agents.checkpoint.config.default_lang
     lang = default if job.tgt_lang is None else job.tgt_lang
-    offered = system.speech_languages if job.speech else system.text_languages
+    offered = model.speech_languages if job.speech else model.text_languages
     if lang not in offered:
         # An unknown code gets suggestions, a known one the list of what this model offers.
         lookup(lang)
-    system.check_targets({lang: Target(text=True, speech=job.speech)})
+    model.check_targets({lang: Target(text=True, speech=job.speech)})
     return lang
 
 
 def _pushes(
-    job: Job, stream: Stream, sound: AudioReader
+    job: TranslateJob, stream: Stream, sound: AudioReader
 ) -> Iterator[tuple[int, float, list[Output]]]:
     """Push chunk by chunk; the end of the stream belongs to the last chunk.
 
@@ -183,7 +183,7 @@ def _progress(screen: Console, sound: AudioReader, stack: ExitStack) -> Any:
 
 
 def _summarize(
-    screen: Console, job: Job, stream: Stream, tally: _Tally, audio_seconds: float
+    screen: Console, job: TranslateJob, stream: Stream, tally: _Tally, audio_seconds: float
 ) -> None:
     first = "no output" if tally.first_ms is None else f"{tally.first_ms / 1000:.2f} s"
     # At the pace of speech the waiting is no work.

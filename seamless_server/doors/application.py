@@ -36,8 +36,8 @@ from seamless_server.service.admission import Admission
 from seamless_server.service.drain import drain_on_signals
 from seamless_server.service.load import Load
 from seamless_server.service.lock import OwnerLock
-from seamless_server.service.models import Loader, Models, engine_stats
 from seamless_server.service.recording import Recorder
+from seamless_server.service.served_models import Loader, Models, engine_stats
 from seamless_server.service.service import Service
 from seamless_server.service.tasks import Tasks
 from seamless_server.settings import Settings, read_settings
@@ -133,7 +133,7 @@ def _assemble(
     admission = Admission(
         settings,
         metrics,
-        models.systems,
+        models.loaded,
         load,
         lock,
         tasks,
@@ -206,9 +206,9 @@ def _lifespan(
         loop = asyncio.get_running_loop()
         metrics.watch_engines(
             lambda: {
-                system.name: stats
-                for system in models.systems()
-                if (stats := engine_stats(system)) is not None
+                model.name: stats
+                for model in models.loaded()
+                if (stats := engine_stats(model)) is not None
             }
         )
         sio.manager.on_change = parts.connections.tell_remote_listeners
@@ -247,7 +247,7 @@ def _loader(settings: Settings, workers: int) -> Loader:
         from seamless_server.streaming import load_model
 
         torch.set_num_threads(_threads(settings, workers))
-        system = load_model(
+        model = load_model(
             None if name == "auto" else name,
             device=settings.device,
             dtype=settings.dtype,
@@ -257,8 +257,8 @@ def _loader(settings: Settings, workers: int) -> Loader:
         )
         choice = choices[name]
         speaks = choice.modalities is None or "s2s" in choice.modalities
-        system.narrow(choice.target_langs, speaks)
-        return system
+        model.narrow(choice.target_langs, speaks)
+        return model
 
     return load
 

@@ -22,7 +22,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from seamless_server.audio.pcm import to_pcm16
 from seamless_server.audio.resample import at_rate
 from seamless_server.doors.rest import parts_of
-from seamless_server.doors.uploads import Progress, Sound, no_room, translate_file, upload_form
+from seamless_server.doors.uploads import (
+    UploadedSound,
+    UploadProgress,
+    no_room,
+    translate_file,
+    upload_form,
+)
 from seamless_server.errors import SeamlessError
 from seamless_server.service.owner import StreamRequest
 from seamless_server.stream_options import StreamOptions, settable
@@ -118,20 +124,20 @@ async def translate(
         content: IO[bytes] = file.file
         if wants_wav:
             fields.speech = True
-        system = _system(parts, fields)
+        model = _model(parts, fields)
         stream_request = _request(parts, fields, given)
         if fields.stream or wants_lines:
             # The upload is gone when this function returns, the answer only begins then.
             content = await asyncio.to_thread(_copied, content)
         limit = parts.settings.max_upload_seconds
-        sound = await asyncio.to_thread(Sound, content, file.filename or "file", limit)
+        sound = await asyncio.to_thread(UploadedSound, content, file.filename or "file", limit)
         events = translate_file(parts, sound, replace(stream_request, rate=sound.rate))
         if fields.stream or wants_lines:
             # What is wrong with the file shows at once, while the status can still tell.
             first = await anext(events)
             lines = _lines(first, events, sound)
             return StreamingResponse(lines, media_type="application/x-ndjson")
-        result, speech, rate = await _collect(events, system, fields, sound)
+        result, speech, rate = await _collect(events, model, fields, sound)
     if wants_wav:
         return Response(_wav(speech, rate), media_type="audio/wav")
     if fields.speech:
@@ -165,9 +171,9 @@ def _fields(given: dict[str, Any]) -> TranslateRequest:
         raise SeamlessError(f"{first['loc'][0]}: {first['msg']}", code="invalid") from None
 
 
-def _system(parts: Parts, fields: TranslateRequest) -> Model:
-    system = parts.models.choose(fields.model)
-    offered = system.speech_languages if fields.speech else system.text_languages
+def _model(parts: Parts, fields: TranslateRequest) -> Model:
+    model = parts.models.choose(fields.model)
+    offered = model.speech_languages if fields.speech else model.text_languages
     if fields.target_language not in offered:
         kind = "speech" if fields.speech else "text"
         raise SeamlessError(
@@ -175,7 +181,7 @@ def _system(parts: Parts, fields: TranslateRequest) -> Model:
             f"{', '.join(offered)}",
             code="language",
         )
-    return system
+    return model
 
 
 def _request(parts: Parts, fields: TranslateRequest, given: dict[str, Any]) -> StreamRequest:
@@ -196,10 +202,10 @@ def _request(parts: Parts, fields: TranslateRequest, given: dict[str, Any]) -> S
     )
 
 
-def _event(output: Output | Progress, sound: Sound) -> dict[str, Any]:
+def _event(output: Output | UploadProgress, sound: UploadedSound) -> dict[str, Any]:
     from seamless_server.streaming import TextOutput
 
-    if isinstance(output, Progress):
+    if isinstance(output, UploadProgress):
         position = round(output.position_ms, 1)
         return {"type": "progress", "positionMs": position, "durationMs": sound.duration_ms}
     event: dict[str, Any] = {
@@ -216,9 +222,9 @@ def _event(output: Output | Progress, sound: Sound) -> dict[str, Any]:
 
 
 async def _lines(
-    first: Output | Progress,
-    events: AsyncGenerator[Output | Progress, None],
-    sound: Sound,
+    first: Output | UploadProgress,
+    events: AsyncGenerator[Output | UploadProgress, None],
+    sound: UploadedSound,
 ) -> AsyncIterator[bytes]:
     try:
         async with aclosing(events) as rest:
@@ -234,10 +240,10 @@ async def _lines(
 
 
 async def _collect(
-    events: AsyncGenerator[Output | Progress, None],
-    system: Model,
+    events: AsyncGenerator[Output | UploadProgress, None],
+    model: Model,
     fields: TranslateRequest,
-    sound: Sound,
+    sound: UploadedSound,
 ) -> tuple[dict[str, Any], bytes, int]:
     from seamless_server.streaming import SpeechOutput, TextOutput
 
@@ -265,7 +271,7 @@ async def _collect(
     said = [{**segment, "text": segment["text"].strip()} for segment in segments.values()]
     said = [segment for segment in said if segment["text"]]
     result = {
-        "model": system.name,
+        "model": model.name,
         "language": fields.target_language,
         "durationMs": sound.duration_ms,
         "text": " ".join(segment["text"] for segment in said),
@@ -273,7 +279,7 @@ async def _collect(
         "notices": sound.notices,
         "speech": None,
     }
-    return result, bytes(speech), rate or system.sample_rate
+    return result, bytes(speech), rate or model.sample_rate
 
 
 def _wav(pcm: bytes, rate: int) -> bytes:

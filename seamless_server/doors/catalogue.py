@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from seamless_server.service.models import model_folder
+from seamless_server.service.served_models import model_folder
 
 if TYPE_CHECKING:
     from seamless_server.streaming import Model
@@ -27,21 +27,21 @@ class Capability(BaseModel):
     demonstration: bool = False
 
 
-def capability(system: Model) -> Capability:
+def capability(model: Model) -> Capability:
     """How a system is offered to clients."""
-    speaks = bool(system.speech_languages)
-    description, folder = system.description, model_folder(system)
+    speaks = bool(model.speech_languages)
+    description, folder = model.description, model_folder(model)
     if folder is not None:
         # Where things lie on this machine is nobody's business.
         description = description.replace(str(folder), folder.name)
     return Capability(
-        name=system.name,
+        name=model.name,
         description=description,
         modalities=["s2t", "s2s"] if speaks else ["s2t"],
-        targetLangs=list(system.text_languages),
-        dynamicParams=["expressive"] if system.expressive_languages else [],
-        speechLangs=list(system.speech_languages),
-        sourceLangs=list(system.source_languages),
+        targetLangs=list(model.text_languages),
+        dynamicParams=["expressive"] if model.expressive_languages else [],
+        speechLangs=list(model.speech_languages),
+        sourceLangs=list(model.source_languages),
         # A model that brings a list of what it understands understands little else.
         demonstration=folder is not None and (folder / "phrases.json").is_file(),
     )

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from seamless_server.doors.failures import STATUS
 from seamless_server.doors.rest import parts_of
-from seamless_server.doors.uploads import Sound, translate_file, upload_form
+from seamless_server.doors.uploads import UploadedSound, translate_file, upload_form
 from seamless_server.errors import LanguageError, SeamlessError
 from seamless_server.languages import resolve
 from seamless_server.service.captions import CaptionMaker, to_srt, to_vtt
@@ -90,7 +90,7 @@ def model_of(request: Request, name: str | None) -> Model:
 @router.get("/v1/models")
 async def models(request: Request) -> dict[str, Any]:
     """The models that are served."""
-    names = [model.name for model in parts_of(request).models.systems()]
+    names = [model.name for model in parts_of(request).models.loaded()]
     entries = [
         {"id": name, "object": "model", "created": 0, "owned_by": "seamless-server"}
         for name in names
@@ -128,7 +128,7 @@ async def _answer(request: Request, task: str) -> Response:
         model = model_of(request, fields.model)
         lang = _target(model, fields, task)
         sound = await asyncio.to_thread(
-            Sound, file.file, file.filename or "", parts.settings.max_upload_seconds
+            UploadedSound, file.file, file.filename or "", parts.settings.max_upload_seconds
         )
 
         def targets(_: Model) -> dict[str, Any]:
@@ -165,7 +165,7 @@ def _target(model: Model, fields: AudioRequest, task: str) -> str:
         raise SeamlessError(error.message, code="language") from None
 
 
-async def _write(parts: Any, sound: Sound, wanted: StreamRequest) -> list[TextOutput]:
+async def _write(parts: Any, sound: UploadedSound, wanted: StreamRequest) -> list[TextOutput]:
     from seamless_server.streaming import TextOutput
 
     async with aclosing(translate_file(parts, sound, wanted)) as outputs:

@@ -44,7 +44,7 @@ _SUBPROTOCOL = "realtime"
 _KEY_PREFIX = "insecure-api-key."
 
 
-class Translation(Owner, Audience):
+class RealtimeTranslation(Owner, Audience):
     """One socket: owns its stream, and gets what it makes."""
 
     def __init__(self, parts: Parts, model: Model, send: Any) -> None:
@@ -195,7 +195,7 @@ async def translations(socket: WebSocket) -> None:
     try:
         name = socket.query_params.get("model")
         model = parts.models.choose(None if name == DEFAULT_MODEL else name)
-        translation = Translation(parts, model, send)
+        translation = RealtimeTranslation(parts, model, send)
         request = StreamRequest(
             rate=RATE,
             targets=translation.targets,
@@ -225,7 +225,7 @@ async def translations(socket: WebSocket) -> None:
 async def _serve(
     socket: WebSocket,
     parts: Parts,
-    translation: Translation,
+    translation: RealtimeTranslation,
     model: Model,
     session: Session,
     send: Any,

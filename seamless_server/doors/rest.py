@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from seamless_server import __version__
 from seamless_server.doors.catalogue import Capability, capability
 from seamless_server.languages import all_languages
-from seamless_server.service.models import model_folder
+from seamless_server.service.served_models import model_folder
 from seamless_server.stream_options import StreamOptions, settable
 
 if TYPE_CHECKING:
@@ -144,14 +144,14 @@ async def metrics(request: Request) -> Response:
 @router.get("/api/languages", tags=["catalogue"])
 async def languages(request: Request) -> list[LanguageInfo]:
     """Every language that a loaded model hears, writes or speaks; all known ones until then."""
-    systems = parts_of(request).models.systems()
+    models = parts_of(request).models.loaded()
     found = []
     for language in all_languages():
         code = language.code
-        if systems:
-            source = any(code in system.source_languages for system in systems)
-            text = any(code in system.text_languages for system in systems)
-            speech = any(code in system.speech_languages for system in systems)
+        if models:
+            source = any(code in model.source_languages for model in models)
+            text = any(code in model.text_languages for model in models)
+            speech = any(code in model.speech_languages for model in models)
         else:
             source, text = language.source_speech, language.target_text
             speech = language.target_speech
@@ -172,7 +172,7 @@ async def languages(request: Request) -> list[LanguageInfo]:
 @router.get("/api/models", tags=["catalogue"])
 async def models(request: Request) -> list[Capability]:
     """The models that are served, the default one first; empty while they load."""
-    return [capability(system) for system in parts_of(request).models.systems()]
+    return [capability(model) for model in parts_of(request).models.loaded()]
 
 
 class OptionInfo(BaseModel):
@@ -236,10 +236,10 @@ async def room(
 def _folders(parts: Parts) -> list[tuple[str, Path]]:
     """The folders of the loaded models, where they have one."""
     found = []
-    for system in parts.models.systems():
-        folder = model_folder(system)
+    for model in parts.models.loaded():
+        folder = model_folder(model)
         if folder is not None:
-            found.append((system.name, folder))
+            found.append((model.name, folder))
     return found
 
 

@@ -113,7 +113,7 @@ def _greet(server: uvicorn.Server, settings: Settings, scheme: str, port: int) -
     models = app.state.parts.models
     while models.progress.state == "loading":
         time.sleep(_LOOK_AGAIN_S)
-    offered = [capability(system) for system in models.systems()]
+    offered = [capability(model) for model in models.loaded()]
     sys.stderr.write(welcome(settings, scheme, port, offered, qr=sys.stderr.isatty()))
     sys.stderr.flush()
 

@@ -78,7 +78,7 @@ async def upload_form(
         await form.close()
 
 
-class Sound:
+class UploadedSound:
     """An uploaded file of sound: blocks of mono samples.
 
     Raises:
@@ -141,7 +141,7 @@ def no_room(error: OSError) -> SeamlessError:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class UploadProgress:
     """How much of the file was taken so far."""
 
     position_ms: float
@@ -157,7 +157,7 @@ class Upload(Owner, Audience):
 
     def __init__(self) -> None:
         self._key = f"upload-{uuid.uuid4().hex}"
-        self.waiting: asyncio.Queue[Output | Progress | _End] = asyncio.Queue(_WAITING)
+        self.waiting: asyncio.Queue[Output | UploadProgress | _End] = asyncio.Queue(_WAITING)
         self.read_error: BaseException | None = None
         self.gone = False
 
@@ -180,8 +180,8 @@ class Upload(Owner, Audience):
 
 
 async def translate_file(
-    parts: Parts, sound: Sound, request: StreamRequest
-) -> AsyncGenerator[Output | Progress, None]:
+    parts: Parts, sound: UploadedSound, request: StreamRequest
+) -> AsyncGenerator[Output | UploadProgress, None]:
     """The outputs of a file's stream as they are made, and how far it is.
 
     Raises:
@@ -199,7 +199,7 @@ async def translate_file(
             yield event
         if event.error is not None:
             raise event.error
-        yield Progress(session.received_ms)
+        yield UploadProgress(session.received_ms)
     finally:
         upload.gone = True
         while not upload.waiting.empty():  # an output may wait to be taken
@@ -216,7 +216,7 @@ async def _open(service: Service, upload: Upload, request: StreamRequest) -> Ses
     return session
 
 
-async def _feed(upload: Upload, session: Session, sound: Sound) -> None:
+async def _feed(upload: Upload, session: Session, sound: UploadedSound) -> None:
     """Gives the session the file, as fast as it is taken."""
     loop = asyncio.get_running_loop()
     blocks = sound.blocks()
@@ -224,7 +224,7 @@ async def _feed(upload: Upload, session: Session, sound: Sound) -> None:
         while (block := await loop.run_in_executor(None, next, blocks, None)) is not None:
             session.feed(block)
             await session.wants_audio()
-            await upload.waiting.put(Progress(session.received_ms - session.queued_ms))
+            await upload.waiting.put(UploadProgress(session.received_ms - session.queued_ms))
         await session.stop()
     except SeamlessError as error:
         upload.read_error = error

@@ -23,9 +23,9 @@ from seamless_server.checkpoints.cards import PUBLISHED
 from seamless_server.evaluation import runner
 from seamless_server.evaluation.compare import read_side, run_folders
 from seamless_server.evaluation.experiment import Evaluator, Experiment, Run, RunResult, plan
-from seamless_server.evaluation.outputs import METRICS_NAME, REPORT_NAME
 from seamless_server.evaluation.provenance import write_json
 from seamless_server.evaluation.report import ReportOptions, experiment_report, run_report
+from seamless_server.evaluation.run_files import METRICS_NAME, REPORT_NAME
 
 _PLAIN_SECONDS = 30.0
 """Between two lines of progress where there is no terminal."""
@@ -75,7 +75,7 @@ class _Follower:
         self._before: int | None = None
         self._failed = 0
 
-    def __call__(self, progress: runner.Progress) -> None:
+    def __call__(self, progress: runner.RunProgress) -> None:
         if self._before is None:
             self._before = progress.done - 1
         if progress.failed > self._failed:

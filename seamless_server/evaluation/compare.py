@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 from seamless_server.errors import UsageError
 from seamless_server.evaluation import quality
-from seamless_server.evaluation.outputs import read_texts
 from seamless_server.evaluation.provenance import RunFolderError, read_metrics, read_run
 from seamless_server.evaluation.records import LOG_NAME, Record, read_log
+from seamless_server.evaluation.run_files import read_texts
 
 SAMPLES = 1000
 FEWEST = 30

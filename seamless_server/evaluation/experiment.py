@@ -12,7 +12,7 @@ from typing import Any
 
 from seamless_server.checkpoints.download import sha256
 from seamless_server.errors import UsageError
-from seamless_server.evaluation import agents, outputs, quality
+from seamless_server.evaluation import agents, quality, run_files
 from seamless_server.evaluation.agents import AgentSpec
 from seamless_server.evaluation.audio import Preparation
 from seamless_server.evaluation.listening import Listener
@@ -25,7 +25,7 @@ from seamless_server.evaluation.provenance import (
     write_json,
 )
 from seamless_server.evaluation.records import LOG_NAME, Record, read_log, write_log
-from seamless_server.evaluation.runner import Outcome, Progress, run_sentences
+from seamless_server.evaluation.runner import Outcome, RunProgress, run_sentences
 from seamless_server.evaluation.scoring import Scored, score
 from seamless_server.evaluation.sentences import SentenceRunner
 from seamless_server.evaluation.transcribe import (
@@ -66,7 +66,7 @@ class Experiment:
     """Which program runs it."""
     normalize_text: bool = False
     """Score text translations in the official file after Whisper's normaliser."""
-    columns: outputs.Columns = field(default_factory=outputs.Columns)
+    columns: run_files.Columns = field(default_factory=run_files.Columns)
     overwrite: bool = False
 
 
@@ -180,8 +180,8 @@ class Evaluator:
     def run(
         self,
         run: Run,
-        on_progress: Callable[[Progress], None] | None = None,
-        on_heard: Callable[[Progress], None] | None = None,
+        on_progress: Callable[[RunProgress], None] | None = None,
+        on_heard: Callable[[RunProgress], None] | None = None,
     ) -> RunResult:
         """Carry out one run, or what is left of it, and write all its files but the report.
 
@@ -222,10 +222,10 @@ class Evaluator:
         )
         metrics = {**scored.metrics, "options": dict(run.options), "system": experiment.system}
         scored = Scored(metrics, scored.sentences, scored.texts)
-        write_json(run.folder / outputs.METRICS_NAME, metrics)
+        write_json(run.folder / run_files.METRICS_NAME, metrics)
         self._write_official(run, outcome.records, scored.texts)
-        outputs.write_config(run.folder / outputs.CONFIG_NAME, task)
-        outputs.write_scores(run.folder / outputs.SCORES_NAME, metrics)
+        run_files.write_config(run.folder / run_files.CONFIG_NAME, task)
+        run_files.write_scores(run.folder / run_files.SCORES_NAME, metrics)
         _write_sentences(run.folder / "metrics.tsv", outcome, scored)
         return RunResult(run, outcome, scored, info)
 
@@ -233,13 +233,15 @@ class Evaluator:
         """The files that scripts around the official evaluation look for."""
         experiment = self._experiment
         task = experiment.selection.task
-        outputs.write_results(run.folder / outputs.RESULTS_NAME, records, task, experiment.columns)
+        run_files.write_results(
+            run.folder / run_files.RESULTS_NAME, records, task, experiment.columns
+        )
         transcriber = self._transcriber() if task == "s2st" else None
         if not records or (task == "s2st" and transcriber is None):
             return
         asr: dict[str, object] = {}
         if transcriber is not None:
-            outputs.write_transcripts(run.folder / outputs.TRANSCRIPTS_NAME, records, texts)
+            run_files.write_transcripts(run.folder / run_files.TRANSCRIPTS_NAME, records, texts)
             asr = {
                 "whisper_asr_beam_size": 1,
                 "whisper_asr_temperature": 0.0,
@@ -308,7 +310,9 @@ class Evaluator:
             return None
         return make_transcriber(self._experiment.asr_engine, name, self._experiment.spec.device)
 
-    def _listener(self, run: Run, on_heard: Callable[[Progress], None] | None) -> Listener | None:
+    def _listener(
+        self, run: Run, on_heard: Callable[[RunProgress], None] | None
+    ) -> Listener | None:
         transcriber = self._transcriber()
         if transcriber is None:
             return None

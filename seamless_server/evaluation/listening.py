@@ -11,7 +11,7 @@ from seamless_server.checkpoints.download import sha256
 from seamless_server.evaluation import transcribe
 from seamless_server.evaluation.provenance import RunFolderError
 from seamless_server.evaluation.records import Record, repair_log
-from seamless_server.evaluation.runner import Progress
+from seamless_server.evaluation.runner import RunProgress
 from seamless_server.evaluation.transcribe import Transcriber
 
 TRANSCRIPTS_NAME = "transcripts.log"
@@ -36,7 +36,7 @@ class Listener:
         transcriber: Transcriber,
         folder: Path,
         lang: str,
-        on_heard: Callable[[Progress], None] | None = None,
+        on_heard: Callable[[RunProgress], None] | None = None,
     ) -> None:
         self._transcriber = transcriber
         self._folder = folder
@@ -75,7 +75,7 @@ class Listener:
                         _append(file.fileno(), key, record, known[key])
                     texts.append(known[key])
                 if self._on_heard is not None:
-                    self._on_heard(Progress(len(texts), len(records), 0, record))
+                    self._on_heard(RunProgress(len(texts), len(records), 0, record))
         return texts
 
 

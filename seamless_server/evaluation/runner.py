@@ -39,7 +39,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class RunProgress:
     """Where a run stands."""
 
     done: int
@@ -68,7 +68,7 @@ def run_sentences(
     make_runner: Callable[[], SentenceRunner],
     preparation: Preparation,
     workers: int = 1,
-    on_progress: Callable[[Progress], None] | None = None,
+    on_progress: Callable[[RunProgress], None] | None = None,
 ) -> Outcome:
     """Evaluate what is not in ``instances.log`` yet.
 
@@ -133,7 +133,7 @@ class _Batch:
     """The sentences that wait, shared by the workers."""
 
     def __init__(
-        self, total: int, done: int, on_progress: Callable[[Progress], None] | None
+        self, total: int, done: int, on_progress: Callable[[RunProgress], None] | None
     ) -> None:
         self.waiting: queue.SimpleQueue[Sentence] = queue.SimpleQueue()
         self.stopped = threading.Event()
@@ -193,7 +193,7 @@ class _Batch:
             if self._on_progress is not None:
                 failed = len(self.failures)
                 done = self._done + self.succeeded + failed
-                self._on_progress(Progress(done, self._total, failed, record))
+                self._on_progress(RunProgress(done, self._total, failed, record))
 
 
 def _write_failures(path: Path, failures: Sequence[Failure]) -> None:

@@ -16,8 +16,8 @@ from seamless_server.metrics import Metrics
 from seamless_server.service.line import Line
 from seamless_server.service.load import Load
 from seamless_server.service.lock import OwnerLock
-from seamless_server.service.models import engine_has_room
 from seamless_server.service.owner import Owner, Waiter
+from seamless_server.service.served_models import engine_has_room
 from seamless_server.service.session import Session
 from seamless_server.service.tasks import Tasks
 from seamless_server.settings import Settings
@@ -191,7 +191,7 @@ class Admission:
 
     def _has_room(self, running: int) -> bool:
         return self.load.allows(running) and all(
-            engine_has_room(system, running) for system in self._models()
+            engine_has_room(model, running) for model in self._models()
         )
 
     def _late(self) -> bool:

@@ -14,7 +14,7 @@ Audio = npt.NDArray[np.int16] | npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class QueuedAudio:
     """A stretch of audio on its way into the stream."""
 
     pcm: Audio
@@ -56,7 +56,7 @@ class AudioQueue:
         self._skipped += dropped
         return dropped
 
-    def take(self, count: int) -> Waiting:
+    def take(self, count: int) -> QueuedAudio:
         """Removes up to `count` samples from the front."""
         parts: list[Audio] = []
         wanted = min(count, self.samples)
@@ -72,7 +72,7 @@ class AudioQueue:
                 wanted = 0
         pcm: Any = np.concatenate(parts) if parts else np.zeros(0, np.int16)
         skipped, self._skipped = self._skipped, 0
-        return Waiting(pcm, skipped)
+        return QueuedAudio(pcm, skipped)
 
     def clear(self) -> None:
         """Forgets everything that waits."""

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from seamless_server.errors import ConfigError, SeamlessError
 from seamless_server.metrics import Metrics
 from seamless_server.service.admission import Admission, Place
-from seamless_server.service.models import Models
 from seamless_server.service.owner import Audience, EndReason, Owner, StreamRequest
 from seamless_server.service.recording import Recorder, Recording
+from seamless_server.service.served_models import Models
 from seamless_server.service.session import Session, SessionLimits
 from seamless_server.service.tasks import Tasks
 from seamless_server.settings import Settings
@@ -63,7 +63,7 @@ class Service:
             Refused: the server is locked, or no place is free.
             SeamlessError: the model cannot do it, or the owner left meanwhile.
         """
-        self._system(request)  # what cannot start need not wait
+        self._model(request)  # what cannot start need not wait
 
         async def start(place: Place) -> Session:
             return await self._start(place, request, audience)
@@ -82,25 +82,25 @@ class Service:
         place = self.admission.places.get(key)
         return None if place is None else place.session
 
-    def _system(self, request: StreamRequest) -> Model:
-        system = self.models.choose(request.model)
-        if request.speech and not system.speech_languages:
-            raise ConfigError("speech", f"{system.name} gives text only")
-        return system
+    def _model(self, request: StreamRequest) -> Model:
+        model = self.models.choose(request.model)
+        if request.speech and not model.speech_languages:
+            raise ConfigError("speech", f"{model.name} gives text only")
+        return model
 
     async def _start(self, place: Place, request: StreamRequest, audience: Audience) -> Session:
         """The stream of a place that was given; the place is given back if it does not start."""
         try:
-            system = self._system(request)
-            recording = await self._record(place, request, system)
-            stream = await self._open_stream(system, request, recording)
+            model = self._model(request)
+            recording = await self._record(place, request, model)
+            stream = await self._open_stream(model, request, recording)
 
             async def ended(reason: EndReason, error: BaseException | None) -> None:
                 await self._ended(place, audience, recording, reason, error)
 
             place.session = session = Session(
                 stream=stream,
-                sample_rate=system.sample_rate,
+                sample_rate=model.sample_rate,
                 rate=request.rate,
                 pool=self._pool,
                 audience=audience,
@@ -115,7 +115,7 @@ class Service:
         except BaseException:
             self.admission.free(place)
             raise
-        self._metrics.sessions_started.labels(system.name).inc()
+        self._metrics.sessions_started.labels(model.name).inc()
         if not self.admission.holds(place):
             await session.abort()
             raise SeamlessError("You left before the stream began.", code="no_room")
@@ -132,12 +132,12 @@ class Service:
         )
 
     async def _open_stream(
-        self, system: Model, request: StreamRequest, recording: Recording | None
+        self, model: Model, request: StreamRequest, recording: Recording | None
     ) -> Stream:
-        targets = request.targets(system)
+        targets = request.targets(model)
 
         def open_stream() -> Stream:
-            stream = system.open(targets, request.options)
+            stream = model.open(targets, request.options)
             if recording is not None:
                 stream.trace = recording.trace
             return stream
@@ -150,9 +150,7 @@ class Service:
                 recording.finish()
             raise
 
-    async def _record(
-        self, place: Place, request: StreamRequest, system: Model
-    ) -> Recording | None:
+    async def _record(self, place: Place, request: StreamRequest, model: Model) -> Recording | None:
         if not request.record:
             return None
 
@@ -160,9 +158,9 @@ class Service:
             complaint = place.owner.complain(message, "recording")
             self._tasks.spawn(complaint, "warning of a recording")
 
-        recording = await self.recorder.open(request.room, request.rate, system.sample_rate, warn)
+        recording = await self.recorder.open(request.room, request.rate, model.sample_rate, warn)
         if recording is not None:
-            recording.note("configured", rate=request.rate, model=system.name)
+            recording.note("configured", rate=request.rate, model=model.name)
         return recording
 
     async def _ended(

@@ -47,7 +47,7 @@ class SessionLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class SessionStatus:
     """What the speaker is told about its stream."""
 
     state: Literal["listening", "speech", "flushing"]
@@ -186,9 +186,9 @@ class Session:
         """Audio that arrived so far."""
         return self._positions.received_ms
 
-    def status(self) -> Status:
+    def status(self) -> SessionStatus:
         """How the stream is doing."""
-        return Status(
+        return SessionStatus(
             state="flushing" if self._stopping else "speech" if self._speaking else "listening",
             lag_ms=self._lag_ms,
             queued_ms=self._queue.waiting_ms,

@@ -25,8 +25,8 @@ from seamless_server.checkpoints import (
 from seamless_server.checkpoints import published as files
 from seamless_server.checkpoints.cards import find_model
 from seamless_server.checkpoints.keys import char_order
-from seamless_server.checkpoints.store import FILE as STORE
-from seamless_server.checkpoints.store import write_store
+from seamless_server.checkpoints.model_file import FILE as STORE
+from seamless_server.checkpoints.model_file import write_model_file
 from seamless_server.errors import CheckpointError
 from tests.recorded import CHECKPOINT, RECORDINGS
 
@@ -150,7 +150,7 @@ def test_control_rows_and_characters_are_put_in_order(
 
 
 def test_our_own_file_gives_the_same_tensors(checkpoint: Checkpoint, folder: Path) -> None:
-    write_store(folder / STORE, states_of(checkpoint))
+    write_model_file(folder / STORE, states_of(checkpoint))
     for name in WEIGHTS:
         (folder / name).unlink()
     assert find_model(folder) == folder
@@ -160,7 +160,7 @@ def test_our_own_file_gives_the_same_tensors(checkpoint: Checkpoint, folder: Pat
 
 
 def test_our_own_file_in_half_precision(checkpoint: Checkpoint, folder: Path) -> None:
-    write_store(folder / STORE, states_of(checkpoint), torch.bfloat16)
+    write_model_file(folder / STORE, states_of(checkpoint), torch.bfloat16)
     loaded = tensors_of(load_checkpoint(folder, dtype=torch.bfloat16))
     for key, value in tensors_of(checkpoint).items():
         assert torch.equal(loaded[key], value.to(torch.bfloat16)), key
@@ -274,7 +274,7 @@ def test_a_tokenizer_of_another_model_is_refused(folder: Path) -> None:
 def test_a_broken_file_of_our_own_is_refused(
     checkpoint: Checkpoint, folder: Path, how: str
 ) -> None:
-    write_store(folder / STORE, states_of(checkpoint))
+    write_model_file(folder / STORE, states_of(checkpoint))
     BREAKAGES[how](folder / STORE)
     with pytest.raises(CheckpointError) as error:
         load_checkpoint(folder)
@@ -359,7 +359,7 @@ def test_loading_needs_the_models_size_of_memory_and_little_more(
     edit(folder / files.DECODER, widen)
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     if layout == "safetensors":
-        write_store(folder / STORE, states_of(load_checkpoint(folder)))
+        write_model_file(folder / STORE, states_of(load_checkpoint(folder)))
         for name in WEIGHTS:
             (folder / name).unlink()
     size = sum(x.stat().st_size for x in folder.iterdir() if x.suffix in (".pt", ".safetensors"))

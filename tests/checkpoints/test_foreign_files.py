@@ -36,8 +36,8 @@ from seamless_server.checkpoints.keys import (
     take_tensors,
 )
 from seamless_server.checkpoints.loader import build_networks
+from seamless_server.checkpoints.model_file import FILE as STORE
 from seamless_server.checkpoints.published import published_config
-from seamless_server.checkpoints.store import FILE as STORE
 from seamless_server.errors import CheckpointError
 from tests.recorded import CHECKPOINT, RECORDINGS
 

@@ -12,7 +12,7 @@ import pytest
 from seamless_server.client import ClientError, StreamingClient, Text, Waiting
 from seamless_server.doors.running import BackgroundServer
 from seamless_server.service.load import LIMIT, Load, Pace
-from seamless_server.service.models import engine_has_room
+from seamless_server.service.served_models import engine_has_room
 
 from .conftest import RECORDINGS, Connect, Peer, speech
 
@@ -328,9 +328,9 @@ def test_the_load_counts_work_of_speech_and_what_is_shared_once() -> None:
 
 
 def test_the_engine_has_its_say(shared_server: BackgroundServer) -> None:
-    [system] = shared_server.app.state.parts.models.systems()
-    assert engine_has_room(system, 1)
-    assert not engine_has_room(system, system.agents.engine.load().slots)
+    [model] = shared_server.app.state.parts.models.loaded()
+    assert engine_has_room(model, 1)
+    assert not engine_has_room(model, model.agents.engine.load().slots)
 
 
 def test_workers_of_their_own_share_the_machine() -> None:

@@ -100,7 +100,7 @@ class Announcer:
             statusByRoom={},
             totalActiveConnections=len(self._connections),
             totalActiveTranscoders=len(places),
-            agentsCapabilities=[capability(x) for x in self._service.models.systems()],
+            agentsCapabilities=[capability(x) for x in self._service.models.loaded()],
             serverLock=self._shown_lock(),
             ready=self._service.models.ready,
             maxSpeakers=most if isinstance(most, int) else None,

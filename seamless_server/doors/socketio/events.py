@@ -288,14 +288,14 @@ class Events:
         note = "listener_config_set"
         lang = config.targetLanguage
         if lang is not None:
-            systems = self._service.models.systems()
-            written = {code for system in systems for code in system.text_languages}
-            spoken = {code for system in systems for code in system.speech_languages}
-            if systems and lang not in written | spoken:
+            models = self._service.models.loaded()
+            written = {code for model in models for code in model.text_languages}
+            spoken = {code for model in models for code in model.speech_languages}
+            if models and lang not in written | spoken:
                 raise EventError(
                     "set_listener_config", "targetLanguage", _not_offered(lang, written | spoken)
                 )
-            if systems and lang not in spoken and "s2s" in output:
+            if models and lang not in spoken and "s2s" in output:
                 output, note = "s2t", f"{lang} is offered as text only"
             self._check_languages(member, lang)
         before = member.groups()
@@ -346,8 +346,8 @@ class Events:
         if config.targetLanguage is not None:
             offered = set(speaker.text_languages() or ()) if speaker is not None else set()
             if not offered:
-                systems = self._service.models.systems()
-                offered = {code for system in systems for code in system.text_languages}
+                models = self._service.models.loaded()
+                offered = {code for model in models for code in model.text_languages}
             if offered and config.targetLanguage not in offered:
                 raise EventError(
                     "set_dynamic_config",

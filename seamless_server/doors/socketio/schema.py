@@ -231,7 +231,7 @@ class TranscriptEntry(_Outbound):
     finished: bool = True
 
 
-class RecordingSaved(_Outbound):
+class SavedRecording(_Outbound):
     """`recording_saved`, to the speaker."""
 
     name: str
@@ -361,7 +361,7 @@ OUTBOUND: dict[str, type[BaseModel] | None] = {
     "clear_transcript": None,
     "stream_status": StreamStatus,
     "place_in_line": PlaceInLine,
-    "recording_saved": RecordingSaved,
+    "recording_saved": SavedRecording,
     "server_exception": ServerException,
     "server_restart": ServerRestart,
 }

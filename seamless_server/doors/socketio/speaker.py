@@ -14,7 +14,7 @@ from seamless_server.doors.socketio.codec import Ready
 from seamless_server.doors.socketio.packing import OutputPacker
 from seamless_server.doors.socketio.schema import (
     PlaceInLine,
-    RecordingSaved,
+    SavedRecording,
     StreamConfig,
     StreamStatus,
     TranscriptEntry,
@@ -61,7 +61,7 @@ class Speaker(Waiter, Audience):
         self._rooms = rooms
         self._service = service
         self._announcer = announcer
-        self._system: Model | None = None
+        self._model: Model | None = None
         self._packer = OutputPacker("", config.buffer_limit)
         self._last_notice = 0.0
         self._status_task: asyncio.Task[None] | None = None
@@ -125,14 +125,14 @@ class Speaker(Waiter, Audience):
 
     # -- what is wanted ---------------------------------------------------------------------------
 
-    def choose(self, system: Model) -> Targets:
+    def choose(self, model: Model) -> Targets:
         """What to make of the speaker's audio with the model that it gets."""
-        self._system = system
-        targets, main = self._targets(system)
+        self._model = model
+        targets, main = self._targets(model)
         self._packer = OutputPacker(main, self.config.buffer_limit)
         return targets
 
-    def _targets(self, system: Model) -> tuple[Targets, str]:
+    def _targets(self, model: Model) -> tuple[Targets, str]:
         """What is wanted now, and the speaker's own language.
 
         The speaker's language is always written, for the transcript; it is spoken only if
@@ -140,7 +140,7 @@ class Speaker(Waiter, Audience):
         """
         from seamless_server.streaming import Target  # brings torch, which is slow to import
 
-        main = self._main_language(system)
+        main = self._main_language(model)
         speech: set[str] = set()
         text = {main}
         room = self._rooms.of(self.member)
@@ -157,15 +157,15 @@ class Speaker(Waiter, Audience):
                 text.add(lang)
         if self.config.debug and self.config.model_type != "s2t":
             speech.add(main)
-        text &= set(system.text_languages)
-        speech &= set(system.speech_languages)
+        text &= set(model.text_languages)
+        speech &= set(model.speech_languages)
         return {
             lang: Target(text=lang in text, speech=lang in speech) for lang in sorted(text | speech)
         }, main
 
-    def _main_language(self, system: Model) -> str:
+    def _main_language(self, model: Model) -> str:
         """The speaker's choice, or the default."""
-        offered = system.text_languages
+        offered = model.text_languages
         for wanted in (self.member.target_language, self._settings.default_target_language):
             if wanted in offered:
                 return wanted
@@ -173,15 +173,15 @@ class Speaker(Waiter, Audience):
 
     def text_languages(self) -> tuple[str, ...] | None:
         """What the model of the running stream writes."""
-        return None if self._system is None else self._system.text_languages
+        return None if self._model is None else self._model.text_languages
 
     def retarget(self) -> None:
         """Takes over what is wanted now; in force with the next step."""
         session = self.session
-        if session is None or self._system is None:
+        if session is None or self._model is None:
             return
         session.set_expressive(self.member.expressive)
-        targets, main = self._targets(self._system)
+        targets, main = self._targets(self._model)
         session.set_targets(targets, lambda: self._packer.set_main(main))
         room = self._rooms.of(self.member)
         wants_floats = room is not None and group_name(room.room_id, V1) in room.audience()
@@ -301,7 +301,7 @@ class Speaker(Waiter, Audience):
 
     async def on_recording(self, name: str, files: list[str]) -> None:
         """Tells the speaker where its debug recording is."""
-        saved = RecordingSaved(name=name, files=files, url=f"/api/debug/{name}/")
+        saved = SavedRecording(name=name, files=files, url=f"/api/debug/{name}/")
         if self.member.sid is not None:
             await self._sio.emit("recording_saved", saved.model_dump(), to=self.member.sid)
 

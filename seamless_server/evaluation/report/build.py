@@ -17,8 +17,8 @@ from seamless_server.evaluation.compare import Comparison, Side
 from seamless_server.evaluation.latency import playback
 from seamless_server.evaluation.records import Record
 from seamless_server.evaluation.report.charts import Point, curve
-from seamless_server.evaluation.report.page import Cell, Sound, Table, number, render
-from seamless_server.evaluation.report.timeline import Mark, Timeline, draw
+from seamless_server.evaluation.report.drawing import Mark, Timeline, draw
+from seamless_server.evaluation.report.rendering import Cell, Clip, Table, number, render
 from seamless_server.evaluation.runner import read_failures
 from seamless_server.evaluation.units import readable
 
@@ -375,7 +375,7 @@ def _sentence(
         "silent": not (speech and record.delays),
         "reference": record.reference,
         "src_text": record.src_text,
-        "source": None if source is None else Sound(source, SAMPLE_RATE),
+        "source": None if source is None else Clip(source, SAMPLE_RATE),
         "speech": spoken,
         "timeline": draw(_timeline(record, [] if source is None else _envelope(source))),
     }
@@ -412,7 +412,7 @@ def _source_audio(record: Record, root: Path) -> Samples | None:
     return samples[start : start + round(record.source_ms * SAMPLE_RATE / 1000)]
 
 
-def _spoken(path: Path) -> Sound | None:
+def _spoken(path: Path) -> Clip | None:
     """What was spoken; `None` if the file is gone by now."""
     import soundfile
 
@@ -420,7 +420,7 @@ def _spoken(path: Path) -> Sound | None:
         samples, rate = soundfile.read(path, dtype="float32")
     except (soundfile.SoundFileError, OSError):
         return None
-    return Sound(samples, rate)
+    return Clip(samples, rate)
 
 
 def _envelope(samples: Samples) -> list[float]:

@@ -7,14 +7,14 @@ Units of a translation are spoken with the voice, prosody and pace of the person
     units, durations -> acoustic (conditioned) -> mel -> vocoder -> samples
 """
 
-from seamless_server.nn.pretssel.config import (
+from seamless_server.nn.pretssel.sizes import (
     AcousticConfig,
     MelVocoderConfig,
     PretsselConfig,
     ProsodyConfig,
     WatermarkConfig,
 )
-from seamless_server.nn.pretssel.model import Pretssel, runs_of
+from seamless_server.nn.pretssel.voice import Pretssel, runs_of
 
 __all__ = [
     "AcousticConfig",

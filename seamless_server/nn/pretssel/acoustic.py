@@ -18,7 +18,7 @@ from seamless_server.nn.layers import (
     length_mask,
     sinusoid,
 )
-from seamless_server.nn.pretssel.config import AcousticConfig
+from seamless_server.nn.pretssel.sizes import AcousticConfig
 
 SHARPNESS = 0.1
 """Inverse width of the Gaussian around a unit's middle, in 1 / frames^2."""

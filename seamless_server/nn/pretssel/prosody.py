@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seamless_server.nn.layers import length_mask
-from seamless_server.nn.pretssel.config import ProsodyConfig
+from seamless_server.nn.pretssel.sizes import ProsodyConfig
 
 EPS = 1e-12
 

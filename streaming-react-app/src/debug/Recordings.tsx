@@ -2,7 +2,7 @@ import { useClient } from '../app/client';
 import { serverPath } from '../net/serverAddress';
 import { useStore } from '../state/store';
 import { Switch } from '../ui/fields';
-import type { RecordingSaved } from '../wire/messages';
+import type { SavedRecording } from '../wire/messages';
 
 /** Whether streams are recorded, and links to what the server saved; the timeline first. */
 export function Recordings() {
@@ -26,7 +26,7 @@ export function Recordings() {
   );
 }
 
-function List({ recordings, base }: { recordings: readonly RecordingSaved[]; base: string }) {
+function List({ recordings, base }: { recordings: readonly SavedRecording[]; base: string }) {
   return (
     <ul className="recordings">
       {recordings.map(({ name, url, files }) => (

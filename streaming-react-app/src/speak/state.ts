@@ -1,7 +1,7 @@
 /** What is known of this member's own stream. */
 import type { MicrophoneSettings } from '../audio/capture/liveSource';
 import type { CaptureProblem } from '../audio/capture/problems';
-import type { RecordingSaved, StreamStatus } from '../wire/messages';
+import type { SavedRecording, StreamStatus } from '../wire/messages';
 
 export type SourceSpec =
   | ({ kind: 'microphone' } & MicrophoneSettings)
@@ -41,7 +41,7 @@ export interface SpeakingState {
   problem: CaptureProblem | null;
   /** A sentence of the server about this stream. */
   serverMessage: string | null;
-  recordings: RecordingSaved[];
+  recordings: SavedRecording[];
   monitor: number;
 }
 

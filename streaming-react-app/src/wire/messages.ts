@@ -7,7 +7,7 @@ export type {
   Capability,
   JoinAck,
   ListenerAck,
-  RecordingSaved,
+  SavedRecording,
   RoomState,
   ServerException,
   PlaceInLine,

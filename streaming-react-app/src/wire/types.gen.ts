@@ -97,7 +97,7 @@ export interface PlaceInLine {
 /**
  * `recording_saved`, to the speaker.
  */
-export interface RecordingSaved {
+export interface SavedRecording {
   name: string;
   files: string[];
   url: string;
@@ -264,7 +264,7 @@ export interface ServerPayloads {
   clear_transcript: unknown;
   stream_status: StreamStatus;
   place_in_line: PlaceInLine;
-  recording_saved: RecordingSaved;
+  recording_saved: SavedRecording;
   server_exception: ServerException;
   server_restart: ServerRestart;
 }

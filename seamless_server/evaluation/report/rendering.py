@@ -46,7 +46,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Sound:
+class Clip:
     """Samples to be listened to, and their rate in Hz."""
 
     samples: Samples
@@ -77,7 +77,7 @@ def _environment() -> Environment:
     return environment
 
 
-def _player(sound: Sound) -> str:
+def _player(sound: Clip) -> str:
     """An audio element with the sound in it."""
     import soundfile
 

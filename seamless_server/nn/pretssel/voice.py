@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from seamless_server.nn.pretssel.acoustic import AcousticModel
-from seamless_server.nn.pretssel.config import CONTROL, FRAMES_PER_UNIT, PretsselConfig
+from seamless_server.nn.pretssel.mel_vocoder import MelVocoder
 from seamless_server.nn.pretssel.prosody import ProsodyEncoder
-from seamless_server.nn.pretssel.vocoder import MelVocoder
+from seamless_server.nn.pretssel.sizes import CONTROL, FRAMES_PER_UNIT, PretsselConfig
 
 
 def runs_of(units: Sequence[int]) -> tuple[list[int], list[int]]:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from seamless_server.nn.hifigan import HiFiGAN
 from seamless_server.nn.layers import length_mask
-from seamless_server.nn.pretssel.config import MelVocoderConfig, WatermarkConfig
+from seamless_server.nn.pretssel.sizes import MelVocoderConfig, WatermarkConfig
 
 WATERMARK_GAIN = 0.8
 

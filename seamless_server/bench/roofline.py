@@ -9,7 +9,7 @@ import torch
 
 from seamless_server.agents.loading import AgentSystem
 from seamless_server.bench.costs import flops
-from seamless_server.bench.simulation import Load
+from seamless_server.bench.simulation import SimulatedSpeaker
 from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.engine import InlineEngine
 from seamless_server.streaming import Model, Target
@@ -29,10 +29,10 @@ def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
     return best
 
 
-def work_flops(checkpoint: Checkpoint, load: Load, seconds: float = 6.0) -> float:
+def work_flops(checkpoint: Checkpoint, load: SimulatedSpeaker, seconds: float = 6.0) -> float:
     """Multiplications and additions for a second of a speaker's audio, without any padding."""
-    system = Model(AgentSystem(checkpoint, InlineEngine(checkpoint)), "", "", {})
-    stream = system.open({"spa": Target(text=True, speech=load.speech)}, load.options)
+    model = Model(AgentSystem(checkpoint, InlineEngine(checkpoint)), "", "", {})
+    stream = model.open({"spa": Target(text=True, speech=load.speech)}, load.options)
     count = int(seconds * 1000 / load.chunk_ms)
 
     def run() -> None:

@@ -16,7 +16,7 @@ from seamless_server.errors import CheckpointError
 FILE = "model.safetensors"
 
 
-def read_store(path: Path) -> dict[str, dict[str, Tensor]]:
+def read_model_file(path: Path) -> dict[str, dict[str, Tensor]]:
     """Tensors by network (``encoder``, ``decoder``, ...), mapped from the file.
 
     Raises:
@@ -35,7 +35,7 @@ def read_store(path: Path) -> dict[str, dict[str, Tensor]]:
     return states
 
 
-def write_store(
+def write_model_file(
     path: Path, states: Mapping[str, Mapping[str, Tensor]], dtype: torch.dtype | None = None
 ) -> None:
     """Write the tensors of all networks, in ``dtype`` or as they are.

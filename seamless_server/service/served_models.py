@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from seamless_server.errors import ConfigError, SeamlessError
-from seamless_server.metrics import EngineStats
 from seamless_server.service.load import LIMIT
 
 logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
+    from seamless_server.engine.stats import SchedulerStats
     from seamless_server.streaming import Model
 
 Loader = Callable[[str, Callable[[str], None]], "Model"]
-"""Makes a system of a name or folder, and tells meanwhile what it does."""
+"""Makes a model of a name or folder, and tells meanwhile what it does."""
 
 
 @dataclass(slots=True)
-class Progress:
+class LoadProgress:
     """How far the loading of the models is."""
 
     state: Literal["loading", "ready", "failed"] = "loading"
@@ -58,7 +58,7 @@ class Models:
 
     Args:
         names: names or folders to load.
-        load: makes a system; runs in the background thread.
+        load: makes a model; runs in the background thread.
         on_change: called in that thread after each step.
         on_warm: told what a model took for a second of audio when it was warmed up, in seconds.
     """
@@ -74,9 +74,9 @@ class Models:
         self._load = load
         self._on_change = on_change
         self._on_warm = on_warm
-        self._systems: dict[str, Model] = {}
+        self._models: dict[str, Model] = {}
         self._started = time.monotonic()
-        self._progress = Progress(total=len(self._names))
+        self._progress = LoadProgress(total=len(self._names))
         self._thread = threading.Thread(target=self._run, name="model-loader", daemon=True)
 
     def start(self) -> None:
@@ -89,7 +89,7 @@ class Models:
         self._on_change = callback
 
     @property
-    def progress(self) -> Progress:
+    def progress(self) -> LoadProgress:
         """Where loading stands now."""
         if self._progress.state == "loading":
             self._progress.seconds = time.monotonic() - self._started
@@ -100,19 +100,19 @@ class Models:
         """Every model is loaded and warm."""
         return self._progress.state == "ready"
 
-    def systems(self) -> tuple[Model, ...]:
-        """The systems that are ready, the default first."""
-        return tuple(self._systems.values()) if self.ready else ()
+    def loaded(self) -> tuple[Model, ...]:
+        """The models that are ready, the default first."""
+        return tuple(self._models.values()) if self.ready else ()
 
     def get(self, name: str | None) -> Model | None:
-        """The system of that name; the default one for `None`."""
-        systems = self.systems()
+        """The model of that name; the default one for `None`."""
+        models = self.loaded()
         if name is None:
-            return systems[0] if systems else None
-        return next((system for system in systems if system.name == name), None)
+            return models[0] if models else None
+        return next((model for model in models if model.name == name), None)
 
     def choose(self, name: str | None) -> Model:
-        """The system of that name; the default one for `None`.
+        """The model of that name; the default one for `None`.
 
         Raises:
             SeamlessError: none is ready (`loading`, `no_model`), or none has that name.
@@ -126,11 +126,11 @@ class Models:
                 "try again in a moment.",
                 code="loading",
             )
-        system = self.get(name)
-        if system is None:
-            names = ", ".join(system.name for system in self.systems())
+        model = self.get(name)
+        if model is None:
+            names = ", ".join(model.name for model in self.loaded())
             raise ConfigError("model", f"'{name}' is not served here; choose one of: {names}")
-        return system
+        return model
 
     def _step(self, model: str, step: str) -> None:
         self._progress.model, self._progress.step = model, step
@@ -141,11 +141,11 @@ class Models:
         try:
             for name in self._names:
                 self._step(name, "loading")
-                system = self._load(name, partial(self._step, name))
-                self._step(system.name, "warming up")
-                self._on_warm(_warm_up(system))
-                self._systems[system.name] = system
-                self._progress.loaded.append(system.name)
+                model = self._load(name, partial(self._step, name))
+                self._step(model.name, "warming up")
+                self._on_warm(_warm_up(model))
+                self._models[model.name] = model
+                self._progress.loaded.append(model.name)
             # What is loaded stays: the collector need not walk through it again and again, which
             # takes longer than the event loop may be held up.
             gc.collect()
@@ -165,20 +165,20 @@ class Models:
         self._on_change()
 
 
-def _warm_up(system: Model) -> float:
+def _warm_up(model: Model) -> float:
     """Pays for first calls now, so that the first speaker does not.
 
     Returns the seconds that a second of audio then takes.
     """
     from seamless_server.streaming import Target
 
-    lang = (system.speech_languages or system.text_languages)[0]
-    target = Target(text=True, speech=lang in system.speech_languages)
+    lang = (model.speech_languages or model.text_languages)[0]
+    target = Target(text=True, speech=lang in model.speech_languages)
     # Without voice detection, which would let none of the noise through.
-    stream = system.open({lang: target}, vad=False)
+    stream = model.open({lang: target}, vad=False)
     try:
-        noise = 0.05 * np.random.default_rng(0).standard_normal(system.sample_rate * 3)
-        first, again = np.split(noise.astype(np.float32), [system.sample_rate * 2])
+        noise = 0.05 * np.random.default_rng(0).standard_normal(model.sample_rate * 3)
+        first, again = np.split(noise.astype(np.float32), [model.sample_rate * 2])
         for _ in stream.push(first):
             pass
         started = time.perf_counter()
@@ -192,22 +192,22 @@ def _warm_up(system: Model) -> float:
     return took
 
 
-def engine_stats(system: Model) -> EngineStats | None:
-    """What the system's engine counts, if it works in batches."""
-    stats: Any = getattr(getattr(getattr(system, "agents", None), "engine", None), "stats", None)
+def engine_stats(model: Model) -> SchedulerStats | None:
+    """What the model's engine counts, if it works in batches."""
+    stats: Any = getattr(getattr(getattr(model, "agents", None), "engine", None), "stats", None)
     return stats if hasattr(stats, "batches") else None
 
 
-def engine_has_room(system: Model, running: int) -> bool:
-    """Whether the system's engine, if it tells, has time and memory beside `running` streams."""
-    ask: Any = getattr(getattr(getattr(system, "agents", None), "engine", None), "load", None)
+def engine_has_room(model: Model, running: int) -> bool:
+    """Whether the model's engine, if it tells, has time and memory beside `running` streams."""
+    ask: Any = getattr(getattr(getattr(model, "agents", None), "engine", None), "load", None)
     if not callable(ask):
         return True
     load = ask()
     return bool(load.busy < LIMIT and load.slots > running)
 
 
-def model_folder(system: Model) -> Path | None:
+def model_folder(model: Model) -> Path | None:
     """The folder of a model, where phrases and sample clips may lie."""
-    path = getattr(getattr(getattr(system, "agents", None), "checkpoint", None), "path", None)
+    path = getattr(getattr(getattr(model, "agents", None), "checkpoint", None), "path", None)
     return path if isinstance(path, Path) else None
