@@ -2,7 +2,7 @@
 # PYTHON=python3.12 chooses the interpreter, ARGS="..." passes arguments on.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test test-fast lint format evaluate train-mini screenshots doctor lock docker-check clean
+.PHONY: help setup serve test test-fast lint format evaluate train-mini screenshots doctor lock audit docker-check clean
 
 BIN := .venv/bin
 APP := streaming-react-app
@@ -61,6 +61,9 @@ doctor: setup ## Show what this machine has and lacks
 
 lock: setup ## Resolve constraints.txt anew for all supported Pythons
 	@$(BIN)/python scripts/lock.py
+
+audit: setup ## Look all locked packages up in the advisory databases (pip-audit, npm audit)
+	@$(BIN)/python scripts/audit.py
 
 docker-check: setup ## Lint the Dockerfile and replay it without a container engine (minutes)
 	@$(BIN)/hadolint Dockerfile

@@ -21,8 +21,9 @@ from typing import Any, Literal
 from seamless_server.errors import SIMULEVAL_REMEDY, SeamlessError
 from seamless_server.settings import read_settings
 
-Status = Literal["ok", "absent", "warning", "missing"]
-"""`absent` is optional and not there; `missing` is needed to run and not there."""
+Status = Literal["ok", "absent", "warning", "missing", "unsafe"]
+"""`absent` is optional and not there; `missing` is needed to run and not there; `unsafe` lets
+strangers do harm."""
 
 GIGABYTE = 1e9
 DOWNLOAD_GB = 8.1

@@ -1,4 +1,4 @@
-"""`seamless-server doctor`: what this machine has, and what the missing things would need."""
+"""`seamless-server doctor`: what this machine has and lacks; what an exposed server must change."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ _MARKS = {
     "absent": "[dim]absent[/dim]",
     "warning": "[yellow]warning[/yellow]",
     "missing": "[bold red]missing[/bold red]",
+    "unsafe": "[bold red]unsafe[/bold red]",
 }
 
 
@@ -30,28 +31,58 @@ def doctor(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead of a table.")
     ] = False,
+    exposed: Annotated[
+        bool,
+        typer.Option(
+            "--exposed",
+            help="Look at the settings instead: what to change before strangers can reach it.",
+        ),
+    ] = False,
 ) -> None:
     """Show what this machine has, and what each missing thing would need.
 
-    Ends with exit code 1 only if something is missing that the server cannot run without.
+    Ends with exit code 1 only if something is missing that the server cannot run without. With
+    --exposed it reads the settings of the environment (SEAMLESS_*), and ends with 1 only if they
+    would let strangers do harm.
     """
     from seamless_server.diagnosis import can_run, diagnose
 
-    findings = diagnose()
-    usable = can_run(findings)
+    if exposed:
+        from seamless_server.exposure import examine, is_safe
+        from seamless_server.settings import read_settings
+
+        findings = examine(read_settings())
+        good = is_safe(findings)
+    else:
+        findings = diagnose()
+        good = can_run(findings)
     if as_json:
         report = {
             "version": __version__,
-            "ok": usable,
+            "ok": good,
             "findings": [finding.as_json() for finding in findings],
         }
         typer.echo(json.dumps(report, indent=2))
     else:
-        _print_table(findings, usable)
-    raise typer.Exit(0 if usable else 1)
+        _print_table(findings, _conclusion(findings, exposed=exposed))
+    raise typer.Exit(0 if good else 1)
 
 
-def _print_table(findings: list[Finding], usable: bool) -> None:
+def _conclusion(findings: list[Finding], *, exposed: bool) -> str:
+    from rich.markup import escape
+
+    wrong = [one.name for one in findings if one.status in ("missing", "unsafe")]
+    named = escape(", ".join(dict.fromkeys(wrong)))
+    if exposed:
+        if not wrong:
+            return "Strangers may reach a server of these settings; docs/security.md says more."
+        return f"[bold red]Not for the open internet:[/bold red] {named}"
+    if not wrong:
+        return "This machine can run the server: seamless-server serve"
+    return f"[bold red]Not ready:[/bold red] {named}"
+
+
+def _print_table(findings: list[Finding], conclusion: str) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -70,8 +101,4 @@ def _print_table(findings: list[Finding], usable: bool) -> None:
             table.add_row("  " + escape(finding.name), _MARKS[finding.status], text)
     console.print(table)
     console.print()
-    if usable:
-        console.print("This machine can run the server: seamless-server serve")
-    else:
-        needed = ", ".join(one.name for one in findings if one.status == "missing")
-        console.print(f"[bold red]Not ready:[/bold red] {escape(needed)}")
+    console.print(conclusion)
