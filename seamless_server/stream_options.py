@@ -84,6 +84,9 @@ class StreamOptions(BaseModel):
         ge=0,
         le=600,
     )
+    raise_quiet_speech: bool | None = _option(
+        "speaker", "Raise speech below -40 dBFS; louder speech stays as it is."
+    )
     d_factor: float | None = _option(
         "speaker", "Length of spoken output: above 1 speaks slower.", ge=0.1, le=10
     )

@@ -7,10 +7,12 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from seamless_server.audio.level import LevelMeter
 from seamless_server.audio.reader import Samples, read_audio
 from seamless_server.checkpoints.cards import SYSTEM_DIRS
 from seamless_server.streaming import Model, SpeechOutput, Target, TextOutput, load_model
@@ -28,9 +30,9 @@ def mini() -> Model:
     return load_model("SeamlessStreaming-mini", "cpu", engine="scheduled")
 
 
-def said(system: Model, samples: Samples, lang: str) -> str:
+def said(system: Model, samples: Samples, lang: str, **options: Any) -> str:
     """What comes out in a language, as one text."""
-    stream = system.open({lang: Target()})
+    stream = system.open({lang: Target()}, options)
     outputs = [x for i in range(0, len(samples), 5120) for x in stream.push(samples[i : i + 5120])]
     outputs += stream.finish()
     return "".join(x.text for x in outputs if isinstance(x, TextOutput)).strip()
@@ -60,6 +62,33 @@ def test_sentences_that_follow_each_other_quickly_all_arrive(mini: Model) -> Non
     ]
     talk = np.concatenate([part for x in spoken for part in (x, pause)])
     assert said(mini, talk, "spa") == " ".join(said(mini, x, "spa") for x in clips)
+
+
+def quieter(samples: Samples, level_db: float) -> Samples:
+    """As 16-bit integers whose loudest 100 ms are at this level."""
+    meter = LevelMeter(16_000)
+    meter.add(samples)
+    gain = 10 ** ((level_db - meter.level_db) / 20)
+    return np.round(samples * gain * 32_768).astype(np.float32) / 32_768
+
+
+def test_quiet_speech_is_heard(mini: Model) -> None:
+    quiet = quieter(clip(MINUTES), -65)
+    assert said(mini, quiet, "eng", raise_quiet_speech=False) != said(mini, clip(MINUTES), "eng")
+    assert said(mini, quiet, "eng") == said(mini, clip(MINUTES), "eng")
+
+
+def test_loud_speech_is_not_touched_by_what_raises_quiet_speech(mini: Model) -> None:
+    room = np.random.default_rng(5).normal(0, 1e-3, 40_000).astype(np.float32)
+    soft = quieter(clip(MADRID)[: 5120 * 2], -42)  # at first hardly to be heard
+    talk = np.concatenate([room, soft, clip(MADRID)[5120 * 2 :], room, clip(MINUTES), room])
+    units = []
+    for raised in (False, True):
+        stream = mini.open({"spa": Target(speech=True)}, {"raise_quiet_speech": raised})
+        outputs = [y for x in range(0, len(talk), 5120) for y in stream.push(talk[x : x + 5120])]
+        units.append([(x.start_ms, x.end_ms, getattr(x, "units", x)) for x in outputs])
+    assert units[0] == units[1]
+    assert len(units[0]) > 4
 
 
 def test_two_sentences_with_a_pause_are_two_segments(mini: Model) -> None:

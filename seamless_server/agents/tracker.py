@@ -34,14 +34,17 @@ class SpeechTracker:
         self.fresh = True
         self.decays = 0
 
+    @property
+    def threshold(self) -> float:
+        """Probability beyond which the next window counts as speech."""
+        return self.vad_threshold + (max(0.0, self.init_speech_prob) if self.fresh else 0.0)
+
     def hear(self, probabilities: Sequence[float], chunk_ms: float, ended: bool) -> list[Verdict]:
         """What to do with a chunk: keep it ("speech"), end the segment, both in order, or nothing.
 
         ended: the segment before has ended but nobody has taken note of it yet.
         """
-        threshold = self.vad_threshold
-        if self.fresh and self.init_speech_prob > 0:
-            threshold += self.init_speech_prob
+        threshold = self.threshold
         spoken = [p > threshold for p in probabilities]
         if not any(spoken):
             if ended or self.fresh:

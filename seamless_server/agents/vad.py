@@ -12,6 +12,7 @@ from simuleval.data.segments import EmptySegment, Segment, SpeechSegment
 
 from seamless_server.agents.base import SeamlessAgent, SessionStates, language_of
 from seamless_server.agents.official_vad import OfficialVADStates
+from seamless_server.agents.quiet import QuietSpeech
 from seamless_server.agents.samples import as_samples
 from seamless_server.agents.silero import Samples, SileroState, speech_probabilities
 from seamless_server.agents.tracker import SpeechTracker
@@ -32,13 +33,14 @@ class VADStates(SessionStates):
     """Audio of one session between the microphone and the cutting.
 
     position: samples heard so far; taken: where the audio handed on so far ends (both from the
-    start of the stream).
+    start of the stream). held: a raised chunk that begins a segment unless the next one is loud.
     """
 
     def __init__(self, args: Namespace) -> None:
         self.chunk_size: int = args.chunk_size_samples
         self.window: int = args.window_size_samples
         self.limit = round(args.max_segment_seconds * SAMPLE_RATE)
+        self.raises: bool = args.raise_quiet_speech
         self.tracker = SpeechTracker(args)
         super().__init__()
 
@@ -46,6 +48,8 @@ class VADStates(SessionStates):
         """Forget everything."""
         super().reset()
         self.silero = SileroState()
+        self.quiet = QuietSpeech(self.window)
+        self.held: tuple[Samples, list[float]] | None = None
         self.tracker.restart()
         self.partial = np.zeros(0, np.float32)
         self.pieces: deque[_Piece] = deque()
@@ -72,36 +76,60 @@ class VADStates(SessionStates):
         scored = np.pad(chunk, (0, -len(chunk) % self.window)) if pad else chunk
         with measured("vad", self.caller):
             probabilities = speech_probabilities(scored, self.silero, self.window)
+            spoken = max(probabilities, default=0.0) > self.tracker.threshold
+            raised = self.quiet.raised(chunk, scored, spoken) if self.raises else None
+        before = self.position
         self.position += len(chunk)
+        held, self.held = self.held, None
+        if raised is None:
+            self._judge(chunk, probabilities, self.position, lang)
+            return
+        if held is None and not self.open and not pad:
+            # Nobody knows yet whether quiet speech begins or a loud word with a soft sound, of
+            # which nothing may be raised.
+            if spoken:
+                self._judge(chunk, probabilities, self.position, lang)
+            elif max(raised[1]) > self.tracker.threshold:
+                self.held = raised
+            return
+        if held is not None:
+            self._judge(*held, before, lang)
+        self._judge(*raised, self.position, lang)
+
+    def _judge(
+        self, chunk: Samples, probabilities: list[float], end: int, lang: str | None
+    ) -> None:
+        """Keep a chunk, end its segment, or drop it. ``end`` is its place in the stream."""
         chunk_ms = len(chunk) * 1000 / SAMPLE_RATE
         verdicts = self.tracker.hear(probabilities, chunk_ms, ended=False)
         for verdict in verdicts:
             if verdict == "speech":
                 if not self.open:
                     self.open = True
-                    self.begin = self.position - len(chunk)
+                    self.begin = end - len(chunk)
                     self.levels = []
-                self._keep(chunk, lang)
+                self._keep(chunk, end, lang)
             else:
-                self.pieces.append(_Piece(None, self.position, lang))
+                self.pieces.append(_Piece(None, end, lang))
                 self.open = False
         if verdicts and verdicts[-1] == "end":
             self.tracker.restart()
             self.silero = SileroState()
+            self.quiet.silero = SileroState()
 
-    def _keep(self, chunk: Samples, lang: str | None) -> None:
+    def _keep(self, chunk: Samples, end: int, lang: str | None) -> None:
         """A chunk of speech; a segment that has grown too long is cut within it."""
         levels = [float(np.square(x).mean()) for x in _windows(chunk, self.window)]
         if self.limit and (cut := self._quiet_place(levels)) is not None:
             first, chunk = chunk[: cut * self.window], chunk[cut * self.window :]
-            at = self.position - len(chunk)
+            at = end - len(chunk)
             if len(first):
                 self.pieces.append(_Piece(first, at, lang))
             self.pieces.append(_Piece(None, at, lang))
             self.begin, levels, self.levels = at, levels[cut:], []
             self.tracker.speech_ms = 0
         self.levels += levels
-        self.pieces.append(_Piece(chunk, self.position, lang))
+        self.pieces.append(_Piece(chunk, end, lang))
 
     def _quiet_place(self, levels: list[float]) -> int | None:
         """The window before which to cut a segment without pauses; None goes on.
@@ -199,6 +227,11 @@ class SileroVADAgent(SeamlessAgent):
             type=float,
             default=0.0,
             help="longest segment: one that does not pause is cut at a quiet place; 0 is no limit",
+        )
+        parser.add_argument(
+            "--raise-quiet-speech",
+            action="store_true",
+            help="raise speech below -40 dBFS; louder speech stays as it is",
         )
         parser.add_argument("--debug", type=bool, default=False, help="log the VAD's decisions")
 
