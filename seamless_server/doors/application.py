@@ -29,6 +29,7 @@ from seamless_server.doors.socketio.events import Events
 from seamless_server.doors.socketio.speaker import retarget_room
 from seamless_server.errors import ConfigError, SeamlessError
 from seamless_server.metrics import Metrics
+from seamless_server.rooms.members import Room
 from seamless_server.rooms.rights import Authenticator
 from seamless_server.rooms.rooms import Rooms
 from seamless_server.rooms.store import MemoryStore, StateStore
@@ -140,11 +141,16 @@ def _assemble(
         on_change=lambda: announcer.server_changed(),
     )
     service = Service(settings, metrics, models, admission, recorder, tasks, pool)
+
+    def changed_elsewhere(room: Room) -> None:
+        retarget_room(service, room)
+        announcer.room_changed(room)
+
     rooms = Rooms(
         settings,
         _store(settings),
         is_here=lambda member: connections.is_here(member),
-        on_wishes=lambda room: retarget_room(service, room),
+        on_change=changed_elsewhere,
         on_claim=lambda member: tasks.spawn(rooms.save(member), "claiming a member"),
         on_moved=lambda member: tasks.spawn(connections.give_up(member), "giving up a member"),
     )
@@ -202,7 +208,7 @@ def _lifespan(
         models = Models(names, _loader(settings, workers), on_warm=load.expect)
         parts = _assemble(settings, metrics, sio, models, pool, load)
         app.state.parts = parts
-        await parts.rooms.store.start(parts.rooms.refresh)
+        await parts.rooms.store.start(parts.rooms.changed)
         loop = asyncio.get_running_loop()
         metrics.watch_engines(
             lambda: {

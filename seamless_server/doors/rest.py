@@ -218,17 +218,14 @@ async def room(
     found = parts_of(request).rooms.get(room_id)
     if found is None:
         raise HTTPException(404, "There is no such room.")
-    chosen: dict[str, int] = {}
-    for member in found.members.values():
-        if member.connected and member.wish is not None and member.wish.lang:
-            chosen[member.wish.lang] = chosen.get(member.wish.lang, 0) + 1
+    chosen = {lang: count for lang, count in found.listening() if lang is not None}
     return RoomInfo(
         roomID=room_id,
         members=len(found.members),
         connected=found.connected(),
         speakers=len(found.speakers()),
-        listeners=len(found.listeners()),
-        activeTranscoders=found.streaming(),
+        listeners=found.listeners(),
+        activeTranscoders=len(found.streaming()),
         languages=chosen,
     )
 

@@ -6,9 +6,23 @@ import secrets
 import string
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
+from types import MappingProxyType
 from typing import Any, Literal
+
+from seamless_server.rooms.census import (
+    AWAY,
+    CONNECTED,
+    GROUP,
+    LISTENER,
+    LISTENING,
+    SPEAKER,
+    STREAMING,
+    WISHED,
+    Census,
+)
 
 Kind = Literal["text", "speech"]
 Role = Literal["speaker", "listener"]
@@ -48,6 +62,9 @@ class Held:
     size: int
 
 
+_COUNTED = frozenset({"sid", "protocol", "roles", "wish", "streaming", "room_id"})
+
+
 @dataclass(eq=False)
 class Member:
     """A client in a room; survives its connection for the grace period."""
@@ -57,7 +74,7 @@ class Member:
     """The Socket.IO session, `None` while disconnected."""
     protocol: int = 1
     name: str | None = None
-    roles: set[Role] = field(default_factory=set)
+    roles: frozenset[Role] = frozenset()
     target_language: str | None = None
     expressive: bool | None = None
     wish: Wish | None = None
@@ -78,6 +95,13 @@ class Member:
     """When its last stream ended (monotonic)."""
     replica: str | None = None
     """Set when the member is connected to another replica."""
+    counted: Callable[[Member], None] | None = field(default=None, repr=False)
+    """Told of what changes; its room's, which counts its members."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if name in _COUNTED and (counted := self.__dict__.get("counted")) is not None:
+            counted(self)
 
     @property
     def connected(self) -> bool:
@@ -139,7 +163,7 @@ class Member:
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Member:
         """The inverse of `record`."""
-        known = {**record, "roles": set(record.get("roles", ()))}
+        known = {**record, "roles": frozenset(record.get("roles", ()))}
         if known.get("wish"):
             known["wish"] = Wish(*known["wish"])
         return cls(**known)
@@ -150,7 +174,10 @@ class Room:
 
     def __init__(self, room_id: str, replay_bytes: int) -> None:
         self.room_id = room_id
-        self.members: dict[str, Member] = {}
+        self._members: dict[str, Member] = {}
+        self._numbers: dict[str, int] = {}
+        self._came = 0
+        self._census = Census()
         self.owner: str | None = None
         """Client ID of who opened it, or of the speaker that took over."""
         self.passcode: str | None = None
@@ -163,13 +190,49 @@ class Room:
         self._held_bytes = 0
         self._replay_bytes = replay_bytes
 
-    def speakers(self) -> list[str]:
-        """Client IDs."""
-        return [key for key, member in self.members.items() if "speaker" in member.roles]
+    @property
+    def members(self) -> Mapping[str, Member]:
+        """To look at; `add` and `drop` change it."""
+        return MappingProxyType(self._members)
 
-    def listeners(self) -> list[str]:
-        """Client IDs."""
-        return [key for key, member in self.members.items() if "listener" in member.roles]
+    def add(self, member: Member) -> None:
+        """A member is here, in place of an earlier one of its client ID."""
+        before = self._members.get(member.client_id)
+        if before is None:
+            self._came += 1
+            self._numbers[member.client_id] = self._came
+        else:
+            before.counted = None
+        self._members[member.client_id] = member
+        member.counted = self._census.count
+        self._census.count(member)
+
+    def drop(self, client_id: str) -> None:
+        """A member is here no more."""
+        member = self._members.pop(client_id, None)
+        if member is not None:
+            member.counted = None
+            del self._numbers[client_id]
+            self._census.drop(client_id)
+
+    def page(self, after: int, limit: int) -> tuple[list[Member], int | None]:
+        """Members who came after number `after`, and the number to go on with, if there are more.
+
+        Numbers stay what they are when others leave.
+        """
+        later = (m for m in self._members.values() if self._numbers[m.client_id] > after)
+        found = list(islice(later, limit + 1))
+        more = len(found) > limit
+        found = found[:limit]
+        return found, self._numbers[found[-1].client_id] if more else None
+
+    def speakers(self) -> list[str]:
+        """Client IDs, in the order in which they came."""
+        return sorted(self._census.bearers(SPEAKER), key=self._numbers.__getitem__)
+
+    def streaming(self) -> list[str]:
+        """Client IDs of members whose streams run."""
+        return sorted(self._census.bearers(STREAMING), key=self._numbers.__getitem__)
 
     def facts(self) -> dict[str, Any]:
         """What replicas must know of the room itself."""
@@ -187,37 +250,38 @@ class Room:
         self.owner = next(iter(self.speakers()), None)
         return True
 
+    # -- in numbers -------------------------------------------------------------------------------
+
     def connected(self) -> int:
         """Members that have a connection, here or elsewhere."""
-        return sum(member.connected for member in self.members.values())
+        return self._census.number(CONNECTED)
 
-    def streaming(self) -> int:
-        """Members whose streams run."""
-        return sum(member.streaming for member in self.members.values())
+    def listeners(self) -> int:
+        """Members who listen."""
+        return self._census.number(LISTENER)
+
+    def listening(self) -> list[tuple[str | None, int]]:
+        """Connected listeners by language (None: the speaker's choice), most first."""
+        return self._census.of(LISTENING).most_common()
 
     def audience(self) -> set[str]:
         """Every delivery group that has somebody in it, members in their grace period too."""
-        return {group for member in self.members.values() for group in member.groups()}
+        return {group for group in self._census.of(GROUP) if group is not None}
 
     def languages(self) -> set[str]:
         """Languages that listeners asked for by name."""
-        return {
-            member.wish.lang
-            for member in self.members.values()
-            if "listener" in member.roles
-            and member.protocol >= 2
-            and member.wish is not None
-            and member.wish.lang is not None
-            and member.wish.take != "none"
-        }
+        return {lang for lang in self._census.of(WISHED) if lang is not None}
+
+    def alone_with(self, member: Member) -> str | None:
+        """The language that nobody but this member asked for, if there is one."""
+        lang = None if member.wish is None else member.wish.lang
+        return lang if self._census.number(WISHED, lang) == 1 else None
 
     # -- output for those who are away ------------------------------------------------------------
 
     def hold(self, group: str, event: str, data: dict[str, Any], size: int) -> None:
         """Keeps an event for absent members of `group`, if there are any."""
-        if not any(
-            not member.connected and group in member.groups() for member in self.members.values()
-        ):
+        if not self._census.number(AWAY, group):
             return
         self._held.append(Held(time.monotonic(), group, event, data, size))
         self._held_bytes += size
@@ -234,6 +298,8 @@ class Room:
 
     def forget_held(self) -> None:
         """Drops what nobody waits for any more."""
+        if not self._held:
+            return
         waiting = [
             member.gone_since
             for member in self.members.values()

@@ -38,6 +38,7 @@ RIGHTS: dict[str, frozenset[Standing]] = {
     "clear_transcript_for_all": _SPEAKERS | _HOSTS,
     "set_room": _HOSTS,
     "remove_member": _HOSTS,
+    "members": _SPEAKERS | _HOSTS,
     # HTTP routes
     "GET /healthz": ANYBODY,
     "GET /readyz": ANYBODY,

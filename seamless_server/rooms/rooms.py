@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from seamless_server.rooms.members import Member, Room, new_room_code
-from seamless_server.rooms.store import StateStore
+from seamless_server.rooms.store import Change, StateStore
 from seamless_server.settings import Settings
 
 _LOST_SEGMENTS = 100_000
@@ -21,7 +22,7 @@ class Rooms:
     Args:
         store: what replicas share.
         is_here: whether a member has a connection to this very server.
-        on_wishes: told when the wishes of a room's listeners changed elsewhere.
+        on_change: told when a room's members changed elsewhere.
         on_claim: told when a member came over from another replica, which may not know yet.
         on_moved: told when a member's newest connection is to another replica.
     """
@@ -32,18 +33,22 @@ class Rooms:
         store: StateStore,
         *,
         is_here: Callable[[Member], bool],
-        on_wishes: Callable[[Room], None],
+        on_change: Callable[[Room], None],
         on_claim: Callable[[Member], None],
         on_moved: Callable[[Member], None],
     ) -> None:
         self._settings = settings
         self.store = store
         self._is_here = is_here
-        self._on_wishes = on_wishes
+        self._on_change = on_change
         self._on_claim = on_claim
         self._on_moved = on_moved
         self.members: dict[str, Member] = {}
         self.rooms: dict[str, Room] = {}
+        self._reading: dict[str, list[Change]] = {}
+        """Changes of rooms whose members are just being read."""
+        self._heard: dict[str, float] = {}
+        """When each other replica was last heard of (monotonic)."""
 
     def get(self, room_id: str) -> Room | None:
         """The room of that code."""
@@ -59,7 +64,7 @@ class Rooms:
 
     async def has(self, room_id: str) -> bool:
         """Whether somebody has opened that room, here or on another replica."""
-        return room_id in self.rooms or bool(await self.store.members(room_id))
+        return room_id in self.rooms or await self.store.has_members(room_id)
 
     async def open(self, room_id: str) -> Room:
         """The room of that code, made if need be, with the members that other replicas hold."""
@@ -69,33 +74,82 @@ class Rooms:
             await self.refresh(room_id)
         return room
 
+    async def changed(self, change: Change) -> None:
+        """Another replica changed something: takes it over."""
+        stranger = change.replica not in self._heard
+        self._heard[change.replica] = time.monotonic()
+        if change.missed or stranger:
+            for room_id in list(self.rooms):
+                await self.refresh(room_id)
+        elif change.room_id in self._reading:
+            self._reading[change.room_id].append(change)
+        elif change.room_id is not None and (room := self.rooms.get(change.room_id)) is not None:
+            self._take_over(room, change)
+            self._on_change(room)
+
     async def refresh(self, room_id: str) -> None:
-        """Another replica changed a room: take over what it says of its members."""
+        """Reads what other replicas say of a room."""
         room = self.rooms.get(room_id)
-        if room is None:
+        if room is None or room_id in self._reading:
             return
-        if (facts := await self.store.load_room(room_id)) is not None:
-            room.take_over(facts)
-        records = {record["client_id"]: record for record in await self.store.members(room_id)}
+        # What is changed while this reads may be read before or after it was.
+        self._reading[room_id] = []
+        try:
+            if (facts := await self.store.load_room(room_id)) is not None:
+                room.take_over(facts)
+            records = await self.store.members(room_id)
+        finally:
+            changes = self._reading.pop(room_id)
+        present = {record["client_id"] for record in records}
         for client_id, member in list(room.members.items()):
-            if member.replica is not None and client_id not in records:
-                del room.members[client_id]
-        for client_id, record in records.items():
+            if member.replica is not None and client_id not in present:
+                room.drop(client_id)
+        for record in records:
+            self._take_member(room, record)
+        for change in changes:
+            self._take_over(room, change)
+        self._on_change(room)
+
+    def _take_over(self, room: Room, change: Change) -> None:
+        if change.facts is not None:
+            room.take_over(change.facts)
+        for client_id in change.gone:
             known = room.members.get(client_id)
-            if known is not None and known.replica is None and self._is_here(known):
-                if known.since >= record.get("since", 0.0):
-                    # It has come over to us; the other replica did not know yet.
-                    self._on_claim(known)
-                    continue
-                # It is connected there too, and that connection is newer.
-                self._on_moved(known)
-            if known is not None and known.replica is None:
-                self.members.pop(client_id, None)
-            replica = record.pop("replica", "elsewhere")
-            remote = Member.from_record(record)
-            remote.replica = replica
-            room.members[client_id] = remote
-        self._on_wishes(room)
+            if known is not None and known.replica == change.replica:
+                room.drop(client_id)
+        for record in change.members:
+            self._take_member(room, {**record, "replica": change.replica})
+
+    def _take_member(self, room: Room, record: dict[str, Any]) -> None:
+        known = room.members.get(record["client_id"])
+        if known is not None and known.replica is None and self._is_here(known):
+            if known.since >= record.get("since", 0.0):
+                # It has come over to us; the other replica did not know yet.
+                self._on_claim(known)
+                return
+            # It is connected there too, and that connection is newer.
+            self._on_moved(known)
+        if known is not None and known.replica is None:
+            self.members.pop(known.client_id, None)
+        remote = Member.from_record({key: record[key] for key in record if key != "replica"})
+        remote.replica = record.get("replica", "elsewhere")
+        self._heard.setdefault(remote.replica, time.monotonic())
+        room.add(remote)
+
+    def _forget_dead_replicas(self) -> None:
+        """Members of a replica of which nothing has been heard for long."""
+        oldest = time.monotonic() - 2 * self._settings.grace_seconds
+        dead = {name for name, heard in self._heard.items() if heard < oldest}
+        if not dead:
+            return
+        for room in self.rooms.values():
+            gone = [m.client_id for m in room.members.values() if m.replica in dead]
+            for client_id in gone:
+                room.drop(client_id)
+            if gone:
+                self._on_change(room)
+        for name in dead:
+            del self._heard[name]
 
     async def recall(self, client_id: str) -> Member | None:
         """The member of that ID, also one whose connection another replica has."""
@@ -112,7 +166,7 @@ class Rooms:
         """A member is in a room from now on."""
         member.room_id = room.room_id
         member.replica = None
-        room.members[member.client_id] = member
+        room.add(member)
         room.empty_since = None
 
     async def save_facts(self, room: Room) -> None:
@@ -125,7 +179,8 @@ class Rooms:
         await self.store.remove_member(member.client_id, member.room_id)
         member.room_id = None
         if room is not None:
-            room.members.pop(member.client_id, None)
+            if room.members.get(member.client_id) is member:
+                room.drop(member.client_id)
             if room.pass_on(member.client_id):
                 await self.save_facts(room)
             if not room.members:
@@ -158,6 +213,7 @@ class Rooms:
 
     async def expire(self) -> list[str]:
         """Removes rooms that stayed empty and output that nobody waits for; returns the codes."""
+        self._forget_dead_replicas()
         now = time.monotonic()
         expired = []
         for room in list(self.rooms.values()):

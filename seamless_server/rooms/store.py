@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-RoomChanged = Callable[[str], Awaitable[None]]
-"""Told the ID of a room that another replica changed."""
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What another replica changed; a bare one says that the replica is there."""
+
+    replica: str
+    room_id: str | None = None
+    """None, with `missed`: changes were missed, so any room may be another."""
+    members: tuple[dict[str, Any], ...] = ()
+    """Records as they are now."""
+    gone: tuple[str, ...] = ()
+    """Client IDs that left the room."""
+    facts: dict[str, Any] | None = None
+    missed: bool = False
+
+
+OnChange = Callable[[Change], Awaitable[None]]
 
 
 class StateStore(Protocol):
     """What replicas share: members by client ID, rooms' members, transcripts."""
 
-    async def start(self, on_room: RoomChanged) -> None:
-        """Connects; `on_room` is called for changes made by others."""
+    async def start(self, on_change: OnChange) -> None:
+        """Connects; `on_change` is called for changes made by others."""
 
     async def close(self) -> None: ...
 
@@ -26,6 +42,9 @@ class StateStore(Protocol):
 
     async def members(self, room_id: str) -> list[dict[str, Any]]:
         """Members of a room that other replicas hold."""
+
+    async def has_members(self, room_id: str) -> bool:
+        """Whether other replicas hold any."""
 
     async def save_room(self, room_id: str, facts: dict[str, Any]) -> None:
         """Keeps what is true of a room itself: its owner, its passcode, whether it is closed."""
@@ -55,7 +74,7 @@ class MemoryStore:
         self._limit = transcript_entries
         self._transcripts: dict[str, dict[str, dict[str, Any]]] = {}
 
-    async def start(self, on_room: RoomChanged) -> None:
+    async def start(self, on_change: OnChange) -> None:
         """Nothing to connect."""
 
     async def close(self) -> None:
@@ -74,6 +93,10 @@ class MemoryStore:
     async def members(self, room_id: str) -> list[dict[str, Any]]:
         """No other process has any."""
         return []
+
+    async def has_members(self, room_id: str) -> bool:
+        """No other process has any."""
+        return False
 
     async def save_room(self, room_id: str, facts: dict[str, Any]) -> None:
         """The room itself has it."""

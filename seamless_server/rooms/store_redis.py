@@ -3,11 +3,13 @@
 Keys, all below one prefix: `member:<clientID>` (a member's record, expires), `room:<id>` (hash of
 the room's client IDs to records), `facts:<id>` (owner, passcode, closed), `text:<id>` and
 `order:<id>` (transcript and its order), `alive` (Redis has not lost its memory). The channel
-`changes` carries the IDs of changed rooms.
+`changes` carries what changed, so that a crowd that joins is not read anew with each of its
+members.
 
 Nobody waits for a write: writes stand in a queue and are made in order, after an outage too, and
-making one again does no harm. A read waits for a second at most, and not at all while Redis is
-known to be away; then this replica answers from its own memory.
+making one again does no harm. Members that change while others are written are written together.
+A read waits for a second at most, and not at all while Redis is known to be away; then this
+replica answers from its own memory.
 """
 
 from __future__ import annotations
@@ -19,13 +21,14 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from itertools import islice
 from typing import Any, TypeVar
 
 import orjson
 from redis import asyncio as aioredis
 from redis.exceptions import RedisError
 
-from seamless_server.rooms.store import MemoryStore, RoomChanged, transcript_key
+from seamless_server.rooms.store import Change, MemoryStore, OnChange, transcript_key
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +37,10 @@ _ROOM_TTL = 24 * 3600
 _RETRY_SECONDS = 0.5
 _MOST_WRITES = 100_000
 """Writes that may wait for Redis; beyond it the oldest is lost."""
+_TOGETHER = 500
+"""Members that are written at once."""
+_FEW = 50
+"""Members of a room that are looked at one by one, whether they are there still."""
 _AWAY = (RedisError, OSError, asyncio.TimeoutError)
 
 Answer = TypeVar("Answer")
@@ -65,6 +72,10 @@ class RedisStore:
         self._own = MemoryStore(transcript_entries)
         """What this replica's own speakers said."""
         self._members: dict[str, tuple[dict[str, Any], float]] = {}
+        self._changed: dict[str, tuple[dict[str, Any], float]] = {}
+        """Members that are to be written, with the seconds for which they are kept."""
+        self._told: dict[str, dict[str, Any]] = {}
+        """What the other replicas know of each member."""
         self._facts: dict[str, dict[str, Any]] = {}
         self._writes: deque[Write] = deque(maxlen=_MOST_WRITES)
         self._more = asyncio.Event()
@@ -76,11 +87,11 @@ class RedisStore:
     def _key(self, *parts: str) -> str:
         return ":".join((self._prefix, *parts))
 
-    async def start(self, on_room: RoomChanged) -> None:
-        """Connects and listens for rooms that others changed."""
+    async def start(self, on_change: OnChange) -> None:
+        """Connects and listens for what others changed."""
         subscribed = asyncio.Event()
         self._tasks = [
-            asyncio.create_task(self._listen(on_room, subscribed), name="redis changes"),
+            asyncio.create_task(self._listen(on_change, subscribed), name="redis changes"),
             asyncio.create_task(self._write_all(), name="redis writes"),
         ]
         with contextlib.suppress(asyncio.TimeoutError):
@@ -100,16 +111,18 @@ class RedisStore:
 
     # -- what runs beside -------------------------------------------------------------------------
 
-    async def _listen(self, on_room: RoomChanged, subscribed: asyncio.Event) -> None:
+    async def _listen(self, on_change: OnChange, subscribed: asyncio.Event) -> None:
         while True:
             try:
                 async with self._subscriber.pubsub(ignore_subscribe_messages=True) as channel:
                     await channel.subscribe(self._key("changes"))
+                    if subscribed.is_set():
+                        await on_change(Change(self._replica, missed=True))
                     subscribed.set()
                     async for message in channel.listen():
-                        change = orjson.loads(message["data"])
-                        if change["replica"] != self._replica:
-                            await on_room(change["room"])
+                        change = _read_change(message["data"])
+                        if change.replica != self._replica:
+                            await on_change(change)
             except _AWAY as error:
                 logger.debug("changes of other replicas cannot be heard: %s", error)
             except Exception:
@@ -149,8 +162,9 @@ class RedisStore:
         if fresh:
             for room_id, facts in list(self._facts.items()):
                 await self._put_facts(room_id, facts)
-            for record, ttl in list(self._members.values()):
-                await self._put_member(record, ttl)
+            self._told.clear()
+            self._changed.update(self._members)
+            self._later(self._put_members)
             for room_id in self._own.rooms():
                 for entry in self._own.entries(room_id):
                     await self._put_text(room_id, entry)
@@ -173,38 +187,74 @@ class RedisStore:
             self._later(self._ping)  # so that its return is noticed
             return default
         try:
-            # What this replica wrote before comes first.
-            await asyncio.wait_for(self._written.wait(), self._timeout)
+            if not self._written.is_set():
+                await asyncio.wait_for(self._wrote(), self._timeout)
             return await asyncio.wait_for(read(), self._timeout)
         except _AWAY as error:
             self._tell_away(error)
             return default
 
+    async def _wrote(self) -> None:
+        """Waits until all that this replica has to write now is written."""
+        done = asyncio.Event()
+
+        async def mark() -> None:
+            done.set()
+
+        self._later(mark)
+        await done.wait()
+
     async def _ping(self) -> None:
         await self._redis.ping()
 
-    async def _announce(self, room_id: str) -> None:
-        change = orjson.dumps({"replica": self._replica, "room": room_id})
-        await self._redis.publish(self._key("changes"), change)
+    async def _announce(self, **change: Any) -> None:
+        await self._redis.publish(self._key("changes"), self._message(**change))
+
+    def _message(self, **change: Any) -> bytes:
+        return orjson.dumps({"replica": self._replica, **change})
 
     # -- members ----------------------------------------------------------------------------------
 
     async def save_member(self, record: dict[str, Any], ttl: float) -> None:
         """See `StateStore`."""
         self._members[record["client_id"]] = (record, ttl)
-        self._later(lambda: self._put_member(record, ttl))
+        self._changed[record["client_id"]] = (record, ttl)
+        self._later(self._put_members)
 
-    async def _put_member(self, record: dict[str, Any], ttl: float) -> None:
-        room_id, client_id = record["room_id"], record["client_id"]
-        expires = time.time() + ttl
-        value = orjson.dumps({**record, "replica": self._replica, "expires": expires})
+    async def _put_members(self) -> None:
+        batch = dict(islice(self._changed.items(), _TOGETHER))
+        if not batch:
+            return
         async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.set(self._key("member", client_id), value, px=int(ttl * 1000))
-            pipe.hset(self._key("room", room_id), client_id, value)
-            pipe.expire(self._key("room", room_id), _ROOM_TTL)
+            for room_id, records in self._fill(pipe, batch).items():
+                news = [record for record in records if not self._knows(record)]
+                pipe.expire(self._key("room", room_id), _ROOM_TTL)
+                # Without news it says that they are there still.
+                pipe.publish(self._key("changes"), self._message(room_id=room_id, members=news))
             pipe.set(self._key("alive"), 1, ex=_ROOM_TTL)
             await pipe.execute()
-        await self._announce(room_id)
+        for client_id, written in batch.items():
+            self._told[client_id] = written[0]
+            if self._changed.get(client_id) is written:
+                del self._changed[client_id]
+        if self._changed:
+            self._later(self._put_members)
+
+    def _fill(
+        self, pipe: Any, batch: dict[str, tuple[dict[str, Any], float]]
+    ) -> dict[str, list[dict[str, Any]]]:
+        rooms: dict[str, list[dict[str, Any]]] = {}
+        for client_id, (record, ttl) in batch.items():
+            room_id = record["room_id"]
+            rooms.setdefault(room_id, []).append(record)
+            expires = time.time() + ttl
+            value = orjson.dumps({**record, "replica": self._replica, "expires": expires})
+            pipe.set(self._key("member", client_id), value, px=int(ttl * 1000))
+            pipe.hset(self._key("room", room_id), client_id, value)
+        return rooms
+
+    def _knows(self, record: dict[str, Any]) -> bool:
+        return self._told.get(record["client_id"]) == record
 
     async def load_member(self, client_id: str) -> dict[str, Any] | None:
         """See `StateStore`."""
@@ -221,16 +271,29 @@ class RedisStore:
     async def remove_member(self, client_id: str, room_id: str | None) -> None:
         """See `StateStore`."""
         self._members.pop(client_id, None)
+        self._changed.pop(client_id, None)
         self._later(lambda: self._drop_member(client_id, room_id))
 
     async def _drop_member(self, client_id: str, room_id: str | None) -> None:
         held = await self._get_member(client_id)
         if held is not None and held["replica"] != self._replica:
             return  # it has gone over to another replica
-        await self._redis.delete(self._key("member", client_id))
-        if room_id is not None:
+        again = self._members.get(client_id)
+        if again is None:
+            self._told.pop(client_id, None)
+            await self._redis.delete(self._key("member", client_id))
+        if room_id is not None and (again is None or again[0]["room_id"] != room_id):
             await self._redis.hdel(self._key("room", room_id), client_id)
-            await self._announce(room_id)
+            await self._announce(room_id=room_id, gone=[client_id])
+
+    async def has_members(self, room_id: str) -> bool:
+        """See `StateStore`."""
+
+        async def read() -> bool:
+            count = await self._redis.hlen(self._key("room", room_id))
+            return count > _FEW or (count > 0 and bool(await self._get_members(room_id)))
+
+        return await self._read(read, False)
 
     async def members(self, room_id: str) -> list[dict[str, Any]]:
         """See `StateStore`."""
@@ -256,7 +319,7 @@ class RedisStore:
 
     async def _put_facts(self, room_id: str, facts: dict[str, Any]) -> None:
         await self._redis.set(self._key("facts", room_id), orjson.dumps(facts), ex=_ROOM_TTL)
-        await self._announce(room_id)
+        await self._announce(room_id=room_id, facts=facts)
 
     async def load_room(self, room_id: str) -> dict[str, Any] | None:
         """See `StateStore`."""
@@ -315,3 +378,14 @@ class RedisStore:
             await self._redis.delete(self._key("text", room_id), self._key("order", room_id))
 
         self._later(clear)
+
+
+def _read_change(message: bytes) -> Change:
+    known = orjson.loads(message)
+    return Change(
+        replica=known["replica"],
+        room_id=known.get("room_id"),
+        members=tuple(known.get("members", ())),
+        gone=tuple(known.get("gone", ())),
+        facts=known.get("facts"),
+    )

@@ -12,8 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from redis import asyncio as aioredis
 
 from seamless_server.doors.running import BackgroundServer
+from seamless_server.rooms.members import Member
+from seamless_server.rooms.store import Change
+from seamless_server.rooms.store_redis import RedisStore
 
 from .conftest import Connect, speech
 
@@ -222,3 +226,43 @@ async def test_the_newer_of_two_connections_wins_once(
         await asyncio.sleep(1)
     assert counts[0] == counts[1]  # no further claims
     assert second.sio.connected
+
+
+async def test_a_crowd_elsewhere_is_not_read_anew_with_each_join(
+    replicas: Pair, redis: Redis, connect: Connect
+) -> None:
+    here, there = replicas
+    speaker = await connect(here)
+    room = await speaker.join()
+    listeners = await asyncio.gather(*(connect(there) for _ in range(20)))
+    await asyncio.gather(*(peer.join(room, "listener") for peer in listeners))
+    await speaker.until("room_state_update", lambda s: s["counts"]["connected"] == 21)
+    await listeners[0].until("room_state_update", lambda s: s["counts"]["connected"] == 21)
+    client = aioredis.from_url(redis.url)
+    calls = await client.info("commandstats")
+    # Each replica reads the room when it opens it, and when it first hears of the other.
+    assert calls["cmdstat_hgetall"]["calls"] <= 6
+    await client.aclose()
+
+
+async def test_members_of_a_replica_that_died_are_forgotten(
+    start_server: Start, redis: Redis, connect: Connect, tmp_path: Path
+) -> None:
+    server = start_server(redis_url=redis.url, redis_prefix=tmp_path.name, grace_seconds=1)
+    witness = await connect(server)
+    room = await witness.join()
+    other = RedisStore(redis.url, tmp_path.name, 10)
+
+    async def ignore(change: Change) -> None:
+        pass
+
+    await other.start(ignore)
+    ghost = Member("ghost", sid="there", roles=frozenset({"listener"}), room_id=room)
+    await other.save_member(ghost.record(), 2)
+    await witness.until("room_state_update", lambda s: "ghost" in s["members"])
+    await other.close()
+    await witness.until(
+        "room_state_update",
+        lambda s: s["counts"]["members"] == 1,
+        after=len(witness.events),
+    )

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import socketio
 
 from seamless_server.doors.catalogue import capability
+from seamless_server.doors.socketio.codec import Ready
 from seamless_server.doors.socketio.delivery import Later
 from seamless_server.doors.socketio.schema import (
+    ListenersOf,
     MemberState,
+    RoomCounts,
     RoomState,
     RoomStatus,
     ServerException,
@@ -29,6 +34,17 @@ if TYPE_CHECKING:
 
 
 _COME_BACK_MS = (500, 5_000)
+CROWD = 50
+"""Members of whom all are told everything; in larger rooms most hear of speakers and counts."""
+_COUNT_BYTES = 65_536
+"""Bytes a second for mere counts, to all clients of a room or of the server together: how often
+they come falls with the number of clients."""
+_COUNTS = frozenset({"counts", "listening"})
+_SERVER_COUNTS = frozenset(
+    {"statusByRoom", "totalActiveConnections", "totalActiveTranscoders", "waitingSpeakers"}
+)
+_AUDIENCES = ("named", "crowd", "first")
+"""Of a room: who is named in its state, who is not, and clients of the first protocol."""
 
 
 class Announcer:
@@ -52,6 +68,8 @@ class Announcer:
         self._lock = lock
         self._connections = connections
         self._later = Later()
+        self._told: dict[str, tuple[Any, float]] = {}
+        """By audience: the facts that it knows, and when it is to be told new counts."""
 
     def room_changed(self, room: Room) -> None:
         """Tells the room, soon, and everybody, soon."""
@@ -65,29 +83,98 @@ class Announcer:
     def forget_room(self, room_id: str) -> None:
         """The room is gone."""
         self._later.forget(f"room {room_id}")
+        for audience in _AUDIENCES:
+            self._told.pop(f"{room_id}|{audience}", None)
         self.server_changed()
 
     async def close(self) -> None:
         """Cancels what waits to be told."""
         await self._later.close()
 
-    async def _tell_room(self, room_id: str) -> None:
-        room = self._rooms.get(room_id)
-        if room is not None:
-            await self._sio.emit("room_state_update", room_state(room).model_dump(), room=room_id)
+    async def greet(self, member: Member, sid: str | None = None) -> None:
+        """Tells who comes into a crowded room of it, which hears of its changes less often."""
+        room, sid = self._rooms.of(member), sid or member.sid
+        if room is None or sid is None or not member.roles or len(room.members) <= CROWD:
+            return
+        state = room_state(room, all_members=member.protocol < 2)
+        await self._sio.emit("room_state_update", state.model_dump(), to=sid)
 
-    async def _tell_everybody(self) -> None:
+    async def _tell_room(self, room_id: str) -> float | None:
+        """Tells this server's clients in a room; returns when the others are to be told."""
+        room = self._rooms.get(room_id)
+        if room is None:
+            return None
+        view = room_state(room).model_dump()
+        named: list[str] = []
+        crowd: list[str] = []
+        first: list[str] = []
+        for client_id, member in room.members.items():
+            if member.sid not in self._connections or not member.roles:
+                continue
+            group = (
+                first if member.protocol < 2 else named if client_id in view["members"] else crowd
+            )
+            group.append(member.sid)
+        facts = {name: view[name] for name in view if name not in _COUNTS}
+        waits = [
+            await self._tell(f"{room_id}|named", "room_state_update", named, None, lambda: view),
+            await self._tell(f"{room_id}|crowd", "room_state_update", crowd, facts, lambda: view),
+            await self._tell(
+                f"{room_id}|first",
+                "room_state_update",
+                first,
+                view["activeTranscoders"],
+                lambda: room_state(room, all_members=True).model_dump(),
+            ),
+        ]
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    async def _tell_everybody(self) -> float | None:
         self._metrics.rooms.set(len(self._rooms.rooms))
         self._metrics.sessions.set(len(self._service.admission.places))
         self._metrics.stream_cost.set(self._service.admission.load.cost or 0.0)
         # Each replica describes itself to its own clients, and every room to its own members.
         state = self.server_state(None)
+        facts = {name: state[name] for name in state if name not in _SERVER_COUNTS}
+        if (wait := self._wait("server", facts)) > 0:
+            return wait
         by_room: dict[str | None, list[str]] = {}
         for sid, connection in self._connections.items():
             by_room.setdefault(connection.member.room_id, []).append(sid)
+        size = 0
         for room_id, sids in by_room.items():
             state["statusByRoom"] = self._status(room_id)
-            await self._sio.emit("server_state_update", state, room=sids, ignore_queue=True)
+            size += await self._send("server_state_update", state, sids)
+        self._sent("server", facts, size)
+        return None
+
+    async def _tell(
+        self, key: str, event: str, sids: list[str], facts: Any, state: Callable[[], Any]
+    ) -> float | None:
+        """Tells these clients, if `facts` are news to them or it is time; else when it is.
+
+        Without `facts` everything is news.
+        """
+        if not sids:
+            return None
+        if facts is not None and (wait := self._wait(key, facts)) > 0:
+            return wait
+        self._sent(key, facts, await self._send(event, state(), sids))
+        return None
+
+    async def _send(self, event: str, state: Any, sids: list[str]) -> int:
+        """Sends to clients of this server; returns how many bytes that were."""
+        encoded = orjson.dumps(state)
+        await self._sio.emit(event, Ready(encoded), to=sids, ignore_queue=True)
+        return len(encoded) * len(sids)
+
+    def _wait(self, key: str, facts: Any) -> float:
+        """Seconds for which clients who know these facts wait for new counts."""
+        known, due = self._told.get(key, (None, 0.0))
+        return due - time.monotonic() if known == facts else 0.0
+
+    def _sent(self, key: str, facts: Any, size: int) -> None:
+        self._told[key] = (facts, time.monotonic() + size / _COUNT_BYTES)
 
     def _status(self, room_id: str | None) -> dict[str, Any]:
         room = self._rooms.get(room_id) if room_id else None
@@ -152,21 +239,42 @@ class Announcer:
 
 def room_status(room: Room) -> RoomStatus:
     """A room in two numbers, for `server_state_update`."""
-    return RoomStatus(activeConnections=room.connected(), activeTranscoders=room.streaming())
+    return RoomStatus(activeConnections=room.connected(), activeTranscoders=len(room.streaming()))
 
 
-def room_state(room: Room) -> RoomState:
-    """A room for its members: `room_state_update`."""
+def room_state(room: Room, *, all_members: bool = False) -> RoomState:
+    """A room for its members: `room_state_update`; `all_members` for the first protocol."""
+    complete = all_members or len(room.members) <= CROWD
+    named = room.members.values() if complete else _prominent(room)
+    streaming, speakers = room.streaming(), room.speakers()
     return RoomState(
         room_id=room.room_id,
-        members={key: member_state(member) for key, member in room.members.items()},
-        listeners=room.listeners(),
-        speakers=room.speakers(),
-        activeTranscoders=room.streaming(),
+        members={member.client_id: member_state(member) for member in named},
+        listeners=[member.client_id for member in named if "listener" in member.roles],
+        speakers=[member.client_id for member in named if "speaker" in member.roles],
+        activeTranscoders=len(streaming),
         owner=room.owner,
         hasPasscode=room.passcode is not None,
         closed=room.closed,
+        complete=complete,
+        counts=RoomCounts(
+            members=len(room.members),
+            connected=room.connected(),
+            speakers=len(speakers),
+            listeners=room.listeners(),
+        ),
+        listening=[
+            ListenersOf(targetLanguage=lang, count=count) for lang, count in room.listening()
+        ],
     )
+
+
+def _prominent(room: Room) -> list[Member]:
+    """The owner, who streams, and as many of those who may speak as a small room has members."""
+    named = [room.owner, *room.streaming(), *room.speakers()[:CROWD]]
+    return [
+        room.members[key] for key in dict.fromkeys(named) if key is not None and key in room.members
+    ]
 
 
 def member_state(member: Member) -> MemberState:

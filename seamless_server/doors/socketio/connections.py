@@ -116,7 +116,7 @@ class Connections:
             local=local,
         )
         if not member.roles <= grant.roles:
-            member.roles &= set(grant.roles)
+            member.roles = frozenset(role for role in member.roles if role in grant.roles)
         self.open[sid] = connection
         self._metrics.connections.set(len(self.open))
         self._tasks.spawn(self._welcome(connection), "welcoming a client")
@@ -179,9 +179,10 @@ class Connections:
             member=connection.member,
         )
         member = connection.member
-        await self.change_roles(member, {r for r in member.roles if r in connection.grant.roles})
+        kept = frozenset(role for role in member.roles if role in connection.grant.roles)
+        await self.change_roles(member, kept)
 
-    async def change_roles(self, member: Member, roles: set[Role]) -> None:
+    async def change_roles(self, member: Member, roles: frozenset[Role]) -> None:
         """Gives a member in a room other roles; a stream that they do not allow ends."""
         before, stops = member.groups(), "speaker" in member.roles and "speaker" not in roles
         member.roles = roles
@@ -190,6 +191,7 @@ class Connections:
             # Who has no role there hears nothing of a room.
             move = self._sio.enter_room if roles else self._sio.leave_room
             await move(member.sid, member.room_id)
+            await self._announcer.greet(member)
         if stops:
             self._tasks.spawn(self._service.admission.stop(member.client_id), "stopping a stream")
         if "speaker" not in roles:
@@ -265,12 +267,13 @@ class Connections:
         """What speakers on other replicas say comes late while Redis is away."""
         if not away:
             return
+        remote = {
+            room.room_id
+            for room in self._rooms.rooms.values()
+            if any(room.members[speaker].replica is not None for speaker in room.speakers())
+        }
         for sid, connection in list(self.open.items()):
-            room = self._rooms.of(connection.member)
-            if room is not None and any(
-                other.replica is not None and "speaker" in other.roles
-                for other in room.members.values()
-            ):
+            if connection.member.room_id in remote:
                 complaint = self._announcer.complain(
                     sid,
                     "The speaker's server cannot be reached; what you miss comes when it can.",
@@ -294,6 +297,7 @@ class Connections:
         self._rooms.enter(room, member)
         if member.roles:
             await self._sio.enter_room(sid, room.room_id)
+            await self._announcer.greet(member, sid)
         sent = 0
         # More may come while this is sent.
         while len(missed := room.missed(member)) > sent:

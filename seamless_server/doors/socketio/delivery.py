@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import socketio
@@ -145,36 +145,49 @@ class Later:
     """Runs an action once, soon, however often it is asked for meanwhile.
 
     A hundred clients that join within a second change a room a hundred times; everybody needs to
-    hear of it only a few times.
+    hear of it only a few times. An action that returns seconds runs again after them by itself.
     """
 
     def __init__(self, delay: float = 0.03) -> None:
         self._delay = delay
-        self._waiting: dict[str, asyncio.Task[None]] = {}
+        self._waiting: dict[str, tuple[float, asyncio.Task[None]]] = {}
         self._last: dict[str, float] = {}
 
-    def ask(self, key: str, action: Any) -> None:
-        """`action` is a function without arguments that returns a coroutine."""
-        if key not in self._waiting:
-            self._waiting[key] = asyncio.create_task(self._run(key, action))
+    def ask(self, key: str, action: Callable[[], Awaitable[float | None]]) -> None:
+        """Runs `action` soon: at once if it has not run lately."""
+        # Keep a busy room to two updates a second, tell a quiet one at once.
+        now = time.monotonic()
+        self._plan(key, action, max(now + self._delay, self._last.get(key, 0.0) + _INTERVAL))
 
-    async def _run(self, key: str, action: Any) -> None:
-        try:
-            # Keep a busy room to two updates a second, tell a quiet one at once.
-            since = time.monotonic() - self._last.get(key, 0.0)
-            await asyncio.sleep(self._delay if since > _INTERVAL else _INTERVAL)
-        finally:
-            self._waiting.pop(key, None)
+    def _plan(self, key: str, action: Callable[[], Awaitable[float | None]], at: float) -> None:
+        planned = self._waiting.get(key)
+        if planned is not None:
+            if planned[0] <= at:
+                return
+            planned[1].cancel()
+        self._waiting[key] = (at, asyncio.create_task(self._run(key, action, at)))
+
+    async def _run(
+        self, key: str, action: Callable[[], Awaitable[float | None]], at: float
+    ) -> None:
+        await asyncio.sleep(at - time.monotonic())
+        self._waiting.pop(key, None)
         self._last[key] = time.monotonic()
-        await action()
+        again = await action()
+        if again is not None and key in self._last:
+            self._plan(key, action, time.monotonic() + again)
 
     def forget(self, key: str) -> None:
         """The key will not be used again."""
         self._last.pop(key, None)
+        if key in self._waiting:
+            self._waiting.pop(key)[1].cancel()
 
     async def close(self) -> None:
         """Cancels what waits."""
-        tasks = list(self._waiting.values())
+        tasks = [task for _, task in self._waiting.values()]
+        self._waiting.clear()
+        self._last.clear()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import socketio
 
-from seamless_server.doors.socketio.announcer import Announcer
+from seamless_server.doors.socketio.announcer import Announcer, member_state
 from seamless_server.doors.socketio.connections import Connection, Connections
 from seamless_server.doors.socketio.schema import (
     INBOUND,
@@ -19,6 +19,8 @@ from seamless_server.doors.socketio.schema import (
     EventError,
     JoinConfig,
     ListenerConfig,
+    MembersAck,
+    MembersPage,
     RoomRules,
     StreamConfig,
     parse,
@@ -179,7 +181,7 @@ class Events:
         member = connection.member
         if client_id != member.client_id:
             raise EventError("join_room", "clientID", "is not the one that you connected with")
-        roles = set(config.roles) if config.roles is not None else set(member.roles)
+        roles = member.roles if config.roles is None else frozenset(config.roles)
         forbidden = roles - connection.grant.roles
         if forbidden:
             raise SeamlessError(
@@ -249,6 +251,13 @@ class Events:
         await self._connections.leave_room(member)
         return _ok("member_removed")
 
+    async def members(self, connection: Connection, page: MembersPage) -> Answer:
+        """Who is in the room, a page at a time: for those who show it."""
+        room = self._room(connection)
+        found, following = room.page(page.after, page.limit)
+        states = {member.client_id: member_state(member) for member in found}
+        return MembersAck(members=states, next=following, total=len(room.members)).model_dump()
+
     def _room(self, connection: Connection) -> Room:
         room = self._rooms.of(connection.member)
         if room is None:
@@ -308,16 +317,12 @@ class Events:
         room = self._rooms.of(member)
         if room is None:
             return
-        others = {
-            other.wish.lang
-            for other in room.members.values()
-            if other is not member and other.wish is not None
-        } - {None}
+        others = room.languages() - {room.alone_with(member)}
         most = self._settings.max_languages
         if lang not in others and len(others) >= most:
             raise SeamlessError(
                 f"This room already listens in {most} languages, which is the most that this "
-                f"server allows: choose one of {', '.join(sorted(filter(None, others)))}.",
+                f"server allows: choose one of {', '.join(sorted(others))}.",
                 code="max_languages",
             )
 

@@ -112,6 +112,14 @@ class ListenerConfig(_Inbound):
     output: Take = "s2s&t"
 
 
+class MembersPage(_Inbound):
+    """Argument of `members`."""
+
+    after: Annotated[int, BeforeValidator(_whole), Field(ge=0)] = 0
+    """`next` of the page before."""
+    limit: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=100)] = 100
+
+
 class _Outbound(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
@@ -152,8 +160,28 @@ class MemberState(_Outbound):
     listener_config: dict[str, Any] | None = None
 
 
+class RoomCounts(_Outbound):
+    """All members of a room, however many `room_state_update` names."""
+
+    members: int
+    connected: int
+    speakers: int
+    listeners: int
+
+
+class ListenersOf(_Outbound):
+    """How many connected listeners chose a language; null is the speaker's choice."""
+
+    targetLanguage: str | None
+    count: int
+
+
 class RoomState(_Outbound):
-    """`room_state_update`."""
+    """`room_state_update`.
+
+    In a crowded room `complete` is false: `members`, `listeners` and `speakers` then name only the
+    owner and those who speak, and the event `members` tells the rest.
+    """
 
     room_id: str
     members: dict[str, MemberState]
@@ -163,6 +191,9 @@ class RoomState(_Outbound):
     owner: str | None = None
     hasPasscode: bool = False
     closed: bool = False
+    complete: bool = True
+    counts: RoomCounts
+    listening: list[ListenersOf] = []
 
 
 class _Translation(_Outbound):
@@ -285,6 +316,14 @@ class JoinAck(_Outbound):
     roomID: str
 
 
+class MembersAck(_Outbound):
+    """Answer to `members`: a page, and where the next one begins."""
+
+    members: dict[str, MemberState]
+    next: int | None
+    total: int
+
+
 class ListenerAck(Ack):
     """Answer to `set_listener_config`: what the listener will get."""
 
@@ -310,6 +349,7 @@ INBOUND: dict[str, tuple[tuple[str, Any], ...]] = {
     "transcript": (),
     "set_room": (("rules", RoomRules),),
     "remove_member": (("clientID", ClientID),),
+    "members": (("page", MembersPage),),
 }
 """Arguments of each event that clients send."""
 
@@ -348,7 +388,7 @@ def _describe(name: str, error: ValidationError) -> tuple[str, str]:
 
 _FIELDS = {
     field
-    for model in (JoinConfig, DynamicConfig, StreamConfig, ListenerConfig, RoomRules)
+    for model in (JoinConfig, DynamicConfig, StreamConfig, ListenerConfig, RoomRules, MembersPage)
     for field in model.model_fields
 }
 
@@ -376,6 +416,7 @@ def export() -> dict[str, Any]:
         StreamConfig,
         ListenerConfig,
         RoomRules,
+        MembersPage,
     ]
     outbound = [model for model in OUTBOUND.values() if model is not None]
     answers: list[type[BaseModel]] = [
@@ -383,6 +424,7 @@ def export() -> dict[str, Any]:
         StreamAck,
         JoinAck,
         ListenerAck,
+        MembersAck,
         AudioAck,
         TranscriptEntry,
     ]

@@ -352,6 +352,6 @@ def speaker_of(service: Service, client_id: str) -> Speaker | None:
 
 def retarget_room(service: Service, room: Room) -> None:
     """The wishes of a room's listeners changed."""
-    for client_id in room.members:
+    for client_id in room.streaming():
         if (speaker := speaker_of(service, client_id)) is not None:
             speaker.retarget()

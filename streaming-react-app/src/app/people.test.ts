@@ -17,30 +17,38 @@ function member(id: string, more: Partial<Member> = {}): Member {
   };
 }
 
-const members = [
-  member('me'),
-  member('a', { listener_config: { targetLanguage: 'deu', output: 's2t' } }),
-  member('b', { listener_config: { targetLanguage: 'deu', output: 's2t' } }),
-  member('c', { name: ' Cleo ' }),
-  member('d', { connection_status: 'disconnected' }),
-];
+const members = [member('me'), member('c', { name: ' Cleo ' })];
 const room: RoomState = {
   room_id: 'ABCD',
   members: Object.fromEntries(members.map((item) => [item.client_id, item])),
-  listeners: ['me', 'a', 'b', 'c', 'd', 'unknown'],
+  listeners: ['me', 'c'],
   speakers: ['me'],
   activeTranscoders: 1,
   owner: null,
   hasPasscode: false,
   closed: false,
+  complete: false,
+  counts: { members: 300, connected: 299, speakers: 1, listeners: 300 },
+  // Of a crowd only those who speak are named.
+  listening: [
+    { targetLanguage: null, count: 2 },
+    { targetLanguage: 'deu', count: 250 },
+    { targetLanguage: 'fra', count: 1 },
+  ],
 };
 const words = { you: 'You', speaker: (n: number) => `Speaker ${String(n)}` };
 
 describe('people', () => {
-  it('counts those who listen, without me and without the absent', () => {
+  it('counts those who listen, without me', () => {
     expect(listenersByLanguage(room, 'me')).toEqual([
-      { language: 'deu', count: 2 },
+      { language: 'deu', count: 250 },
       { language: null, count: 1 },
+      { language: 'fra', count: 1 },
+    ]);
+    const french = member('me', { listener_config: { targetLanguage: 'fra', output: 's2t' } });
+    expect(listenersByLanguage({ ...room, members: { me: french } }, 'me')).toEqual([
+      { language: 'deu', count: 250 },
+      { language: null, count: 2 },
     ]);
     expect(listenersByLanguage(null, 'me')).toEqual([]);
   });

@@ -1,26 +1,20 @@
 /** Who is in a room, as people want to see it. */
-import type { Member, RoomState } from '../wire/messages';
-
-/** The language that a member reads, or null for the speaker's choice. */
-function languageOf(member: Member): string | null {
-  const language = member.listener_config?.['targetLanguage'];
-  return typeof language === 'string' ? language : null;
-}
+import type { RoomState } from '../wire/messages';
 
 /** Others who listen now, by language (null: whatever the speaker chose), most first. */
 export function listenersByLanguage(
   room: RoomState | null,
   me: string,
 ): { language: string | null; count: number }[] {
-  const counts = new Map<string | null, number>();
-  for (const id of room?.listeners ?? []) {
-    const member = room?.members[id];
-    if (!member || id === me || member.connection_status !== 'connected') continue;
-    const language = languageOf(member);
-    counts.set(language, (counts.get(language) ?? 0) + 1);
-  }
-  return [...counts]
-    .map(([language, count]) => ({ language, count }))
+  const own = room?.members[me];
+  const listens = own?.connection_status === 'connected' && own.roles.includes('listener');
+  const mine = own?.listener_config?.['targetLanguage'] ?? null;
+  return (room?.listening ?? [])
+    .map(({ targetLanguage, count }) => ({
+      language: targetLanguage,
+      count: listens && targetLanguage === mine ? count - 1 : count,
+    }))
+    .filter(({ count }) => count > 0)
     .sort((a, b) => b.count - a.count);
 }
 

@@ -69,6 +69,13 @@ export interface ListenerConfig {
   targetLanguage?: string | null;
   output?: 's2s&t' | 's2t' | 's2s' | 'none';
 }
+/**
+ * How many connected listeners chose a language; null is the speaker's choice.
+ */
+export interface ListenersOf {
+  targetLanguage: string | null;
+  count: number;
+}
 export interface MemberState {
   client_id: string;
   session_id: string | null;
@@ -83,6 +90,23 @@ export interface MemberState {
   listener_config: {
     [k: string]: unknown;
   } | null;
+}
+/**
+ * Answer to `members`: a page, and where the next one begins.
+ */
+export interface MembersAck {
+  members: {
+    [k: string]: MemberState;
+  };
+  next: number | null;
+  total: number;
+}
+/**
+ * Argument of `members`.
+ */
+export interface MembersPage {
+  after?: number;
+  limit?: number;
 }
 /**
  * `place_in_line`, to a speaker that waits for a stream.
@@ -103,6 +127,15 @@ export interface SavedRecording {
   url: string;
 }
 /**
+ * All members of a room, however many `room_state_update` names.
+ */
+export interface RoomCounts {
+  members: number;
+  connected: number;
+  speakers: number;
+  listeners: number;
+}
+/**
  * Argument of `set_room`; what is absent stays as it is.
  */
 export interface RoomRules {
@@ -111,6 +144,9 @@ export interface RoomRules {
 }
 /**
  * `room_state_update`.
+ *
+ * In a crowded room `complete` is false: `members`, `listeners` and `speakers` then name only the
+ * owner and those who speak, and the event `members` tells the rest.
  */
 export interface RoomState {
   room_id: string;
@@ -123,6 +159,9 @@ export interface RoomState {
   owner: string | null;
   hasPasscode: boolean;
   closed: boolean;
+  complete: boolean;
+  counts: RoomCounts;
+  listening: ListenersOf[];
 }
 export interface RoomStatus {
   activeConnections: number;
