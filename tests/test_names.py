@@ -32,3 +32,43 @@ def test_a_file_name_that_stands_twice_means_the_same() -> None:
     for path in FILES:
         found[path.name].append(str(path.relative_to(PACKAGE)))
     assert {name for name, places in found.items() if len(places) > 1} == set(TWICE)
+
+
+LAYERS = (
+    ("__main__", "cli", "commands", "app_pubsub"),
+    ("evaluation", "bench", "client", "trial", "diagnosis"),
+    ("doors",),
+    ("rooms",),
+    ("service",),
+    ("streaming",),
+    ("agents",),
+    ("engine",),
+    ("checkpoints",),
+    ("nn",),
+)
+"""As docs/architecture.md lists them, from above; what is not named is the ground floor."""
+
+
+def test_imports_point_downward_only() -> None:
+    level = {name: number for number, names in enumerate(LAYERS) for name in names}
+    upward = []
+    for path in FILES:
+        here = path.relative_to(PACKAGE).with_suffix("").parts[0]
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        only_types = {
+            id(inner)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+            for inner in ast.walk(node)
+        }
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.ImportFrom) or id(node) in only_types:
+                continue
+            root, *names = (node.module or "").split(".")
+            if (
+                root == "seamless_server"
+                and names
+                and level.get(names[0], 99) < level.get(here, 99)
+            ):
+                upward.append(f"{path.relative_to(PACKAGE)}:{node.lineno} {node.module}")
+    assert upward == []
