@@ -107,38 +107,45 @@ class Admission:
         Raises:
             Refused: the server is locked, or nothing is free.
         """
-        waits = start is not None
+        if start is None:
+            self.leave_line(owner.key)
+        while True:
+            async with self._renewal(owner.key) as ended, self._one_at_a_time:
+                if self.places.get(owner.key) not in (None, ended):
+                    continue  # it was called in from the line meanwhile: that stream ends too
+                return await self._take(owner, start, live=live)
+
+    async def _take(
+        self, owner: Owner, start: Callable[[Place], Awaitable[object]] | None, *, live: bool
+    ) -> Place | None:
         if self.draining:
             raise Refused(_RESTARTS, code="restarting")
-        if not waits:
+        if await self.locked(owner.key):
+            raise Refused(
+                "Somebody else has this server to themselves now.", code="server_locked"
+            )
+        if await self._has_place(owner.key, waits=start is not None):
             self.leave_line(owner.key)
-        async with self._renewal(owner.key), self._one_at_a_time:
-            if await self.locked(owner.key):
-                raise Refused(
-                    "Somebody else has this server to themselves now.", code="server_locked"
-                )
-            if await self._has_place(owner.key, waits=waits):
-                self.leave_line(owner.key)
-                return self._give(owner, live)
-            if start is None or not isinstance(owner, Waiter):
-                raise Refused("Every stream of this server is in use.", code="max_speakers")
-            if not self.line.join(owner.key, Turn(owner, start)):
-                raise Refused("Every stream of this server is in use.", code="max_speakers")
-            self._told.pop(owner.key, None)
-            self.changed()
-            return None
+            return self._give(owner, live)
+        if start is None or not isinstance(owner, Waiter):
+            raise Refused("Every stream of this server is in use.", code="max_speakers")
+        if not self.line.join(owner.key, Turn(owner, start)):
+            raise Refused("Every stream of this server is in use.", code="max_speakers")
+        self._told.pop(owner.key, None)
+        self.changed()
+        return None
 
     @asynccontextmanager
-    async def _renewal(self, key: str) -> AsyncIterator[None]:
+    async def _renewal(self, key: str) -> AsyncIterator[Place | None]:
         """Ends the owner's running stream, whose place stays its own meanwhile."""
         running = self.places.get(key)
         if running is None:
-            yield
+            yield None
             return
         self._renewing.add(key)
         try:
             await self.stop(key)
-            yield
+            yield running
         finally:
             self._renewing.discard(key)
             self.changed()

@@ -77,12 +77,14 @@ class Addresses:
 class ClientLimits:
     """The limits of one connection."""
 
-    def __init__(self, events_per_second: float) -> None:
-        self.events = TokenBucket(events_per_second, 2 * events_per_second)
+    def __init__(
+        self, events_per_second: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.events = TokenBucket(events_per_second, 2 * events_per_second, clock)
         # A script may send a file at once; how much of it may wait is bounded by its session.
-        self.audio = TokenBucket(events_per_second, 10 * events_per_second)
+        self.audio = TokenBucket(events_per_second, 10 * events_per_second, clock)
         # Four-letter codes must not be found by trying.
-        self.joins = TokenBucket(1.0, 60.0)
-        self.notices = TokenBucket(1.0, 5.0)
-        self.patience = TokenBucket(events_per_second, _PATIENCE)
+        self.joins = TokenBucket(1.0, 60.0, clock)
+        self.notices = TokenBucket(1.0, 5.0, clock)
+        self.patience = TokenBucket(events_per_second, _PATIENCE, clock)
         """Refusals that are borne before the client is sent away."""
