@@ -121,9 +121,7 @@ class Admission:
         if self.draining:
             raise Refused(_RESTARTS, code="restarting")
         if await self.locked(owner.key):
-            raise Refused(
-                "Somebody else has this server to themselves now.", code="server_locked"
-            )
+            raise Refused("Somebody else has this server to themselves now.", code="server_locked")
         if await self._has_place(owner.key, waits=start is not None):
             self.leave_line(owner.key)
             return self._give(owner, live)
