@@ -47,6 +47,8 @@ class Rooms:
         self.rooms: dict[str, Room] = {}
         self._reading: dict[str, list[Change]] = {}
         """Changes of rooms whose members are just being read."""
+        self._outdated: set[str] = set()
+        """Rooms of which other changes were missed while their members were being read."""
         self._heard: dict[str, float] = {}
         """When each other replica was last heard of (monotonic)."""
 
@@ -90,14 +92,19 @@ class Rooms:
     async def refresh(self, room_id: str) -> None:
         """Reads what other replicas say of a room."""
         room = self.rooms.get(room_id)
-        if room is None or room_id in self._reading:
+        if room is None:
+            return
+        self._outdated.add(room_id)
+        if room_id in self._reading:
             return
         # What is changed while this reads may be read before or after it was.
         self._reading[room_id] = []
         try:
-            if (facts := await self.store.load_room(room_id)) is not None:
-                room.take_over(facts)
-            records = await self.store.members(room_id)
+            while room_id in self._outdated:
+                self._outdated.discard(room_id)
+                if (facts := await self.store.load_room(room_id)) is not None:
+                    room.take_over(facts)
+                records = await self.store.members(room_id)
         finally:
             changes = self._reading.pop(room_id)
         present = {record["client_id"] for record in records}
@@ -220,7 +227,9 @@ class Rooms:
             room.forget_held()
             if room.members:
                 room.empty_since = None
-            elif now - (room.empty_since or now) > self._patience(room):
+            elif room.empty_since is None:
+                room.empty_since = now  # the last one was another replica's
+            elif now - room.empty_since > self._patience(room):
                 del self.rooms[room.room_id]
                 expired.append(room.room_id)
                 await self.store.clear_transcript(room.room_id)

@@ -34,13 +34,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def member(client_id: str = "ana", **fields: Any) -> Member:
     base: dict[str, Any] = {"sid": "s1", "protocol": 2, "roles": {"listener"}, "room_id": "ROOM"}
-    return Member(client_id, **{**base, **fields})
+    given = {**base, **fields}
+    return Member(client_id, **{**given, "roles": frozenset(given["roles"])})
 
 
 def room(*members: Member, replay_bytes: int = 1000) -> Room:
     made = Room("ROOM", replay_bytes)
     for one in members:
-        made.members[one.client_id] = one
+        made.add(one)
     return made
 
 
@@ -100,9 +101,64 @@ def test_a_room_counts_its_members() -> None:
         member("d", roles={"speaker"}),
     )
     assert made.speakers() == ["a", "b", "d"]
-    assert made.listeners() == ["b", "c"]
+    assert made.listeners() == 2
     assert made.connected() == 3
-    assert made.streaming() == 2
+    assert made.streaming() == ["a", "b"]
+
+
+def test_a_room_s_numbers_follow_its_members() -> None:
+    ana, bob = member("a", wish=Wish("spa", "s2t")), member("b", wish=Wish("spa", "s2t"))
+    made = room(ana, bob)
+    assert made.listening() == [("spa", 2)]
+    assert made.alone_with(ana) is None
+    bob.wish = Wish("fra", "s2s")
+    assert made.languages() == {"spa", "fra"}
+    assert made.audience() == {"ROOM|spa|text", "ROOM|fra|speech"}
+    assert made.alone_with(ana) == "spa"
+    assert made.alone_with(member("c")) is None
+    bob.sid = None
+    assert made.listening() == [("spa", 1)]
+    assert made.languages() == {"spa", "fra"}
+    assert made.connected() == 1
+    bob.roles = frozenset({"speaker"})
+    assert made.languages() == {"spa"}
+    assert (made.speakers(), made.listeners(), made.streaming()) == (["b"], 1, [])
+    bob.streaming = True
+    assert made.streaming() == ["b"]
+    ana.protocol = 1
+    assert made.audience() == {"ROOM|v1"}
+    assert made.listening() == [(None, 1)]
+    # Whoever takes a member's place is counted in its stead.
+    made.add(member("b", roles={"listener"}, wish=None))
+    bob.roles = frozenset({"speaker", "listener"})
+    assert (made.speakers(), made.streaming(), made.listeners()) == ([], [], 2)
+    made.drop("a")
+    made.drop("nobody")
+    ana.wish = Wish("ita", "s2t")
+    assert made.audience() == {"ROOM|follow"}
+    assert (made.connected(), list(made.members)) == (1, ["b"])
+    made.drop("b")
+    assert made.connected() == made.listeners() == 0
+    assert made.audience() == made.languages() == set()
+    assert made.listening() == []
+
+
+def test_members_are_read_in_pages_that_stay_where_they_are() -> None:
+    made = room(*(member(name, roles={"speaker"}) for name in "abcde"))
+    page, after = made.page(0, 2)
+    assert [one.client_id for one in page] == ["a", "b"]
+    made.drop("b")
+    made.drop("c")
+    made.add(member("f", roles={"speaker"}))
+    page, after = made.page(after or 0, 2)
+    assert [one.client_id for one in page] == ["d", "e"]
+    page, after = made.page(after or 0, 2)
+    assert [one.client_id for one in page] == ["f"]
+    assert after is None
+    page, after = made.page(0, 4)  # exactly all of them
+    assert ([one.client_id for one in page], after) == (["a", "d", "e", "f"], None)
+    made.add(member("d", roles={"speaker"}))  # is there already, so that it keeps its place
+    assert made.speakers() == ["a", "d", "e", "f"]
 
 
 # -- what a member is ------------------------------------------------------------------------------
@@ -110,7 +166,7 @@ def test_a_room_counts_its_members() -> None:
 
 def test_a_member_is_the_same_on_another_replica() -> None:
     full = Member(
-        "ana", sid="s1", protocol=2, name="Ana", roles={"speaker", "listener"},
+        "ana", sid="s1", protocol=2, name="Ana", roles=frozenset({"speaker", "listener"}),
         target_language="spa", expressive=True, wish=Wish("fra", "s2t"), model_type="s2s&t",
         streaming=True, resume_key="key", subject="iss|ana", room_id="ROOM", since=12.5,
         segment_base=7,
@@ -136,7 +192,7 @@ def test_a_member_is_the_same_on_another_replica() -> None:
 def test_a_new_member_has_nothing() -> None:
     new = Member("ana")
     assert not new.connected
-    assert (new.protocol, new.roles, new.streaming, new.segment_base) == (1, set(), False, 0)
+    assert (new.protocol, set(new.roles), new.streaming, new.segment_base) == (1, set(), False, 0)
     assert new.groups() == set()
     assert new.dynamic_config() is None
     assert new.stream_ended < time.monotonic() - 1e6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from seamless_server.rooms.members import Member, Room, Wish
 from seamless_server.rooms.rooms import Rooms
-from seamless_server.rooms.store import MemoryStore, transcript_key
+from seamless_server.rooms.store import Change, MemoryStore, transcript_key
 from seamless_server.settings import Settings
 
 
@@ -45,6 +46,9 @@ class Shared(MemoryStore):
     async def members(self, room_id: str) -> list[dict[str, Any]]:
         return [copy.deepcopy(x) for x in self.records.values() if x.get("room_id") == room_id]
 
+    async def has_members(self, room_id: str) -> bool:
+        return bool(await self.members(room_id))
+
     async def save_member(self, record: dict[str, Any], ttl: float) -> None:
         self.saved.append((record, ttl))
 
@@ -71,7 +75,7 @@ class Told:
 
     def __init__(self) -> None:
         self.here: set[str] = set()
-        self.wishes: list[str] = []
+        self.changes: list[str] = []
         self.claims: list[str] = []
         self.moved: list[str] = []
 
@@ -92,14 +96,14 @@ def rooms(store: Shared, told: Told) -> Rooms:
         Settings(grace_seconds=30, room_expiry_seconds=600, room_code_length=5),
         store,
         is_here=lambda member: member.client_id in told.here,
-        on_wishes=lambda room: told.wishes.append(room.room_id),
+        on_change=lambda room: told.changes.append(room.room_id),
         on_claim=lambda member: told.claims.append(member.client_id),
         on_moved=lambda member: told.moved.append(member.client_id),
     )
 
 
 async def joined(rooms: Rooms, client_id: str, room_id: str = "ROOM", **fields: Any) -> Member:
-    member = Member(client_id, **{"sid": "s", "roles": {"listener"}, **fields})
+    member = Member(client_id, **{"sid": "s", "roles": frozenset({"listener"}), **fields})
     rooms.members[client_id] = member
     rooms.enter(await rooms.open(room_id), member)
     return member
@@ -147,9 +151,9 @@ async def test_who_enters_is_in_the_room_and_who_leaves_is_not(
 async def test_a_room_whose_owner_leaves_is_passed_on_and_replicas_hear_of_it(
     rooms: Rooms, store: Shared
 ) -> None:
-    owner = await joined(rooms, "owner", roles={"speaker"})
+    owner = await joined(rooms, "owner", roles=frozenset({"speaker"}))
     listener = await joined(rooms, "listener")
-    speaker = await joined(rooms, "speaker", roles={"speaker"})
+    speaker = await joined(rooms, "speaker", roles=frozenset({"speaker"}))
     room = rooms.of(owner)
     assert room is not None
     room.owner = "owner"
@@ -169,9 +173,9 @@ async def test_members_of_other_replicas_come_and_go(
     rooms: Rooms, store: Shared, told: Told
 ) -> None:
     await joined(rooms, "ana")
-    store.elsewhere("far", roles={"listener"}, protocol=2, wish=Wish("spa", "s2t"))
+    store.elsewhere("far", roles=frozenset({"listener"}), protocol=2, wish=Wish("spa", "s2t"))
     store.facts["ROOM"] = {"owner": "far", "passcode": "p", "closed": True}
-    told.wishes.clear()
+    told.changes.clear()
     await rooms.refresh("ROOM")
     room = rooms.get("ROOM")
     assert room is not None
@@ -181,7 +185,7 @@ async def test_members_of_other_replicas_come_and_go(
     assert "far" not in rooms.members
     assert room.languages() == {"spa"}
     assert (room.owner, room.passcode, room.closed) == ("far", "p", True)
-    assert told.wishes == ["ROOM"]
+    assert told.changes == ["ROOM"]
     del store.records["far"]
     await rooms.refresh("ROOM")
     assert set(room.members) == {"ana"}  # who is here stays, though no other replica knows it
@@ -195,7 +199,7 @@ async def test_a_room_is_opened_with_those_whom_other_replicas_hold(
     room = await rooms.open("ROOM")
     assert list(room.members) == ["far"]
     await rooms.refresh("NONE")
-    assert told.wishes == ["ROOM"]
+    assert told.changes == ["ROOM"]
     assert rooms.get("NONE") is None
 
 
@@ -226,6 +230,105 @@ async def test_who_is_away_here_and_connected_elsewhere_is_elsewhere(
     assert room.members["ana"].replica == "r2"
     assert "ana" not in rooms.members
     assert (told.claims, told.moved) == ([], [])
+
+
+def record(client_id: str, **fields: Any) -> dict[str, Any]:
+    return Member(client_id, **{"sid": "far", "room_id": "ROOM", **fields}).record()
+
+
+async def test_changes_of_other_replicas_are_taken_over_as_they_come(
+    rooms: Rooms, store: Shared, told: Told
+) -> None:
+    room = await rooms.open("ROOM")
+    await rooms.open("OTHR")
+    await rooms.changed(Change("r2"))  # the first sign of it: everything is read anew
+    assert sorted(told.changes[2:]) == ["OTHR", "ROOM"]
+    told.changes.clear()
+    await rooms.changed(Change("r2"))
+    assert told.changes == []
+    facts = {"owner": "far", "passcode": None, "closed": True}
+    await rooms.changed(Change("r2", "ROOM", members=(record("far"), record("too")), facts=facts))
+    assert {key: one.replica for key, one in room.members.items()} == {"far": "r2", "too": "r2"}
+    assert (room.owner, room.closed) == ("far", True)
+    assert told.changes == ["ROOM"]
+    await rooms.changed(Change("r2", "NONE", members=(record("x"),)))
+    assert told.changes == ["ROOM"]
+    # A member is taken away by the replica that has it and by no other.
+    await rooms.changed(Change("r3"))
+    store.elsewhere("far")
+    store.elsewhere("too")
+    await rooms.refresh("ROOM")
+    await rooms.changed(Change("r3", "ROOM", gone=("far",)))
+    assert set(room.members) == {"far", "too"}
+    ana = await joined(rooms, "ana")
+    await rooms.changed(Change("r2", "ROOM", gone=("far", "ana", "unknown")))
+    assert set(room.members) == {"too", "ana"}
+    assert rooms.of(ana) is room
+    # Where something was missed, everything is read.
+    await rooms.changed(Change("r2", missed=True))
+    assert set(room.members) == {"too", "ana", "far"}
+
+
+@pytest.mark.parametrize("what", ["a change", "a stranger's change", "a gap"])
+async def test_nothing_is_missed_while_a_room_is_read(
+    rooms: Rooms, store: Shared, what: str
+) -> None:
+    reading, read_on = asyncio.Event(), asyncio.Event()
+    plain = store.members
+
+    async def slow(room_id: str) -> list[dict[str, Any]]:
+        found = await plain(room_id)
+        reading.set()
+        await read_on.wait()
+        return found
+
+    await rooms.changed(Change("r2"))
+    store.members = slow  # type: ignore[method-assign]
+    opening = asyncio.create_task(rooms.open("ROOM"))
+    await reading.wait()
+    store.elsewhere("far")
+    if what == "a gap":
+        await rooms.changed(Change("r2", missed=True))
+    else:
+        replica = "r2" if what == "a change" else "r9"
+        await rooms.changed(Change(replica, "ROOM", members=(record("far"),)))
+    read_on.set()
+    room = await opening
+    assert set(room.members) == {"far"}
+    assert await rooms.open("ROOM") is room
+
+
+async def test_members_of_a_replica_that_is_silent_for_long_are_forgotten(
+    rooms: Rooms, store: Shared, told: Told, clock: Clock
+) -> None:
+    await joined(rooms, "ana")
+    store.elsewhere("far")
+    await rooms.refresh("ROOM")
+    room = await rooms.open("ROOM")
+    told.changes.clear()
+    clock.now += 60
+    await rooms.expire()
+    assert set(room.members) == {"ana", "far"}
+    await rooms.changed(Change("r2"))  # a sign of life
+    clock.now += 60
+    await rooms.expire()
+    assert set(room.members) == {"ana", "far"}
+    assert told.changes == []
+    clock.now += 0.1
+    await rooms.expire()
+    assert set(room.members) == {"ana"}
+    assert told.changes == ["ROOM"]
+
+
+async def test_who_comes_back_elsewhere_before_it_leaves_here_stays_there(
+    rooms: Rooms, store: Shared
+) -> None:
+    ana = await joined(rooms, "ana", sid=None)
+    room = await rooms.open("ROOM")
+    await rooms.changed(Change("r2"))
+    await rooms.changed(Change("r2", "ROOM", members=(record("ana"),)))
+    await rooms.leave(ana)
+    assert room.members["ana"].replica == "r2"
 
 
 async def test_a_member_is_recalled_from_here_or_from_a_replica_that_died(
@@ -286,7 +389,7 @@ async def test_an_empty_room_is_kept_for_as_long_as_it_is_worth(
         Settings(room_expiry_seconds=expiry),
         store,
         is_here=lambda _: False,
-        on_wishes=lambda _: None,
+        on_change=lambda _: None,
         on_claim=lambda _: None,
         on_moved=lambda _: None,
     )
@@ -309,11 +412,15 @@ async def test_an_empty_room_is_kept_for_as_long_as_it_is_worth(
 async def test_a_room_that_was_entered_again_is_not_empty(rooms: Rooms, clock: Clock) -> None:
     room = await rooms.open("ROOM")
     clock.now += 59
-    room.members["far"] = Member("far", replica="r2")  # a replica told of it
+    room.add(Member("far", replica="r2"))  # a replica told of it
     assert await rooms.expire() == []
-    del room.members["far"]
+    room.drop("far")
     clock.now += 59
     assert await rooms.expire() == []  # its time counts anew
+    clock.now += 60
+    assert await rooms.expire() == []
+    clock.now += 0.1
+    assert await rooms.expire() == ["ROOM"]
 
 
 async def test_tidying_lets_go_of_output_that_nobody_waits_for(rooms: Rooms, clock: Clock) -> None:
