@@ -29,6 +29,7 @@ from seamless_server.bench.naive import NaiveEngine
 from seamless_server.checkpoints.random_model import SIZES, random_checkpoint
 from seamless_server.engine import InlineEngine
 from seamless_server.streaming import Model, SpeechOutput, Target
+from seamless_server.streaming.seamless_model import SeamlessModel
 
 SPEECH = (
     Path(__file__).resolve().parents[1] / "tests" / "recordings" / "audio" / "human_pauses.flac"
@@ -92,10 +93,10 @@ def compare(size: str, args: argparse.Namespace) -> dict[str, Any]:
         "min_unit_chunk_size": 50,
     }
     models = {
-        "naive": Model(
+        "naive": SeamlessModel(
             AgentSystem(checkpoint, NaiveEngine(checkpoint)), size, "", {}, compat="official"
         ),
-        "inline": Model(AgentSystem(checkpoint, InlineEngine(checkpoint)), size, "", {}),
+        "inline": SeamlessModel(AgentSystem(checkpoint, InlineEngine(checkpoint)), size, "", {}),
     }
     samples = speech(args.seconds)
     # Processor time is not disturbed by other programs, but only one thread's can be told.

@@ -52,6 +52,9 @@ _OLD: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
+_UNSPACED_SCRIPTS = frozenset({"Hans", "Hant", "Jpan", "Thai", "Laoo", "Khmr", "Mymr"})
+
+
 @dataclass(frozen=True, slots=True)
 class Language:
     """One row of the table."""
@@ -68,6 +71,11 @@ class Language:
     """The model translates into it as text."""
     target_speech: bool
     """The model translates into it as speech."""
+
+    @property
+    def spaced(self) -> bool:
+        """Its words are written with spaces between them."""
+        return self.script not in _UNSPACED_SCRIPTS
 
     def offers(self, direction: Direction) -> bool:
         """Whether the model can use this language in `direction`."""

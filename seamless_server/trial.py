@@ -32,12 +32,11 @@ from seamless_server.audio.reader import SAMPLE_RATE, read_audio
 from seamless_server.audio.resample import at_rate
 from seamless_server.errors import SeamlessError
 from seamless_server.streaming import (
-    Model,
     SpeechOutput,
     Target,
     TextOutput,
-    load_model,
 )
+from seamless_server.streaming.seamless_model import SeamlessModel, load_seamless
 
 RECORDINGS = {
     "human_short": "go forward ten meters",
@@ -161,7 +160,9 @@ def watched(networks: Mapping[str, nn.Module | None]) -> Iterator[dict[str, Netw
 NetworkHealths = dict[str, NetworkHealth]
 
 
-def examine(model: Model, name: str = "human_short") -> tuple[NetworkHealths, TrialTranslation]:
+def examine(
+    model: SeamlessModel, name: str = "human_short"
+) -> tuple[NetworkHealths, TrialTranslation]:
     """Send a known recording through every network of a model and look at what each gives."""
     checkpoint = model.agents.checkpoint
     lang = next((x for x in LANGUAGES if x in model.speech_languages), None)
@@ -182,7 +183,9 @@ def troubles(health: NetworkHealths) -> list[str]:
     return problems
 
 
-def translate(model: Model, name: str, lang: str, hear: Hear | None = None) -> TrialTranslation:
+def translate(
+    model: SeamlessModel, name: str, lang: str, hear: Hear | None = None
+) -> TrialTranslation:
     """Translate a bundled recording as one segment, and judge what comes out."""
     done = TrialTranslation(name, lang, model.compat or "mended")
     try:
@@ -192,7 +195,7 @@ def translate(model: Model, name: str, lang: str, hear: Hear | None = None) -> T
     return done
 
 
-def _translate(model: Model, done: TrialTranslation, hear: Hear | None) -> None:
+def _translate(model: SeamlessModel, done: TrialTranslation, hear: Hear | None) -> None:
     name, lang = done.recording, done.lang
     samples = recording(name)
     speaks = lang in model.speech_languages
@@ -275,7 +278,7 @@ def try_model(
         SeamlessError: the model cannot be loaded.
     """
     began = time.perf_counter()
-    loaded = load_model(model, device, dtype, progress=say)
+    loaded = load_seamless(model, device, dtype, progress=say)
     weight = loaded.agents.checkpoint.decoder.embed.weight
     trial = Trial(
         loaded.name,
@@ -291,7 +294,7 @@ def try_model(
     trial.problems += troubles(trial.health)
     versions = [loaded]
     if compat:
-        versions.append(load_model(model, device, dtype, compat="official"))
+        versions.append(load_seamless(model, device, dtype, compat="official"))
     spoken = [x for x in LANGUAGES if x in loaded.speech_languages]
     chosen = list(langs) or (spoken or list(loaded.text_languages))[:5]
     loaded.check_targets({lang: Target() for lang in chosen})

@@ -200,6 +200,15 @@ def load_system(
         return system
 
 
+def forget_system(system: AgentSystem) -> None:
+    """Give a system's memory back once nobody holds it any more; its streams are over."""
+    with _lock:
+        for key in [key for key, known in _systems.items() if known is system]:
+            del _systems[key]
+    if isinstance(system.engine, ScheduledEngine):
+        system.engine.close()
+
+
 def _make_engine(
     name: str, checkpoint: Checkpoint, progress: Callable[[str], None] | None
 ) -> Engine:

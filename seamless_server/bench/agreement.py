@@ -19,7 +19,8 @@ from seamless_server.bench.simulation import SimulatedSpeaker
 from seamless_server.checkpoints.fitting import INT8, quantized
 from seamless_server.checkpoints.loader import Checkpoint, load_checkpoint
 from seamless_server.engine import Caller, DecodeRequest, DecodeResult, Engine, InlineEngine
-from seamless_server.streaming import Model, Output, Target, TextOutput
+from seamless_server.streaming import Output, Target, TextOutput
+from seamless_server.streaming.seamless_model import SeamlessModel
 
 FORMS = {"bf16": torch.bfloat16, "fp16": torch.float16, **dict.fromkeys(INT8, torch.float32)}
 CHUNK = 5120
@@ -47,7 +48,7 @@ class _Recorder:
 def recorded_calls(checkpoint: Checkpoint, load: SimulatedSpeaker, chunks: int) -> Calls:
     """Policy calls of one simulated speaker, as the inline engine answers them."""
     recorder = _Recorder(InlineEngine(checkpoint))
-    model = Model(AgentSystem(checkpoint, recorder), checkpoint.config.name, "", {})
+    model = SeamlessModel(AgentSystem(checkpoint, recorder), checkpoint.config.name, "", {})
     stream = model.open({"spa": Target(text=True)}, load.options)
     for index in range(chunks):
         list(stream.push(load.said(index, 1)))
@@ -113,7 +114,7 @@ def _texts(
     languages: Sequence[str],
 ) -> list[list[str]]:
     """Words of every file in every language."""
-    model = Model(AgentSystem(checkpoint, engine), checkpoint.config.name, "", defaults)
+    model = SeamlessModel(AgentSystem(checkpoint, engine), checkpoint.config.name, "", defaults)
     texts = []
     for path in files:
         samples = read_audio(path)

@@ -47,8 +47,9 @@ def capacity_run(
     calls = recorded_calls(checkpoint, load, AGREEMENT_CHUNKS) if forms else []
     for form in forms:
         name = f"scheduled/{form}"
-        model = make_model("scheduled", converted(checkpoint, form))
-        agreement = decisions(InlineEngine(model.agents.checkpoint), calls)
+        other = converted(checkpoint, form)
+        model = make_model("scheduled", other)
+        agreement = decisions(InlineEngine(other), calls)
         say(f"{name}: the same token in {agreement['same_token']:.2%} of the steps")
         figures = _capacity(name, "scheduled", model, most, seconds, load, say)
         results[name] = {**figures, "agreement": agreement}
@@ -65,7 +66,7 @@ def _capacity(
     name: str, mode: str, model: Model, most: int, seconds: float, load: SimulatedSpeaker, say: Say
 ) -> dict[str, Any]:
     """The search for one mode, with what happened in each run."""
-    engine = model.agents.engine
+    engine = model.engine
     runs: dict[int, dict[str, Any]] = {}
     if isinstance(engine, ScheduledEngine):
         engine.warm_up()

@@ -42,7 +42,7 @@ def overload_run(
 ) -> dict[str, Any]:
     """Twice as many speakers as fit, for minutes; then half of them stop and the rest go on."""
     model = make_model("scheduled", checkpoint)
-    engine = model.agents.engine
+    engine = model.engine
     assert isinstance(engine, ScheduledEngine)
     engine.warm_up()
     join = max(1, JOIN_LIMIT_MS // load.chunk_ms)

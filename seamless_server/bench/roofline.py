@@ -12,7 +12,8 @@ from seamless_server.bench.costs import flops
 from seamless_server.bench.simulation import SimulatedSpeaker
 from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.engine import InlineEngine
-from seamless_server.streaming import Model, Target
+from seamless_server.streaming import Target
+from seamless_server.streaming.seamless_model import SeamlessModel
 
 RAPL = Path("/sys/class/powercap/intel-rapl:0/energy_uj")
 
@@ -31,7 +32,7 @@ def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
 
 def work_flops(checkpoint: Checkpoint, load: SimulatedSpeaker, seconds: float = 6.0) -> float:
     """Multiplications and additions for a second of a speaker's audio, without any padding."""
-    model = Model(AgentSystem(checkpoint, InlineEngine(checkpoint)), "", "", {})
+    model = SeamlessModel(AgentSystem(checkpoint, InlineEngine(checkpoint)), "", "", {})
     stream = model.open({"spa": Target(text=True, speech=load.speech)}, load.options)
     count = int(seconds * 1000 / load.chunk_ms)
 

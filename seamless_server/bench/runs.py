@@ -34,7 +34,7 @@ def engine_run(
     for mode in MODES:
         model = make_model(mode, checkpoint)
         simulate(model, mode, min(2, speakers), 2.0, load, realtime=False)
-        before, counts = joules(), Snapshot(model.agents.engine)
+        before, counts = joules(), Snapshot(model.engine)
         outcome = simulate(model, mode, speakers, seconds, load, realtime=False, say=say)
         after = joules()
         hours = outcome.audio_seconds / 3600
@@ -49,7 +49,7 @@ def engine_run(
                 None if before is None or after is None else (after - before) / hours
             ),
         }
-        engine = model.agents.engine
+        engine = model.engine
         if isinstance(engine, ScheduledEngine):
             results[mode]["scheduler"] = scheduler_figures(engine, counts)
             engine.close()
@@ -78,7 +78,7 @@ def fanout_run(
         langs = tuple(x for x in LANGUAGES if x in model.text_languages)[:count]
         simulate(model, "scheduled", 1, 2.0, load, realtime=False, languages=langs)
         outcome = simulate(model, "scheduled", 1, seconds, load, realtime=False, languages=langs)
-        engine = model.agents.engine
+        engine = model.engine
         assert isinstance(engine, ScheduledEngine)
         figures = scheduler_figures(engine)
         engine.close()

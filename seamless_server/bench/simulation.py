@@ -20,6 +20,7 @@ from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.engine import Engine, InlineEngine, ScheduledEngine, SchedulerOptions
 from seamless_server.errors import UsageError
 from seamless_server.streaming import Model, Target
+from seamless_server.streaming.seamless_model import SeamlessModel
 
 MODES = ("naive", "inline", "scheduled")
 SPEECH = (
@@ -89,7 +90,7 @@ def make_model(mode: str, checkpoint: Checkpoint, slots: int | None = None) -> M
         engine = InlineEngine(checkpoint)
     else:
         engine = ScheduledEngine(checkpoint, SchedulerOptions(slots=slots))
-    return Model(AgentSystem(checkpoint, engine), checkpoint.config.name, "", {})
+    return SeamlessModel(AgentSystem(checkpoint, engine), checkpoint.config.name, "", {})
 
 
 @dataclass

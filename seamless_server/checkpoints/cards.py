@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from seamless_server.checkpoints import model_file, published
 from seamless_server.checkpoints.config_file import read_config
+from seamless_server.checkpoints.system_file import SystemFile, find_agent
 from seamless_server.errors import CheckpointError
+
+logger = logging.getLogger(__name__)
 
 PUBLISHED = "SeamlessStreaming"
 EMBEDDED = "SeamlessStreaming-mini"
@@ -40,11 +44,17 @@ class ModelCard:
     systems: Path | None
     licence: str
     embedded: bool = False
+    agent: SystemFile | None = None
+    """The SimulEval agent that it is, when it is not SeamlessStreaming."""
 
     @property
     def missing(self) -> list[str]:
         """Names of the files that are not there."""
-        return missing_files(self.folder)
+        if self.agent is None:
+            return missing_files(self.folder)
+        weights = self.agent.weights
+        names = () if weights is None else weights.files
+        return [name for name in names if not (self.folder / name).is_file()]
 
     @property
     def present(self) -> bool:
@@ -100,7 +110,61 @@ def cards() -> tuple[ModelCard, ...]:
             "MIT",
             embedded=True,
         ),
+        *(_agent_card(file) for file in _agents_here()),
     )
+
+
+def _agents_here() -> list[SystemFile]:
+    """Agents whose folders stand among the system folders."""
+    folders = sorted(SYSTEM_DIRS.iterdir()) if SYSTEM_DIRS.is_dir() else []
+    found = []
+    for folder in folders:
+        try:
+            agent = find_agent(folder)
+        except CheckpointError as error:
+            logger.warning("left out: %s", error.message)
+            continue
+        if agent is not None:
+            found.append(agent)
+    return found
+
+
+def _agent_card(file: SystemFile) -> ModelCard:
+    return ModelCard(
+        file.folder.name,
+        file.description,
+        weights_folder(file),
+        file.folder,
+        file.licence,
+        embedded=file.weights is None,
+        agent=file,
+    )
+
+
+def weights_folder(file: SystemFile) -> Path:
+    """Where an agent's weights are or belong: beside its system file if they are all there."""
+    names = () if file.weights is None else file.weights.files
+    if all((file.folder / name).is_file() for name in names):
+        return file.folder
+    return checkpoint_dir() / file.folder.name
+
+
+def find_agent_file(name: str | os.PathLike[str]) -> SystemFile | None:
+    """The SimulEval agent that a name or folder means; None for SeamlessStreaming models.
+
+    Raises:
+        CheckpointError: its system file makes no sense, or its weights are not there.
+    """
+    card = find_card(os.fspath(name))
+    if card is None:
+        file = find_agent(Path(name).expanduser())
+        card = None if file is None else _agent_card(file)
+    if card is None or card.agent is None:
+        return None
+    if card.missing:
+        remedy = f"run `seamless-server models download {card.name}`"
+        raise CheckpointError(card.folder, f"lacks {', '.join(card.missing)}; {remedy}")
+    return card.agent
 
 
 def find_card(name: str) -> ModelCard | None:
@@ -125,6 +189,8 @@ def find_model(name: str | os.PathLike[str], speech: bool = True) -> Path:
         raise CheckpointError(
             name, f"is neither a folder with a model nor the name of one ({names})"
         )
+    if (card is not None and card.agent is not None) or find_agent(folder) is not None:
+        raise CheckpointError(folder, "is an agent of its own, and this is for SeamlessStreaming")
     missing = missing_files(folder, speech and _speaks(folder))
     if not missing:
         return folder

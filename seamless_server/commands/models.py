@@ -178,7 +178,7 @@ def verify(
 def _examine(path: Path, device: str, dtype: str, *, speech: bool) -> None:
     """Checksums and a known recording, in a line each; ends with code 2 if something is wrong."""
     from seamless_server.checkpoints.download import compare_with_hub
-    from seamless_server.streaming import load_model
+    from seamless_server.streaming.seamless_model import load_seamless
     from seamless_server.trial import POOR, RECORDINGS, examine, troubles
 
     wrong = 0
@@ -186,7 +186,7 @@ def _examine(path: Path, device: str, dtype: str, *, speech: bool) -> None:
         for name, right, phrase in compare_with_hub(path):
             wrong += right is False
             typer.echo(f"{name}: {phrase}")
-    health, done = examine(load_model(path, device, dtype, speech=speech))
+    health, done = examine(load_seamless(path, device, dtype, speech=speech))
     for part, found in health.items():
         typer.echo(f"{part}: {found.calls} calls of layers, largest value {found.largest:.4g}")
     typer.echo(f'heard: "{RECORDINGS[done.recording]}"')

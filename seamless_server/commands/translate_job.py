@@ -108,7 +108,7 @@ def run(job: TranslateJob) -> None:
 
 
 def _language(job: TranslateJob, model: Model) -> str:
-    default = model.agents.checkpoint.config.default_lang
+    default = model.default_language
     lang = default if job.tgt_lang is None else job.tgt_lang
     offered = model.speech_languages if job.speech else model.text_languages
     if lang not in offered:

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from seamless_server.service.served_models import model_folder
-
 if TYPE_CHECKING:
     from seamless_server.streaming import Model
 
@@ -30,10 +28,8 @@ class Capability(BaseModel):
 def capability(model: Model) -> Capability:
     """How a system is offered to clients."""
     speaks = bool(model.speech_languages)
-    description, folder = model.description, model_folder(model)
-    if folder is not None:
-        # Where things lie on this machine is nobody's business.
-        description = description.replace(str(folder), folder.name)
+    # Where things lie on this machine is nobody's business.
+    description = model.description.replace(str(model.folder), model.folder.name)
     return Capability(
         name=model.name,
         description=description,
@@ -42,6 +38,5 @@ def capability(model: Model) -> Capability:
         dynamicParams=["expressive"] if model.expressive_languages else [],
         speechLangs=list(model.speech_languages),
         sourceLangs=list(model.source_languages),
-        # A model that brings a list of what it understands understands little else.
-        demonstration=folder is not None and (folder / "phrases.json").is_file(),
+        demonstration=model.demonstration,
     )

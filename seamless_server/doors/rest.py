@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict
 from seamless_server import __version__
 from seamless_server.doors.catalogue import Capability, capability
 from seamless_server.languages import all_languages
-from seamless_server.service.served_models import model_folder
 from seamless_server.stream_options import StreamOptions, settable
 
 if TYPE_CHECKING:
@@ -231,13 +230,8 @@ async def room(
 
 
 def _folders(parts: Parts) -> list[tuple[str, Path]]:
-    """The folders of the loaded models, where they have one."""
-    found = []
-    for model in parts.models.loaded():
-        folder = model_folder(model)
-        if folder is not None:
-            found.append((model.name, folder))
-    return found
+    """The folders of the models."""
+    return [(model.name, model.folder) for model in parts.models.loaded()]
 
 
 @router.get("/api/phrases", tags=["catalogue"])

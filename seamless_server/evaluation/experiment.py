@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from seamless_server.agents.building import keeps_state
 from seamless_server.checkpoints.download import sha256
 from seamless_server.errors import UsageError
 from seamless_server.evaluation import agents, quality, run_files
@@ -274,7 +275,7 @@ class Evaluator:
         def make() -> SentenceRunner:
             nonlocal taken
             agent = shared
-            if taken and not agents.is_stateless(shared):
+            if taken and keeps_state(shared) is not None:
                 agent = self._build(spec)
             taken = True
             return SentenceRunner(

@@ -9,8 +9,8 @@ from typing import Any
 
 from simuleval.evaluator.instance import SpeechToSpeechInstance, SpeechToTextInstance
 
+from seamless_server.agents.building import keeps_state, reset_states
 from seamless_server.evaluation import latency
-from seamless_server.evaluation.agents import is_stateless, reset_states
 from seamless_server.evaluation.audio import SAMPLE_RATE, Source
 from seamless_server.evaluation.manifest import Sentence
 from seamless_server.evaluation.records import Record
@@ -69,7 +69,7 @@ class SentenceRunner:
         self._unit = unit
         self._pieces = pieces
         # An agent that is shared gets the states from us; one with a state of its own is ours.
-        self._states = agent.build_states() if is_stateless(agent) else None
+        self._states = agent.build_states() if keeps_state(agent) is None else None
         self._speech = agent.target_type == "speech"
         # Ours reset themselves where a sentence ends, and keep the audio that is the next one's.
         compat = getattr(agent, "compat", None)

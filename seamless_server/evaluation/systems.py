@@ -8,6 +8,8 @@ from pathlib import Path
 
 import yaml
 
+from seamless_server.agents.building import known_options, load_class, options_of
+from seamless_server.checkpoints.system_file import SystemFile
 from seamless_server.errors import UsageError
 from seamless_server.evaluation import agents
 from seamless_server.evaluation.agents import AgentSpec
@@ -59,13 +61,17 @@ def resolve_system(
         SeamlessError: there is no such class or model.
     """
     from seamless_server.agents.loading import choose_device
+    from seamless_server.checkpoints.cards import find_agent_file
 
+    file = find_agent_file(model) if model is not None and agent_class is None else None
+    device = str(choose_device(device))
+    if file is not None:
+        return _of_file(file, options, device, dtype, segment_ms, task)
     path = agent_class or agents.AGENT_CLASSES[task]
-    known = agents.known_options(agents.load_class(path))
+    known = known_options(load_class(path))
     merged: dict[str, str | bool] = {
         name: value for name, value in agents.PUBLISHED_OPTIONS.items() if name in known
     }
-    device = str(choose_device(device))
     if "model" in known:
         spec = AgentSpec(path, merged, device, dtype, segment_ms)
         return _with_model(spec, options, model, task, known)
@@ -73,6 +79,31 @@ def resolve_system(
         raise UsageError(f"{path} has no option --model")
     spec = AgentSpec(path, {**merged, **options}, device, dtype, segment_ms)
     return SystemUnderTest(name=path.rpartition(".")[2], spec=spec)
+
+
+def _of_file(
+    file: SystemFile,
+    options: Mapping[str, str | bool],
+    device: str,
+    dtype: str,
+    segment_ms: int,
+    task: str,
+) -> SystemUnderTest:
+    """The agent that a folder names."""
+    if file.hears_with is not None:
+        raise UsageError(
+            f"{file.folder.name} translates text that another model hears; only agents that hear "
+            "speech themselves can be evaluated"
+        )
+    own = options_of(file, load_class(file.agent_class, file.folder))
+    given = {name: x if isinstance(x, bool) else str(x) for name, x in own.items()}
+    spec = AgentSpec(file.agent_class, {}, device, dtype, segment_ms, file.folder)
+    target = file.speech_langs if task == "s2st" else file.target_langs
+    return SystemUnderTest(
+        name=file.folder.name,
+        spec=spec.merged({**given, **options}),
+        coverage=Coverage(source=file.source_langs, target=target),
+    )
 
 
 def _with_model(

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -194,20 +193,14 @@ def _warm_up(model: Model) -> float:
 
 def engine_stats(model: Model) -> SchedulerStats | None:
     """What the model's engine counts, if it works in batches."""
-    stats: Any = getattr(getattr(getattr(model, "agents", None), "engine", None), "stats", None)
+    stats: Any = getattr(model.engine, "stats", None)
     return stats if hasattr(stats, "batches") else None
 
 
 def engine_has_room(model: Model, running: int) -> bool:
     """Whether the model's engine, if it tells, has time and memory beside `running` streams."""
-    ask: Any = getattr(getattr(getattr(model, "agents", None), "engine", None), "load", None)
+    ask: Any = getattr(model.engine, "load", None)
     if not callable(ask):
         return True
     load = ask()
     return bool(load.busy < LIMIT and load.slots > running)
-
-
-def model_folder(model: Model) -> Path | None:
-    """The folder of a model, where phrases and sample clips may lie."""
-    path = getattr(getattr(getattr(model, "agents", None), "checkpoint", None), "path", None)
-    return path if isinstance(path, Path) else None

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from seamless_server.agents.detokenizer import DetokenizerAgent
 from seamless_server.agents.encoder import OfflineWav2VecBertEncoderAgent
 from seamless_server.agents.expressive import DualVocoderAgent
@@ -16,7 +14,7 @@ from seamless_server.agents.features import OnlineFeatureExtractorAgent
 from seamless_server.agents.text_decoder import MMASpeechToTextDecoderAgent
 from seamless_server.agents.unit_decoder import NARUnitYUnitDecoderAgent
 from seamless_server.agents.vad import SileroVADAgent
-from seamless_server.errors import CheckpointError
+from seamless_server.checkpoints.system_file import main_file, read_yaml
 from seamless_server.stream_options import StreamOptions, read_options
 
 AGENTS = (
@@ -47,15 +45,7 @@ def model_defaults(folders: list[Path]) -> dict[str, Any]:
     """Agent options of a model's own system file (``main.yaml``, or its only YAML file)."""
     known = agent_options()
     for folder in folders:
-        files = sorted(folder.glob("*.yaml")) if folder.is_dir() else []
-        main = [f for f in files if f.name.endswith("main.yaml")] or files[:1]
-        if not main:
-            continue
-        try:
-            data = yaml.safe_load(main[0].read_text("utf-8"))
-        except (yaml.YAMLError, OSError, UnicodeDecodeError):
-            raise CheckpointError(main[0], "is not a readable YAML file") from None
-        if isinstance(data, dict):
+        if (path := main_file(folder)) is not None and (data := read_yaml(path)):
             return {k: v for k, v in data.items() if k in known and v is not None}
     return {}
 

@@ -15,7 +15,8 @@ from seamless_server.agents.loading import AgentSystem, load_system
 from seamless_server.engine import ScheduledEngine, SpeakRequest
 from seamless_server.errors import LanguageError, UsageError
 from seamless_server.nn.pretssel import runs_of
-from seamless_server.streaming import Model, SpeechOutput, Target
+from seamless_server.streaming import SpeechOutput, Target
+from seamless_server.streaming.seamless_model import SeamlessModel
 from tests.agents.spying import WatchedEngine, build, leaves
 from tests.agents.test_traces import assert_inside, assert_output, pushed, reset
 from tests.recorded import CHECKPOINT, RECORDINGS, audio
@@ -188,7 +189,7 @@ def test_a_switch_loses_no_unit_and_each_piece_has_its_rate(
 def test_other_languages_are_spoken_by_the_plain_vocoder_with_a_notice(
     expressive_system: AgentSystem, caplog: pytest.LogCaptureFixture
 ) -> None:
-    model = Model(expressive_system, "recorded", "", {})
+    model = SeamlessModel(expressive_system, "recorded", "", {})
     assert set(model.expressive_languages) == {"cmn", "deu", "eng", "fra", "ita", "spa"}
     stream = model.open(
         {"rus": Target(speech=True), "deu": Target(speech=True)},
@@ -203,7 +204,7 @@ def test_other_languages_are_spoken_by_the_plain_vocoder_with_a_notice(
 
 
 def test_a_stream_is_switched_while_it_runs(expressive_system: AgentSystem) -> None:
-    model = Model(expressive_system, "recorded", "", {})
+    model = SeamlessModel(expressive_system, "recorded", "", {})
     options = {k: v for k, v in OPTIONS.items() if k != "tgt_lang"}
     stream = model.open({"spa": Target(speech=True)}, options)
     samples = audio("human_pauses")

@@ -330,7 +330,7 @@ def test_the_load_counts_work_of_speech_and_what_is_shared_once() -> None:
 def test_the_engine_has_its_say(shared_server: BackgroundServer) -> None:
     [model] = shared_server.app.state.parts.models.loaded()
     assert engine_has_room(model, 1)
-    assert not engine_has_room(model, model.agents.engine.load().slots)
+    assert not engine_has_room(model, model.engine.load().slots)
 
 
 def test_workers_of_their_own_share_the_machine() -> None:

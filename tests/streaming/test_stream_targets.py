@@ -128,7 +128,7 @@ def test_a_system_tells_what_it_is(system: Model) -> None:
     assert len(system.speech_languages) == 36
     assert "eng" in system.source_languages
     # The same folder is loaded once.
-    assert load_model(str(CHECKPOINT), "cpu", "fp32").agents is system.agents
+    assert load_model(str(CHECKPOINT), "cpu", "fp32").engine is system.engine
 
 
 @pytest.mark.parametrize(

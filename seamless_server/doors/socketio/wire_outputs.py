@@ -12,10 +12,7 @@ from seamless_server.audio.resample import at_rate
 from seamless_server.languages import all_languages
 
 Samples = npt.NDArray[np.float32]
-_UNSPACED_SCRIPTS = frozenset({"Hans", "Hant", "Jpan", "Thai", "Laoo", "Khmr", "Mymr"})
-_UNSPACED = frozenset(
-    language.code for language in all_languages() if language.script in _UNSPACED_SCRIPTS
-)
+_UNSPACED = frozenset(language.code for language in all_languages() if not language.spaced)
 
 
 @dataclass(frozen=True, slots=True)
