@@ -26,7 +26,13 @@ from seamless_server.checkpoints.system_file import SystemFile
 from seamless_server.engine import Caller
 from seamless_server.errors import CheckpointError, LanguageError, SeamlessError
 from seamless_server.stream_options import StreamOptions, read_options
-from seamless_server.streaming.agent_walk import AgentWalk, Instance, Source, Speech, Words
+from seamless_server.streaming.agent_walk import (
+    AgentInstance,
+    AgentSource,
+    AgentWalk,
+    SpeechSource,
+    WordSource,
+)
 from seamless_server.streaming.model import Model, ModelInfo
 from seamless_server.streaming.options import agent_options, make_args
 from seamless_server.streaming.stream import Stream
@@ -126,19 +132,21 @@ class AgentModel(Model):
         if callable(closing):
             closing()
 
-    def _source(self, options: StreamOptions, vad: bool, caller: Caller) -> Source:
+    def _source(self, options: StreamOptions, vad: bool, caller: Caller) -> AgentSource:
         if self._hears is not None:
             lang = next(x for x in self._hears.text_languages if x in self.source_languages)
-            return Words(self._hears.open({lang: Target()}, options, vad=vad, caller=caller), lang)
+            return WordSource(
+                self._hears.open({lang: Target()}, options, vad=vad, caller=caller), lang
+            )
         if not (vad and self._file.vad):
-            return Speech(None)
+            return SpeechSource(None)
         states = VADStates(make_args(self._defaults, options))
         states.caller = caller
-        return Speech(states)
+        return SpeechSource(states)
 
-    def _instance(self, caller: Caller) -> Instance:
+    def _instance(self, caller: Caller) -> AgentInstance:
         agent = self._agent if self._shared else self._build()
-        return Instance(agent, caller, self._own_states)
+        return AgentInstance(agent, caller, self._own_states)
 
     def _build(self) -> Any:
         try:
@@ -203,7 +211,7 @@ class AgentModel(Model):
 
     def _say(self, speakers: Sequence[Sequence[Segment]]) -> list[list[str]]:
         """What each of several speakers gets who speak at the same time."""
-        streams = [Instance(self._agent, Caller(), own_states=False) for _ in speakers]
+        streams = [AgentInstance(self._agent, Caller(), own_states=False) for _ in speakers]
         said: list[list[str]] = [[] for _ in speakers]
         for number in range(len(speakers[0])):
             for speaker, stream in enumerate(streams):

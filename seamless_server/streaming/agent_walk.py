@@ -37,7 +37,7 @@ _MOST_POPS = 2_000
 
 
 @dataclass(frozen=True)
-class Heard:
+class SourcePiece:
     """Source of one segment. The times, in ms of the stream: where the segment began, and where
     what was heard of it ends."""
 
@@ -46,16 +46,16 @@ class Heard:
     now_ms: float
 
 
-class Source(Protocol):
+class AgentSource(Protocol):
     """Makes an agent's source of a stream's audio."""
 
     @property
     def state(self) -> str: ...
 
-    def take(self, audio: Samples, last: bool) -> Iterator[Heard]: ...
+    def take(self, audio: Samples, last: bool) -> Iterator[SourcePiece]: ...
 
 
-class Speech:
+class SpeechSource:
     """Audio, cut into segments of speech by ``vad``; without it the whole stream is one."""
 
     def __init__(self, vad: VADStates | None) -> None:
@@ -68,7 +68,7 @@ class Speech:
         """``speech`` while a segment is open; an agent that hears everything does not tell."""
         return "speech" if self._open and self._vad is not None else "listening"
 
-    def take(self, audio: Samples, last: bool) -> Iterator[Heard]:
+    def take(self, audio: Samples, last: bool) -> Iterator[SourcePiece]:
         """Segments as SimulEval's agents take them: lists of floats."""
         self._heard += len(audio)
         pushed: Segment = EmptySegment(finished=last)
@@ -85,14 +85,14 @@ class Speech:
             if self._open or not segment.is_empty:
                 yield self._listed(segment, self._vad.begin, self._vad.taken)
 
-    def _listed(self, segment: Segment, begin: int, end: int) -> Heard:
+    def _listed(self, segment: Segment, begin: int, end: int) -> SourcePiece:
         self._open = not segment.finished
         if not segment.is_empty:
             segment.content = segment.content.tolist()
-        return Heard(segment, begin * 1000 / SAMPLE_RATE, end * 1000 / SAMPLE_RATE)
+        return SourcePiece(segment, begin * 1000 / SAMPLE_RATE, end * 1000 / SAMPLE_RATE)
 
 
-class Words:
+class WordSource:
     """Words that another model hears, one a segment, as SimulEval's text source has them."""
 
     def __init__(self, stream: Stream, lang: str) -> None:
@@ -105,7 +105,7 @@ class Words:
         """That of the stream that hears."""
         return self._stream.state
 
-    def take(self, audio: Samples, last: bool) -> Iterator[Heard]:
+    def take(self, audio: Samples, last: bool) -> Iterator[SourcePiece]:
         """Whole words; the last one of a sentence ends the segment."""
         for output in self._stream.push(audio, last):
             if not isinstance(output, TextOutput):
@@ -122,18 +122,18 @@ class Words:
                 yield self._located(EmptySegment(finished=True), output)
 
     def _split(self, text: str) -> list[str]:
-        """Words; the last one may go on."""
+        """WordSource; the last one may go on."""
         if not self._spaced:
             return [*text, ""]
         parts = text.split(" ")
         return [part for part in parts[:-1] if part] + parts[-1:]
 
-    def _located(self, segment: Segment, output: TextOutput) -> Heard:
+    def _located(self, segment: Segment, output: TextOutput) -> SourcePiece:
         self._open = not segment.finished
-        return Heard(segment, output.start_ms, output.end_ms)
+        return SourcePiece(segment, output.start_ms, output.end_ms)
 
 
-class Instance:
+class AgentInstance:
     """An agent with the states of one stream and language.
 
     Args:
@@ -165,7 +165,9 @@ class Instance:
 class _Branch:
     """One language."""
 
-    def __init__(self, lang: str, target: Target, instance: Instance, config: Mapping[str, Any]):
+    def __init__(
+        self, lang: str, target: Target, instance: AgentInstance, config: Mapping[str, Any]
+    ):
         self.lang, self.target, self._instance, self._config = lang, target, instance, dict(config)
         self._joint = " " if lookup(lang).spaced else ""
         self.source_lang: str | None = None
@@ -175,7 +177,7 @@ class _Branch:
     def begin(self, segment_id: int, start_ms: float) -> None:
         self._segment_id, self._start_ms = segment_id, start_ms
 
-    def hear(self, heard: Heard) -> Iterator[Output]:
+    def hear(self, heard: SourcePiece) -> Iterator[Output]:
         segment = copy.copy(heard.segment)
         segment.tgt_lang, segment.config = self.lang, dict(self._config)
         out = self._instance.pushpop(segment)
@@ -245,15 +247,15 @@ class AgentWalk:
 
     def __init__(
         self,
-        source: Source,
+        source: AgentSource,
         targets: Mapping[str, Target],
-        make: Callable[[], Instance],
+        make: Callable[[], AgentInstance],
         config: Mapping[str, Any],
     ) -> None:
         self._source, self._make, self._config = source, make, dict(config)
         self._targets = dict(targets)
         self._new_targets: dict[str, Target] | None = None
-        self._instances: dict[str, Instance] = {}
+        self._instances: dict[str, AgentInstance] = {}
         self._branches: list[_Branch] = []
         self._segment_id = 0
         self._now_ms = self._began_ms = 0.0
@@ -299,12 +301,12 @@ class AgentWalk:
             if heard.segment.finished:
                 self._end()
 
-    def _give(self, branches: list[_Branch], heard: Heard) -> Iterator[Output]:
+    def _give(self, branches: list[_Branch], heard: SourcePiece) -> Iterator[Output]:
         for branch in branches:
             yield from branch.hear(heard)
             self.source_lang = branch.source_lang or self.source_lang
 
-    def _begin(self, heard: Heard) -> None:
+    def _begin(self, heard: SourcePiece) -> None:
         self._open, self._began_ms = True, max(heard.begin_ms, self._began_ms)
         self._branches = []
         for lang, target in self._targets.items():
@@ -335,7 +337,7 @@ class AgentWalk:
         self._targets = targets
         if not self._open:
             return
-        end = Heard(EmptySegment(finished=True), self._began_ms, self._now_ms)
+        end = SourcePiece(EmptySegment(finished=True), self._began_ms, self._now_ms)
         going = [branch for branch in self._branches if branch.lang not in targets]
         self._branches = [branch for branch in self._branches if branch.lang in targets]
         for branch in self._branches:

@@ -243,4 +243,4 @@ def test_a_fault_in_one_language_ends_the_stream_and_leaves_nothing_behind(syste
     # Nobody can go on with states of which some are of this push and some of the one before.
     with pytest.raises(UsageError, match="closed"):
         list(stream.push(samples))
-    assert scheduled.agents.engine.load().slots_used == 0
+    assert scheduled.engine.load().slots_used == 0
