@@ -122,7 +122,7 @@ class WordSource:
                 yield self._located(EmptySegment(finished=True), output)
 
     def _split(self, text: str) -> list[str]:
-        """WordSource; the last one may go on."""
+        """Words; the last one may go on."""
         if not self._spaced:
             return [*text, ""]
         parts = text.split(" ")

@@ -17,7 +17,8 @@ from seamless_server.engine.memory import free_bytes, slot_budget, slot_bytes
 from seamless_server.engine.scheduler import LEAST_TURNS, ScheduledEngine
 from seamless_server.errors import ConfigError
 from seamless_server.metrics import Metrics
-from seamless_server.streaming import Model, Target
+from seamless_server.streaming import Target
+from seamless_server.streaming.seamless_model import SeamlessModel
 from tests.recorded import CHECKPOINT, audio
 
 # Random weights: a threshold of 0 writes until the length ends it.
@@ -118,7 +119,7 @@ def test_a_stream_can_be_ended_while_it_computes(checkpoint, compat):
         "decision_threshold": 0.0, "no_early_stop": True, "max_len_a": 0, "max_len_b": 3000,
         "max_consecutive_write": 3000,
     }  # fmt: skip
-    system = Model(AgentSystem(checkpoint, engine), "tiny", "", defaults, compat)
+    system = SeamlessModel(AgentSystem(checkpoint, engine), "tiny", "", defaults, compat)
     stream = system.open({"spa": Target(text=True)}, vad=False)
     outputs: list[object] = []
     thread = threading.Thread(target=lambda: outputs.extend(stream.push(audio("human_pauses"))))

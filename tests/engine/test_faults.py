@@ -19,6 +19,7 @@ from seamless_server.engine.jobs import SchedulerOptions
 from seamless_server.engine.scheduler import ScheduledEngine
 from seamless_server.errors import NumericalError
 from seamless_server.streaming import Model, Output, Target, TextOutput
+from seamless_server.streaming.seamless_model import SeamlessModel
 from tests.recorded import audio
 from tests.streaming.playing import TALKATIVE, assert_alike, play
 
@@ -121,7 +122,7 @@ def test_only_the_struck_end_and_the_others_say_what_they_say_alone(
 ) -> None:
     engine = ScheduledEngine(checkpoint, SchedulerOptions(slots=12))
     faulty = FaultyEngine(engine)
-    model = Model(AgentSystem(checkpoint, faulty), "tiny", "", {})
+    model = SeamlessModel(AgentSystem(checkpoint, faulty), "tiny", "", {})
     try:
         results = run_all(model, faulty.begin)
     finally:
@@ -171,7 +172,7 @@ def test_nothing_of_a_former_owner_reaches_the_next(
 
         monkeypatch.setattr(DecodingBatch, name, with_poison)
     engine = ScheduledEngine(checkpoint, SchedulerOptions(slots=12))
-    model = Model(AgentSystem(checkpoint, engine), "tiny", "", {})
+    model = SeamlessModel(AgentSystem(checkpoint, engine), "tiny", "", {})
     try:
         for number, result in run_all(model).items():
             assert not isinstance(result, Exception), result

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from seamless_server.agents.loading import AgentSystem
 from seamless_server.engine import InlineEngine, ScheduledEngine, SchedulerOptions
 from seamless_server.engine.memory import Slots
-from seamless_server.streaming import Model, Target
+from seamless_server.streaming import Target
+from seamless_server.streaming.seamless_model import SeamlessModel
 from tests.recorded import RECORDINGS, audio
 
 NAMES = sorted(path.stem for path in (RECORDINGS / "audio").glob("*.flac"))
@@ -63,7 +64,7 @@ def sessions(checkpoint):
     for number, name in enumerate(NAMES):
         for index, options in enumerate(OPTIONS):
             engine = Recorder(InlineEngine(checkpoint))
-            system = Model(AgentSystem(checkpoint, engine), "tiny", "", {})
+            system = SeamlessModel(AgentSystem(checkpoint, engine), "tiny", "", {})
             lang = ("spa", "deu", "fra")[(number + index) % 3]
             targets = {lang: Target(text=True, speech=True)}
             stream = system.open(targets, options, vad=bool(number % 2))

@@ -19,7 +19,8 @@ from seamless_server.engine.jobs import SchedulerOptions
 from seamless_server.engine.scheduler import ScheduledEngine
 from seamless_server.engine.stages import Stages
 from seamless_server.errors import SeamlessError, UsageError
-from seamless_server.streaming import Model, SpeechOutput, Target
+from seamless_server.streaming import SpeechOutput, Target
+from seamless_server.streaming.seamless_model import SeamlessModel
 from tests.recorded import audio
 
 NAMES = ("human_pauses", "human_short", "espeak", "noise", "very_short")
@@ -63,8 +64,8 @@ def assert_same(got, wanted):
 @pytest.fixture(scope="module")
 def systems(checkpoint):
     engine = ScheduledEngine(checkpoint, SchedulerOptions(slots=12))
-    inline = Model(AgentSystem(checkpoint, InlineEngine(checkpoint)), "tiny", "", {})
-    yield inline, Model(AgentSystem(checkpoint, engine), "tiny", "", {}), engine
+    inline = SeamlessModel(AgentSystem(checkpoint, InlineEngine(checkpoint)), "tiny", "", {})
+    yield inline, SeamlessModel(AgentSystem(checkpoint, engine), "tiny", "", {}), engine
     engine.close()
 
 
