@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 import socketio
 from fastapi import Depends, FastAPI
+from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 
 from seamless_server import __version__
 from seamless_server.doors import audio_api, openai_audio, realtime, rest
-from seamless_server.doors.failures import apologize, say
+from seamless_server.doors.failures import EVERYWHERE, apologize, refuse, say
 from seamless_server.doors.guards import HeadAsGet, HostGuard, check_rights
 from seamless_server.doors.page import add_page
 from seamless_server.doors.prefix import Prefix
@@ -76,11 +77,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_headers=["*"],
         )
     guarded = [Depends(check_rights)]
-    app.include_router(rest.router, dependencies=guarded)
-    app.include_router(audio_api.router, dependencies=guarded)
+    app.include_router(rest.router, dependencies=guarded, responses=EVERYWHERE)
+    app.include_router(audio_api.router, dependencies=guarded, responses=EVERYWHERE)
     app.include_router(openai_audio.router, dependencies=guarded)
     app.include_router(realtime.router)
     app.add_exception_handler(SeamlessError, say)
+    app.add_exception_handler(RequestValidationError, refuse)
     app.add_exception_handler(Exception, apologize)
     app.add_middleware(Prefix, root_path=settings.root_path)
     app.mount("/ws", socketio.ASGIApp(sio, socketio_path="/ws/socket.io"))

@@ -21,10 +21,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from seamless_server.audio.pcm import to_pcm16
 from seamless_server.audio.resample import at_rate
+from seamless_server.doors.failures import documented
 from seamless_server.doors.rest import parts_of
 from seamless_server.doors.uploads import (
     UploadedSound,
     UploadProgress,
+    described_form,
     no_room,
     translate_file,
     upload_form,
@@ -51,7 +53,6 @@ _EXAMPLE = {
     "speech": None,
 }
 _FIELDS = {
-    "file": {"type": "string", "format": "binary", "description": "Any sound file."},
     "targetLanguage": {"type": "string", "examples": ["spa"]},
     "model": {"type": "string", "description": "One of /api/models; the first by default."},
     "speech": {"type": "boolean", "default": False, "description": "Also speak it."},
@@ -79,20 +80,7 @@ class TranslateRequest(BaseModel):
     "/api/translate",
     tags=["translation"],
     summary="Translate a sound file",
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "multipart/form-data": {
-                    "schema": {
-                        "type": "object",
-                        "required": ["file", "targetLanguage"],
-                        "properties": _FIELDS,
-                    }
-                }
-            },
-        }
-    },
+    openapi_extra=described_form(["targetLanguage"], **_FIELDS),
     responses={
         200: {
             "content": {
@@ -104,11 +92,7 @@ class TranslateRequest(BaseModel):
                 "audio/wav": {},
             }
         },
-        401: {"description": "A token is needed"},
-        413: {"description": "The file is too large or too long"},
-        422: {"description": "A field or the file cannot be used; says which"},
-        507: {"description": "The server has no room to store the upload"},
-        503: {"description": "Busy, or the model is still loading"},
+        **documented(413, 503, 507),
     },
 )
 async def translate(

@@ -1,11 +1,14 @@
-"""How errors are answered over HTTP."""
+"""How errors are answered over HTTP, and how the interface's description tells of them."""
 
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from fastapi import Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 
 from seamless_server.errors import SeamlessError
 
@@ -13,6 +16,8 @@ logger = logging.getLogger(__name__)
 
 STATUS = {
     "unauthorized": 401,
+    "not_found": 404,
+    "model_not_found": 404,
     "too_large": 413,
     "busy": 503,
     "loading": 503,
@@ -25,10 +30,46 @@ STATUS = {
 """HTTP status by an error's code; 422 for the rest."""
 
 
+class Failure(BaseModel):
+    """The body of an answer that is an error."""
+
+    detail: str
+    code: str
+
+
+_MEANINGS = {
+    401: "A valid token is needed",
+    403: "A page of another site may not do this",
+    404: "There is none of that name",
+    413: "The file is too large or too long",
+    421: "Asked for under a name that is not the server's",
+    422: "A field or the file cannot be used; says which",
+    503: "Busy, or the model is still loading",
+    507: "The server has no room to store the upload",
+}
+
+
+def documented(*statuses: int, model: type[BaseModel] = Failure) -> dict[int | str, dict[str, Any]]:
+    """Answers beside 200, for the interface's description."""
+    return {status: {"model": model, "description": _MEANINGS[status]} for status in statuses}
+
+
+EVERYWHERE = documented(401, 403, 421, 422)
+"""What any route may answer."""
+
+
 async def say(_: Request, error: Exception) -> JSONResponse:
     """An error that was raised on purpose."""
     assert isinstance(error, SeamlessError)
     return JSONResponse({"detail": error.message, "code": error.code}, STATUS.get(error.code, 422))
+
+
+async def refuse(request: Request, error: Exception) -> JSONResponse:
+    """A parameter that does not fit."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    message = f"{first['loc'][-1]}: {first['msg']}"
+    return await say(request, SeamlessError(message, code="invalid"))
 
 
 async def apologize(_: Request, error: Exception) -> JSONResponse:

@@ -16,9 +16,9 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from seamless_server.doors.failures import STATUS
+from seamless_server.doors.failures import STATUS, documented
 from seamless_server.doors.rest import parts_of
-from seamless_server.doors.uploads import UploadedSound, translate_file, upload_form
+from seamless_server.doors.uploads import UploadedSound, described_form, translate_file, upload_form
 from seamless_server.errors import LanguageError, SeamlessError
 from seamless_server.languages import resolve
 from seamless_server.service.captions import CaptionMaker, to_srt, to_vtt
@@ -47,14 +47,29 @@ class _Route(APIRoute):
         return handled
 
 
-router = APIRouter(tags=["openai"], route_class=_Route)
+class _Problem(BaseModel):
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class OpenAIFailure(BaseModel):
+    """The body of an answer that is an error."""
+
+    error: _Problem
+
+
+router = APIRouter(
+    tags=["openai"],
+    route_class=_Route,
+    responses={**documented(403, 421), **documented(401, 503, model=OpenAIFailure)},
+)
 
 
 def failure(error: SeamlessError, param: str | None = None) -> JSONResponse:
     """An error as these clients read it."""
     status = STATUS.get(error.code, 400)
-    if error.code == "model_not_found":
-        status = 404
     kind = "server_error" if status >= 500 else "invalid_request_error"
     body = {"message": error.message, "type": kind, "param": param, "code": error.code}
     return JSONResponse({"error": body}, status)
@@ -98,20 +113,45 @@ async def models(request: Request) -> dict[str, Any]:
     return {"object": "list", "data": entries}
 
 
-@router.get("/v1/models/{name}")
+@router.get("/v1/models/{name}", responses=documented(404, model=OpenAIFailure))
 async def one_model(request: Request, name: str) -> dict[str, Any]:
     """One of them."""
     model = model_of(request, name)
     return {"id": model.name, "object": "model", "created": 0, "owned_by": "seamless-server"}
 
 
-@router.post("/v1/audio/translations", summary="Translate a sound file")
+_TEXT = {"type": "string"}
+_FORM = described_form(
+    [],
+    model={**_TEXT, "default": DEFAULT_MODEL},
+    response_format={**_TEXT, "enum": ["json", "text", "srt", "vtt", "verbose_json"]},
+    language=_TEXT,
+    target_language=_TEXT,
+)
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/json": {}, "text/plain": {}}},
+    400: {"model": OpenAIFailure, "description": "A field or the file cannot be used"},
+    **documented(404, 413, 507, model=OpenAIFailure),
+}
+
+
+@router.post(
+    "/v1/audio/translations",
+    summary="Translate a sound file",
+    openapi_extra=_FORM,
+    responses=_ANSWERS,
+)
 async def translations(request: Request) -> Response:
     """Into English, or into `target_language`."""
     return await _answer(request, "translate")
 
 
-@router.post("/v1/audio/transcriptions", summary="Write down a sound file")
+@router.post(
+    "/v1/audio/transcriptions",
+    summary="Write down a sound file",
+    openapi_extra=_FORM,
+    responses=_ANSWERS,
+)
 async def transcriptions(request: Request) -> Response:
     """In `language`, which the sound is in, or in `target_language`."""
     return await _answer(request, "transcribe")

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
@@ -135,6 +135,8 @@ def add_page(app: FastAPI, settings: Settings) -> None:
 
     @app.api_route("/{path:path}", methods=["GET", "HEAD"], include_in_schema=False)
     def files(path: str, request: Request) -> Response:
+        if methods := app.openapi()["paths"].get(f"/{path}"):  # of other methods than this one
+            raise HTTPException(405, headers={"Allow": ", ".join(methods).upper()})
         wanted = (folder / path).resolve()
         hidden = any(part.startswith(".") for part in Path(path).parts)
         if not hidden and wanted.is_relative_to(folder.resolve()) and wanted.is_file():

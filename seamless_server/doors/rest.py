@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import orjson
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from pydantic import BaseModel, ConfigDict
 
 from seamless_server import __version__
 from seamless_server.doors.catalogue import Capability, capability
+from seamless_server.doors.failures import documented
+from seamless_server.errors import SeamlessError
 from seamless_server.languages import all_languages
 from seamless_server.stream_options import StreamOptions, settable
 
@@ -131,12 +133,18 @@ async def readyz(request: Request) -> JSONResponse:
     return JSONResponse(progress, 200 if progress["ready"] else 503)
 
 
-@router.get("/metrics", tags=["operation"], summary="Numbers for Prometheus")
+@router.get(
+    "/metrics",
+    tags=["operation"],
+    summary="Numbers for Prometheus",
+    response_class=PlainTextResponse,
+    responses=documented(404),
+)
 async def metrics(request: Request) -> Response:
     """Prometheus' text format; 404 if the operator turned it off."""
     parts = parts_of(request)
     if not parts.settings.metrics:
-        raise HTTPException(404, "Metrics are turned off.")
+        raise SeamlessError("Metrics are turned off.", code="not_found")
     return PlainTextResponse(parts.metrics.render(), media_type="text/plain; version=0.0.4")
 
 
@@ -207,16 +215,14 @@ async def options(request: Request) -> list[OptionInfo]:
     return found
 
 
-@router.get(
-    "/api/rooms/{room_id}", tags=["rooms"], responses={404: {"description": "No such room"}}
-)
+@router.get("/api/rooms/{room_id}", tags=["rooms"], responses=documented(404))
 async def room(
     request: Request, room_id: Annotated[str, PathParameter(examples=["ABCD"], max_length=64)]
 ) -> RoomInfo:
     """Counts only: who is there and what they say is told to members alone."""
     found = parts_of(request).rooms.get(room_id)
     if found is None:
-        raise HTTPException(404, "There is no such room.")
+        raise SeamlessError("There is no such room.", code="not_found")
     chosen = {lang: count for lang, count in found.listening() if lang is not None}
     return RoomInfo(
         roomID=room_id,
@@ -285,29 +291,39 @@ async def samples(request: Request) -> list[Sample]:
     return [sample for _, sample in _samples(parts_of(request)).values()]
 
 
-@router.get("/api/samples/{model}/{name}", tags=["catalogue"], response_class=FileResponse)
+_FILE: dict[int | str, dict[str, Any]] = {200: {"content": {"*/*": {}}}, **documented(404)}
+
+
+@router.get(
+    "/api/samples/{model}/{name}",
+    tags=["catalogue"],
+    response_class=FileResponse,
+    responses=_FILE,
+)
 async def sample(request: Request, model: str, name: str) -> FileResponse:
     """One clip."""
     found = _samples(parts_of(request)).get(f"{model}/{name}")
     if found is None:
-        raise HTTPException(404, "There is no such clip.")
+        raise SeamlessError("There is no such clip.", code="not_found")
     return FileResponse(found[0], media_type=mimetypes.guess_type(name)[0])
 
 
-@router.get("/api/debug/{recording}/", tags=["debug"])
+@router.get("/api/debug/{recording}/", tags=["debug"], responses=documented(404))
 async def recording_files(request: Request, recording: str) -> list[str]:
     """The files of a debug recording; its name is known only to its speaker."""
     folder = parts_of(request).recorder.store.folder(recording)
     if folder is None:
-        raise HTTPException(404, "There is no such recording.")
+        raise SeamlessError("There is no such recording.", code="not_found")
     return sorted(path.name for path in folder.iterdir() if path.is_file())
 
 
-@router.get("/api/debug/{recording}/{name}", tags=["debug"], response_class=FileResponse)
+@router.get(
+    "/api/debug/{recording}/{name}", tags=["debug"], response_class=FileResponse, responses=_FILE
+)
 async def recording_file(request: Request, recording: str, name: str) -> FileResponse:
     """One file of it; `timeline.html` shows the whole."""
     path = parts_of(request).recorder.store.file(recording, name)
     if path is None:
-        raise HTTPException(404, "There is no such file.")
+        raise SeamlessError("There is no such file.", code="not_found")
     headers = {"Content-Security-Policy": "sandbox allow-scripts", "X-Robots-Tag": "noindex"}
     return FileResponse(path, headers=headers)

@@ -35,6 +35,18 @@ _WAITING = 32
 """Outputs that may wait for a client that reads slowly; then its stream waits too."""
 
 
+def described_form(required: list[str], **fields: Any) -> dict[str, Any]:
+    """A form with a `file`, for the interface's description."""
+    file = {"type": "string", "format": "binary", "description": "Any sound file."}
+    schema = {
+        "type": "object",
+        "required": ["file", *required],
+        "properties": {"file": file, **fields},
+    }
+    content = {"multipart/form-data": {"schema": schema}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
 @asynccontextmanager
 async def upload_form(
     request: Request, max_mb: float
