@@ -2,7 +2,7 @@
 # PYTHON=python3.12 chooses the interpreter, ARGS="..." passes arguments on.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test test-fast lint format evaluate train-mini screenshots doctor lock audit docker-check clean
+.PHONY: help setup serve test test-fast lint format evaluate train-mini gpu-check screenshots doctor lock audit docker-check clean
 
 BIN := .venv/bin
 APP := streaming-react-app
@@ -43,6 +43,9 @@ format: setup ## Put all code into the common format
 
 evaluate: setup ## Score the embedded model on held-out speech, or ARGS="--task s2tt --data ..."
 	@$(BIN)/seamless-server evaluate $(or $(ARGS),$(EVALUATE_EMBEDDED))
+
+gpu-check: setup ## Measure this machine's GPU in steps of half an hour in all; a second run goes on
+	@$(BIN)/seamless-server bench gpu-check $(ARGS)
 
 train-mini: ## Train the small embedded model anew (hours on two cores)
 	@EXTRAS=dev,evaluation,redis,train scripts/setup.sh

@@ -13,7 +13,17 @@ import typer
 from seamless_server import __version__
 from seamless_server.errors import SeamlessError
 
-COMMANDS = ("serve", "translate", "stream", "evaluate", "models", "bench", "bench_server", "doctor")
+COMMANDS = (
+    "serve",
+    "translate",
+    "stream",
+    "evaluate",
+    "models",
+    "bench",
+    "bench_server",
+    "bench_gpu",
+    "doctor",
+)
 """Modules of `seamless_server.commands`, in the order of the help page."""
 
 EPILOG = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,11 @@ torch.set_num_threads(1)
 settings.register_profile("suite", deadline=None, max_examples=20, derandomize=True)
 settings.load_profile("suite")
 
+DEVICE = os.environ.get("SEAMLESS_TEST_DEVICE", "cpu")
+"""Where the recorded model computes: `bench gpu-check` holds a GPU to the recordings."""
+# Convolutions on a GPU would round what the recordings did not.
+torch.backends.cudnn.allow_tf32 = False
+
 SLOW = frozenset((Path(__file__).parent / "slow.txt").read_text("utf-8").splitlines())
 
 
@@ -31,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def agent_system() -> AgentSystem:
     """The recorded model and its engine."""
-    return load_system(CHECKPOINT, "cpu", "fp32")
+    return load_system(CHECKPOINT, DEVICE, "fp32")
 
 
 @pytest.fixture(scope="session")
@@ -43,4 +49,4 @@ def checkpoint(agent_system: AgentSystem) -> Checkpoint:
 @pytest.fixture(scope="session")
 def system(agent_system: AgentSystem) -> Model:
     """The recorded model, for streams."""
-    return load_model(CHECKPOINT, "cpu", "fp32")
+    return load_model(CHECKPOINT, DEVICE, "fp32")

@@ -25,7 +25,12 @@ class Section:
 
 def html(kind: str, document: dict[str, Any]) -> str:
     """The page of a kind of benchmark: ``engine``, ``capacity`` and so on."""
-    return benchmark_page(kind, document, [_BODIES[kind](document["result"])])
+    return benchmark_page(kind, document, sections_of(kind, document["result"]))
+
+
+def sections_of(kind: str, result: dict[str, Any]) -> list[Section]:
+    """What a page says of the result of a kind of benchmark."""
+    return [_BODIES[kind](result)]
 
 
 def benchmark_page(kind: str, document: dict[str, Any], sections: Sequence[Section]) -> str:

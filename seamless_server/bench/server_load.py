@@ -16,6 +16,10 @@ import numpy as np
 import numpy.typing as npt
 import socketio
 
+from seamless_server.audio.reader import open_audio
+from seamless_server.checkpoints.cards import EMBEDDED, SYSTEM_DIRS
+from seamless_server.errors import UsageError
+
 Pcm = npt.NDArray[np.int16]
 
 _FRAME_MS = 100
@@ -129,6 +133,20 @@ class _Client:
             frame = np.take(loop, range(number * size, (number + 1) * size), mode="wrap")
             await self.sio.emit("incoming_audio", frame.tobytes())
         await self.sio.call("stop_stream", timeout=300)
+
+
+def speech_to_send(path: Path | None) -> tuple[Pcm, int]:
+    """A recording; by default a clip that comes with the embedded model."""
+    if path is None:
+        clips = sorted((SYSTEM_DIRS / EMBEDDED / "samples").glob("*.[fw][la][av]*"))
+        if not clips:
+            raise UsageError("--audio: name a recording of speech")
+        path = clips[0]
+    with open_audio(path) as sound:
+        samples, rate = sound.read(), sound.rate
+    pcm = (np.clip(samples, -1, 1) * 32767).astype(np.int16)
+    # People pause between sentences.
+    return np.concatenate([pcm, np.zeros(rate, np.int16)]), rate
 
 
 async def run_load(load: ServerLoad, server_pid: int | None = None) -> dict[str, Any]:

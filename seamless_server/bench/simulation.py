@@ -77,7 +77,9 @@ def speech_for_load(path: Path | None) -> Samples:
     return read_audio(path or SPEECH)
 
 
-def make_model(mode: str, checkpoint: Checkpoint, slots: int | None = None) -> Model:
+def make_model(
+    mode: str, checkpoint: Checkpoint, slots: int | None = None, graphs: bool = True
+) -> SeamlessModel:
     """A system of a mode on a shared checkpoint.
 
     naive: the official algorithm, session by session. inline: each session in its own thread.
@@ -89,7 +91,7 @@ def make_model(mode: str, checkpoint: Checkpoint, slots: int | None = None) -> M
     elif mode == "inline":
         engine = InlineEngine(checkpoint)
     else:
-        engine = ScheduledEngine(checkpoint, SchedulerOptions(slots=slots))
+        engine = ScheduledEngine(checkpoint, SchedulerOptions(slots=slots, graphs=graphs))
     return SeamlessModel(AgentSystem(checkpoint, engine), checkpoint.config.name, "", {})
 
 

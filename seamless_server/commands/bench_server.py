@@ -7,11 +7,7 @@ import json
 import os
 import platform
 import shlex
-import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from seamless_server.commands.bench import Output, bench
-from seamless_server.errors import SeamlessError, UsageError
+from seamless_server.errors import UsageError
 
 
 def register(app: typer.Typer) -> None:
@@ -52,14 +48,15 @@ def server(
     told apart.
     """
     counts = _counts(speakers)
-    pcm, rate = _speech(audio)
     if output not in ("s2s&t", "s2t", "s2s"):
         raise UsageError("--output: choose one of s2s&t, s2t, s2s")
 
-    from seamless_server.bench.server_load import ServerLoad, run_load
+    from seamless_server.bench.server_load import ServerLoad, run_load, speech_to_send
+    from seamless_server.bench.started_server import started_server
 
+    pcm, rate = speech_to_send(audio)
     results = []
-    with _server(url, model, engine) as (address, pid, name):
+    with started_server(url, model, {"SEAMLESS_ENGINE": engine}) as (address, pid, name):
         for count in counts:
             typer.echo(f"{count} speakers, {listeners} listeners, {seconds:g} s ...", err=True)
             load = ServerLoad(
@@ -104,82 +101,6 @@ def _counts(text: str) -> list[int]:
     if not counts or min(counts) < 1:
         raise UsageError("--speakers: a number, or several separated by commas")
     return counts
-
-
-def _speech(path: Path | None) -> tuple[Any, int]:
-    """A recording; by default a clip that comes with the embedded model."""
-    import numpy as np
-
-    from seamless_server.audio.reader import open_audio
-
-    if path is None:
-        from seamless_server.checkpoints.cards import EMBEDDED, SYSTEM_DIRS
-
-        clips = sorted((SYSTEM_DIRS / EMBEDDED / "samples").glob("*.[fw][la][av]*"))
-        if not clips:
-            raise UsageError("--audio: name a recording of speech")
-        path = clips[0]
-    with open_audio(path) as sound:
-        samples, rate = sound.read(), sound.rate
-    pcm = (np.clip(samples, -1, 1) * 32767).astype(np.int16)
-    # People pause between sentences.
-    return np.concatenate([pcm, np.zeros(rate, np.int16)]), rate
-
-
-@contextmanager
-def _server(url: str | None, model: str, engine: str) -> Iterator[tuple[str, int | None, str]]:
-    """Address, process and model of the server to measure."""
-    import httpx
-
-    if url is not None:
-        try:
-            models = httpx.get(f"{url.rstrip('/')}/api/models", timeout=10).json()
-        except (httpx.HTTPError, ValueError):
-            raise UsageError(f"{url} does not answer as a server of ours") from None
-        yield url.rstrip("/"), None, models[0]["name"] if models else "none"
-        return
-    port = _free_port()
-    environment = {**os.environ, "SEAMLESS_MODELS": model, "SEAMLESS_ENGINE": engine}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "seamless_server", "serve", "--port", str(port)],
-        env={**environment, "SEAMLESS_LOG_LEVEL": "warning"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        progress = _until_ready(address, process)
-        yield address, process.pid, progress["loaded"][0]
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
-
-
-def _until_ready(address: str, process: subprocess.Popen[bytes]) -> dict[str, Any]:
-    import httpx
-
-    while True:
-        if process.poll() is not None:
-            raise UsageError("the server could not be started: try `seamless-server serve`")
-        try:
-            progress: dict[str, Any] = httpx.get(f"{address}/readyz", timeout=10).json()
-        except httpx.HTTPError:
-            time.sleep(0.1)
-            continue
-        if progress["ready"]:
-            return progress
-        if progress["error"]:
-            raise SeamlessError(progress["error"])
-        time.sleep(0.1)
 
 
 def _line(result: dict[str, Any]) -> str:

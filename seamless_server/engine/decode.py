@@ -90,10 +90,16 @@ class DecodingBatch:
     Args:
         slots: loops at a time. budget: bytes that their keys and values may take.
         static: run steps in fixed shapes, as CUDA graphs need them.
+        graphs: record those as graphs, on CUDA.
     """
 
     def __init__(
-        self, decoder: TextDecoder, slots: int, budget: int | None = None, static: bool = False
+        self,
+        decoder: TextDecoder,
+        slots: int,
+        budget: int | None = None,
+        static: bool = False,
+        graphs: bool = True,
     ) -> None:
         self.decoder = decoder
         weight = decoder.embed.weight
@@ -106,7 +112,7 @@ class DecodingBatch:
         self.most = slots
         """Loops at a time, when that is fewer than there are slots."""
         self._device, self._dtype = weight.device, weight.dtype
-        self._static = StaticSteps(decoder, self.slots) if static else None
+        self._static = StaticSteps(decoder, self.slots, graphs) if static else None
 
     @property
     def free(self) -> int:
@@ -245,7 +251,7 @@ class StaticSteps:
     empty slots, and everything that changes from step to step is copied into two small tensors.
     """
 
-    def __init__(self, decoder: TextDecoder, slots: Slots) -> None:
+    def __init__(self, decoder: TextDecoder, slots: Slots, graphs: bool = True) -> None:
         self._decoder, self._slots = decoder, slots
         device = decoder.embed.weight.device
         shape = (slots.count, 2 + NGRAM_WINDOW + MOST_REPEATED)
@@ -254,7 +260,7 @@ class StaticSteps:
         self._inputs = torch.zeros(shape, dtype=torch.long, device=device)
         self._host_penalty = torch.ones(slots.count, 1, pin_memory=pinned)
         self._penalty = torch.ones(slots.count, 1, device=device)
-        self._graphs = Graphs(device)
+        self._graphs = Graphs(device, graphs)
         self._generation = slots.generation
 
     def run(self, loops: Sequence[Loop]) -> Outputs:

@@ -45,7 +45,8 @@ class SchedulerOptions:
     batch_seconds: how long a batch should take at most, and for how long decoder steps go on
     before others get their turn; 0 is one step. patience_seconds: a loop that would have to wait
     longer for a slot takes one of a loop that has had it long enough. static: decoder steps and
-    small batches of the encoder and the vocoder in fixed shapes; None is on CUDA only, as graphs.
+    small batches of the encoder and the vocoder in fixed shapes; None is on CUDA only. graphs:
+    calls in fixed shapes are recorded as CUDA graphs, where there is CUDA.
     threads: None is one on a GPU; on the CPU as many as there are cores for, with the threads that
     PyTorch uses in each call.
     """
@@ -57,6 +58,7 @@ class SchedulerOptions:
     batch_seconds: float = 0.1
     patience_seconds: float = 0.3
     static: bool | None = None
+    graphs: bool = True
     threads: int | None = None
 
 

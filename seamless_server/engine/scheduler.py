@@ -59,12 +59,13 @@ class ScheduledEngine(JobQueues):
         static = self.options.static
         if static is None:
             static = self.device.type == "cuda"
-        super().__init__(Stages(checkpoint, static or self.device.type != "cpu", static))
+        graphs = self.options.graphs
+        super().__init__(Stages(checkpoint, static or self.device.type != "cpu", static, graphs))
         self.stats = SchedulerStats(self.load)
         slots, budget = self.options.slots, self.options.slot_bytes
         if slots is None:
             slots, budget = slot_budget(checkpoint.config.decoder, self.device, self.dtype)
-        self._decoding = DecodingBatch(checkpoint.decoder, slots, budget, static)
+        self._decoding = DecodingBatch(checkpoint.decoder, slots, budget, static, graphs)
         self._alone = InlineEngine(checkpoint)
         self._limits = {name: Limit(self.options.most_batch) for name in STAGES}
         self._most_loops = Limit(slots)

@@ -63,14 +63,21 @@ class Stages:
         padding: pad the requests of every stage to one length, as GPUs like it; else each is
             computed in its own length where that costs nothing (encoder, vocoder).
         static: compute small batches in fixed shapes, as CUDA graphs need them.
+        graphs: record those as graphs, on CUDA.
     """
 
-    def __init__(self, checkpoint: Checkpoint, padding: bool = True, static: bool = False) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        padding: bool = True,
+        static: bool = False,
+        graphs: bool = True,
+    ) -> None:
         self.checkpoint = checkpoint
         weight = checkpoint.decoder.embed.weight
         self.device, self.dtype = weight.device, weight.dtype
         self._pinning = self.device.type == "cuda"
-        self._fixing, self._graphs = static, Graphs(self.device)
+        self._fixing, self._graphs = static, Graphs(self.device, graphs)
         self.padding = padding
 
     def waste(self, name: str) -> float:

@@ -22,10 +22,14 @@ MOST = 512
 
 
 class Graphs:
-    """One graph for each key, recorded when the key comes first. For one thread."""
+    """One graph for each key, recorded when the key comes first. For one thread.
 
-    def __init__(self, device: torch.device) -> None:
-        self.recording = device.type == "cuda"
+    Args:
+        record: False calls plainly, for comparison.
+    """
+
+    def __init__(self, device: torch.device, record: bool = True) -> None:
+        self.recording = record and device.type == "cuda"
         self._graphs: dict[Hashable, tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...], Any]] = {}
         # One pool for all: none runs beside another. Outputs are kept, so they have their own room.
         self._pool = torch.cuda.graph_pool_handle() if self.recording else None
