@@ -111,6 +111,8 @@ class StreamingClient:
         """Audio sent in the current stream."""
         self.queued_ms = 0.0
         """Audio that waits in the server, as far as it told."""
+        self._had_ms = 0.0
+        """Audio that the server has of the stream that runs now."""
         if target_language is not None and not target_language.strip():
             raise UsageError("The target language is empty: say which, or leave it out.")
         self._target = target_language
@@ -124,6 +126,7 @@ class StreamingClient:
         self._wait = wait
         self._roles: list[str] = ["listener"]
         self._rate: int | None = None
+        self._entered = False
         self._server_id: str | None = None
         self._stream_server: str | None = None
         self._events: asyncio.Queue[Event | BaseException | None] = asyncio.Queue()
@@ -161,6 +164,7 @@ class StreamingClient:
         except BaseException:
             await self._close()
             raise
+        self._entered = True
         self._online.set()
         return self
 
@@ -218,7 +222,7 @@ class StreamingClient:
         sio.on("clear_transcript", lambda *_: self._events.put_nowait(Cleared()))
 
     async def _connected(self) -> None:
-        if self._server_id is not None:  # not the first time
+        if self._entered:  # not the first time
             self._later(self._resume())
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
@@ -346,7 +350,7 @@ class StreamingClient:
                 if error.code != "loading":
                     raise
                 await asyncio.sleep(0.5)  # a server that was just started
-        self._stream_server = self._server_id
+        self._stream_server, self._had_ms = self._server_id, 0.0
         if answer["status"] == "ok":
             self._admitted.set()
 
@@ -356,15 +360,12 @@ class StreamingClient:
             self.sent_ms = self.queued_ms = 0.0
             started = time.monotonic()
             async for pcm in source.chunks:
-                while not await self._send(pcm):
-                    await self._online.wait()
-                    await self._admitted.wait()
-                self.sent_ms += len(pcm) * 1000 / SAMPLE_RATE
+                await self._deliver(pcm)
                 if realtime:
                     await asyncio.sleep(started + self.sent_ms / 1000 - time.monotonic())
                 while not realtime and self.queued_ms > _AHEAD_MS:
                     await asyncio.sleep(0.1)
-                    await self._send(pcm[:0])
+                    await self._deliver(pcm[:0])
             await self._online.wait()
             for notice in source.notices:
                 self._events.put_nowait(Notice(notice, "sound"))
@@ -374,21 +375,41 @@ class StreamingClient:
         else:
             self._events.put_nowait(None)
 
-    async def _send(self, pcm: Pcm) -> bool:
-        """Sends a chunk and waits until the server has it; `False` if the connection is lost."""
-        try:
-            data = pcm.astype("<i2", copy=False).tobytes()
-            answer = await self._call_or_lose("incoming_audio", data)
-        except socketio.exceptions.SocketIOError:
-            if not self._sio.connected:
-                self._online.clear()
-            await asyncio.sleep(0.05)
-            return False
-        if isinstance(answer, dict):
-            self.queued_ms = float(answer.get("queuedMs", self.queued_ms))
-            if answer.get("status") == "error":
-                raise ClientError(str(answer.get("message")))
-        return True
+    async def _deliver(self, pcm: Pcm) -> None:
+        """Sends a chunk until the server has it: once, whatever happens to the connection."""
+        duration_ms = len(pcm) * 1000 / SAMPLE_RATE
+        unsure = False
+        while True:
+            await self._online.wait()
+            await self._admitted.wait()
+            try:
+                if unsure and await self._send(pcm[:0]) > self._had_ms + duration_ms / 2:
+                    break  # it had arrived, and only the answer was lost
+                await self._send(pcm)
+                break
+            except socketio.exceptions.SocketIOError:
+                unsure = len(pcm) > 0
+                if not self._sio.connected:
+                    self._online.clear()
+                await asyncio.sleep(0.05)
+        self._had_ms += duration_ms
+        self.sent_ms += duration_ms
+
+    async def _send(self, pcm: Pcm) -> float:
+        """Sends a chunk and waits until the server has it; returns how much it has of the stream.
+
+        Raises:
+            SocketIOError: the connection was lost.
+            ClientError: the server refused it.
+        """
+        data = pcm.astype("<i2", copy=False).tobytes()
+        answer = await self._call_or_lose("incoming_audio", data)
+        if not isinstance(answer, dict):
+            return 0.0
+        if answer.get("status") == "error":
+            raise ClientError(str(answer.get("message")), code=str(answer.get("code", "error")))
+        self.queued_ms = float(answer.get("queuedMs", self.queued_ms))
+        return float(answer.get("receivedMs", 0.0))
 
     async def _call_or_lose(self, event: str, data: bytes) -> Any:
         """As `call`, but does not wait for the answer of a connection that is lost."""

@@ -314,8 +314,9 @@ async def test_audio_is_acknowledged_on_request(
     await peer.join()
     await peer.configure()
     answer = await peer.call("incoming_audio", silence(1.0).tobytes())
-    assert set(answer) == {"queuedMs"}
-    assert 0 <= answer["queuedMs"] <= 1000
+    assert set(answer) == {"queuedMs", "receivedMs"}
+    assert 0 <= answer["queuedMs"] <= answer["receivedMs"] == 1000
+    assert (await peer.call("incoming_audio", b""))["receivedMs"] == 1000
 
 
 @pytest.mark.parametrize("protocol", [1, 2])

@@ -437,7 +437,10 @@ class Events:
         if audio:
             dropped_ms = session.feed(np.frombuffer(audio, dtype="<i2"))
             await speaker.audio_dropped(dropped_ms)
-        return {"queuedMs": round(session.queued_ms, 1)}
+        return {
+            "queuedMs": round(session.queued_ms, 1),
+            "receivedMs": round(session.received_ms, 1),
+        }
 
     async def stop_stream(self, connection: Connection) -> Answer:
         """Ends the stream when everything that was said is translated and sent."""
