@@ -154,7 +154,8 @@ async def test_redis_hurts_nobody_who_does_not_need_it(
     room = await speaker.join(None, "speaker")
     await near.join(room, "listener")
     await far.join(room, "listener")
-    await speaker.until("room_state_update", lambda state: len(state["members"]) == 3)
+    for peer in (speaker, far):  # each replica knows of everybody
+        await peer.until("room_state_update", lambda state: len(state["members"]) == 3)
     await speaker.configure()
     getattr(redis, ends)()
     await speaker.speak(speech("human_pauses"))

@@ -60,7 +60,7 @@ export async function heardPieces(page: Page, length: number): Promise<Buffer[]>
     ),
   );
   const pieces: Buffer[] = [];
-  for (let at = 0; at + length <= all.length; at += 100) {
+  for (let at = 0; at + length <= all.length; at += 40) {
     const piece = all.slice(at, at + length);
     if (piece.some((sample) => Math.abs(sample) > 1600)) pieces.push(Buffer.from(piece.buffer));
   }
