@@ -27,6 +27,8 @@ SLOW = ROOT / "tests" / "slow.txt"
 SLOW_SECONDS = 1.0
 """A test function that takes longer in all its cases together is left out of the fast set."""
 
+MOST_WORKERS = 4
+
 
 @dataclass
 class Outcome:
@@ -89,14 +91,23 @@ def _heading(path: Path) -> list[str]:
     return [line for line in lines if line.startswith("#")]
 
 
+def workers() -> int:
+    """Processes that run Python tests at once; each needs about 1.5 GB."""
+    return min(os.cpu_count() or 1, MOST_WORKERS)
+
+
 def parts(wanted: list[str], folder: Path, fast: bool, measure: bool) -> list[Outcome]:
     """Run the wanted parts in order."""
     outcomes = []
     if "python" in wanted:
         report = folder / "python.xml"
         pytest = [sys.executable, "-m", "pytest", f"--junitxml={report}", "--durations=10"]
-        pytest += ["-q", "-m", "not slow"] if fast else []
-        outcomes.append(run("Python", pytest, ROOT, report))
+        # A file's tests share servers and models, so they stay together.
+        pytest += ["--quiet", "--dist=loadfile", f"--numprocesses={workers()}"]
+        pytest += ["-m", "not slow"] if fast else []
+        # One thread each: the networks are small, and the processes fill the cores.
+        threads = os.environ.get("OMP_NUM_THREADS", "1")
+        outcomes.append(run("Python", pytest, ROOT, report, OMP_NUM_THREADS=threads))
         if measure and report.is_file():
             list_slow_tests(report)
     if "page" in wanted:
