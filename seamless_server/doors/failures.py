@@ -38,6 +38,7 @@ class Failure(BaseModel):
 
 
 _MEANINGS = {
+    400: "A field or the file cannot be used; says which",
     401: "A valid token is needed",
     403: "A page of another site may not do this",
     404: "There is none of that name",

@@ -12,6 +12,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Literal
 
 from fastapi import APIRouter, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -31,7 +32,7 @@ DEFAULT_MODEL = "default"
 """The name under which the first model can be asked for, whatever it is."""
 
 
-class _Route(APIRoute):
+class ClientRoute(APIRoute):
     """Answers errors in the shape that these clients read."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -42,7 +43,12 @@ class _Route(APIRoute):
             try:
                 return await handle(request)
             except SeamlessError as error:
-                return failure(error)
+                return failure(error, getattr(error, "param", None))
+            except RequestValidationError as error:
+                first = error.errors()[0]
+                field = ".".join(str(part) for part in first["loc"][1:])
+                message = f"{field or 'body'}: {first['msg']}"
+                return failure(SeamlessError(message, code="invalid_value"), field or None)
 
         return handled
 
@@ -62,7 +68,7 @@ class OpenAIFailure(BaseModel):
 
 router = APIRouter(
     tags=["openai"],
-    route_class=_Route,
+    route_class=ClientRoute,
     responses={**documented(403, 421), **documented(401, 503, model=OpenAIFailure)},
 )
 
@@ -130,8 +136,7 @@ _FORM = described_form(
 )
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/json": {}, "text/plain": {}}},
-    400: {"model": OpenAIFailure, "description": "A field or the file cannot be used"},
-    **documented(404, 413, 507, model=OpenAIFailure),
+    **documented(400, 404, 413, 507, model=OpenAIFailure),
 }
 
 

@@ -12,6 +12,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any, Literal
 
+from seamless_server.errors import SeamlessError
 from seamless_server.rooms.census import (
     AWAY,
     CONNECTED,
@@ -242,6 +243,21 @@ class Room:
         """The inverse of `facts`."""
         self.owner, self.passcode = facts.get("owner"), facts.get("passcode")
         self.closed = bool(facts.get("closed"))
+
+    def let_in(self, client_id: str, passcode: str | None) -> None:
+        """Whether a client that is not in the room yet may join it.
+
+        Raises:
+            SeamlessError: the room is closed, or its passcode is another.
+        """
+        if client_id in self._members:
+            return
+        if self.passcode is not None and not secrets.compare_digest(
+            self.passcode.encode(), (passcode or "").encode()
+        ):
+            raise SeamlessError("This room asks for a passcode.", code="passcode")
+        if self.closed:
+            raise SeamlessError("Nobody else may join this room.", code="room_closed")
 
     def pass_on(self, gone: str) -> bool:
         """Whether the owner is gone, so that the longest-standing speaker owns the room."""

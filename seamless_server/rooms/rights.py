@@ -57,6 +57,7 @@ RIGHTS: dict[str, frozenset[Standing]] = {
     "GET /v1/models/{name}": ANYBODY,
     "POST /v1/audio/translations": frozenset({"speaker", "operator"}),
     "POST /v1/audio/transcriptions": frozenset({"speaker", "operator"}),
+    "POST /v1/realtime/translations/client_secrets": frozenset({"speaker", "operator"}),
     "WS /v1/realtime/translations": frozenset({"speaker", "operator"}),
 }
 """Who may send an event or ask for a route; what is not listed nobody may.

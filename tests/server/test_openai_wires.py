@@ -6,9 +6,11 @@ import asyncio
 import base64
 import io
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 import openai
@@ -19,7 +21,7 @@ from websockets.exceptions import InvalidStatus
 
 from seamless_server.doors.running import BackgroundServer
 
-from .conftest import CHECKPOINT, RECORDINGS, speech
+from .conftest import CHECKPOINT, RECORDINGS, Connect, speech
 
 Start = Callable[..., BackgroundServer]
 AUDIO = RECORDINGS / "audio" / "human_short.flac"
@@ -91,9 +93,11 @@ def test_a_token_is_asked_for(start_server: Start) -> None:
 
 @asynccontextmanager
 async def session(
-    server: BackgroundServer, **options: Any
+    server: BackgroundServer, *, room: str = "", passcode: str = "", **options: Any
 ) -> AsyncIterator[tuple[ClientConnection, dict[str, Any]]]:
     address = server.url.replace("http", "ws") + "/v1/realtime/translations?model=default"
+    if room:
+        address += f"&room={room}&{urlencode({'passcode': passcode})}"
     async with open_websocket(address, max_size=None, **options) as socket:
         yield socket, json.loads(await socket.recv())
 
@@ -242,3 +246,104 @@ async def test_a_session_takes_a_place(start_server: Start) -> None:
         async with session(server) as (_, refused):
             assert refused["type"] == "error"
             assert refused["error"]["code"] == "max_speakers"
+
+
+async def test_the_stream_of_a_session_may_end_by_itself(start_server: Start) -> None:
+    server = start_server()
+    async with session(server) as (socket, _):
+        parts = server.app.state.parts
+        asyncio.run_coroutine_threadsafe(parts.service.drain(), server.loop).result(30)
+        await until(socket, "session.closed")
+
+
+# -- in rooms --------------------------------------------------------------------------------------
+
+
+async def test_a_session_speaks_in_a_room(
+    shared_server: BackgroundServer, connect: Connect
+) -> None:
+    listener, follower = await connect(shared_server), await connect(shared_server)
+    room = await listener.join()
+    await follower.join(room, "listener")
+    await listener.call("set_listener_config", {"targetLanguage": "deu", "output": "s2t"})
+    await follower.call("set_listener_config", {"targetLanguage": None, "output": "s2t"})
+    heard = ""
+    async with session(shared_server, room=room) as (socket, _):
+        audio = {"output": {"language": "fr"}}
+        await say(socket, type="session.update", session={"audio": audio})
+        await until(socket, "session.updated")
+        state = await listener.until("room_state_update", lambda state: len(state["members"]) == 3)
+        [guest] = set(state["members"]) - {listener.client_id, follower.client_id}
+        await append(socket, speech("human_short", rate=24_000))
+        await say(socket, type="session.close")
+        async for message in socket:
+            event = json.loads(message)
+            heard += event["delta"] if event["type"].endswith("output_transcript.delta") else ""
+    await follower.until("translation_text", lambda text: text["eos"])
+    await listener.until("translation_text", lambda text: text["eos"])
+    assert {text["lang"] for text in listener.of("translation_text")} == {"deu"}
+    assert {text["speakerID"] for text in listener.of("translation_text")} == {guest}
+    # The session's own client and those who follow it read the same, and nothing of the others'.
+    assert heard.strip()
+    assert heard.split() == follower.text("fra").split()
+    await listener.until(
+        "room_state_update",
+        lambda state: len(state["members"]) == 2,
+        after=len(listener.events) - 1,
+    )
+
+
+async def test_a_room_keeps_sessions_out_as_it_keeps_out_members(
+    shared_server: BackgroundServer, connect: Connect
+) -> None:
+    host = await connect(shared_server)
+    room = await host.join()
+    await host.call("set_room", {"passcode": "open sesame"})
+    for query, code in (
+        ({"room": "NONE"}, "no_room"),
+        ({"room": room}, "passcode"),
+        ({"room": room, "passcode": "guess"}, "passcode"),
+    ):
+        async with session(shared_server, **query) as (_, refused):
+            assert refused["error"]["code"] == code
+    async with session(shared_server, room=room, passcode="open sesame") as (socket, created):
+        assert created["type"] == "session.created"
+        state = await host.until("room_state_update", lambda state: len(state["members"]) == 2)
+        [guest] = set(state["members"]) - {host.client_id}
+        assert (await host.call("remove_member", guest))["status"] == "ok"
+        await until(socket, "session.closed")
+
+
+# -- secrets for browsers --------------------------------------------------------------------------
+
+
+async def test_a_client_secret_opens_sessions_and_nothing_else(start_server: Start) -> None:
+    server = start_server(auth_secret="s3cret")
+    secrets = client(server, "s3cret").realtime.translations.client_secrets
+    with pytest.raises(openai.AuthenticationError):
+        client(server).realtime.translations.client_secrets.create(session={"model": "default"})
+    with pytest.raises(openai.BadRequestError) as refused:
+        secrets.create(session={"model": "default", "audio": {"output": {"language": "xx"}}})
+    assert refused.value.param == "session.audio.output.language"
+    with pytest.raises(openai.BadRequestError) as refused:
+        secrets.create(session={"model": "default"}, expires_after={"seconds": 5})
+    assert refused.value.param == "expires_after.seconds"
+    made = secrets.create(
+        session={"model": "default", "audio": {"output": {"language": "German"}}},
+        expires_after={"seconds": 60},
+    )
+    assert 0 < made.expires_at - time.time() <= 60
+    assert made.session.audio.output is not None
+    assert made.session.audio.output.language == "deu"
+    ways: list[dict[str, Any]] = [
+        {"subprotocols": ["realtime", f"openai-insecure-api-key.{made.value}"]},
+        {"additional_headers": {"Authorization": f"Bearer {made.value}"}},
+    ]
+    for way in ways:
+        async with session(server, **way) as (_, created):
+            assert created["session"]["audio"]["output"] == {"language": "deu"}
+    with pytest.raises(openai.AuthenticationError):
+        client(server, made.value).audio.translations.create(model="default", file=AUDIO)
+    with pytest.raises(InvalidStatus):
+        async with session(server, additional_headers={"api-key": f"{made.value}x"}):
+            pass

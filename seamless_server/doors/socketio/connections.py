@@ -76,7 +76,7 @@ class Connections:
     ) -> None:
         self.open = open
         self.sockets = Sockets(sio)
-        self._addresses = Addresses(settings)
+        self.addresses = Addresses(settings)
         self._sio = sio
         self._settings = settings
         self._metrics = metrics
@@ -110,7 +110,7 @@ class Connections:
             sid=sid,
             member=member,
             limits=ClientLimits(self._settings.max_events_per_second),
-            shared=self._addresses.of(address),
+            shared=self.addresses.of(address),
             grant=grant,
             address=address,
             local=local,
@@ -374,7 +374,7 @@ class Connections:
             await asyncio.sleep(1.0)
             try:
                 await self.sockets.reap()
-                self._addresses.forget()
+                self.addresses.forget()
             except Exception:
                 self._metrics.errors.labels("sockets").inc()
                 logger.exception("watching the sockets failed")

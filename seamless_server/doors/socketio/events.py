@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -199,7 +198,8 @@ class Events:
         if room is None and not connection.shared.rooms.take():
             raise SeamlessError("Too many new rooms: wait a minute.", code="rate")
         room = await self._rooms.open(room_id)
-        self._let_in(connection, room, config)
+        if not connection.grant.operator:
+            room.let_in(client_id, config.passcode)
         if member.room_id is not None and member.room_id != room_id:
             await self._connections.leave_room(member)
         opens = not room.members and room.owner is None and bool(roles)
@@ -211,22 +211,6 @@ class Events:
         self._take_lock(connection, config)
         self._announcer.server_changed()
         return {"roomsJoined": [room.room_id], "roomID": room.room_id}
-
-    def _let_in(self, connection: Connection, room: Room, config: JoinConfig) -> None:
-        """Whether a client that is not in a room yet may join it.
-
-        Raises:
-            SeamlessError: the room is closed, or its passcode is another.
-        """
-        member = connection.member
-        if member.client_id in room.members or connection.grant.operator:
-            return
-        if room.passcode is not None and not secrets.compare_digest(
-            room.passcode.encode(), (config.passcode or "").encode()
-        ):
-            raise SeamlessError("This room asks for a passcode.", code="passcode")
-        if room.closed:
-            raise SeamlessError("Nobody else may join this room.", code="room_closed")
 
     async def set_room(self, connection: Connection, rules: RoomRules) -> Answer:
         """The owner sets a passcode, or lets nobody else in."""
