@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.routing import APIRoute
@@ -44,6 +44,8 @@ class ClientRoute(APIRoute):
                 return await handle(request)
             except SeamlessError as error:
                 return failure(error, getattr(error, "param", None))
+            except HTTPException:
+                return failure(SeamlessError("The body is no JSON.", code="invalid_json"))
             except RequestValidationError as error:
                 first = error.errors()[0]
                 field = ".".join(str(part) for part in first["loc"][1:])
