@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from seamless_server import __version__
-from seamless_server.bench.gpu_steps import EARNEST, QUICK, STEPS, Step, Task
+from seamless_server.bench.gpu_steps import EARNEST, QUICK, STEPS, CheckStep, StepTask
 from seamless_server.bench.report import Section, benchmark_page, sections_of
 from seamless_server.evaluation.report.rendering import Cell, Table, number
 
@@ -96,19 +96,19 @@ def gpu_check(
     return all(_read(folder, step).get("status") == DONE for step in steps)
 
 
-def _cost(folder: Path, step: Step) -> float:
+def _cost(folder: Path, step: CheckStep) -> float:
     """Seconds that a step takes: as long as it took here, else as estimated."""
     return float(_read(folder, step).get("seconds") or step.seconds)
 
 
-def _read(folder: Path, step: Step) -> dict[str, Any]:
+def _read(folder: Path, step: CheckStep) -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError):
         found: dict[str, Any] = json.loads((folder / f"{step.name}.json").read_text("utf-8"))
         return found
     return {}
 
 
-def _write(folder: Path, step: Step, record: dict[str, Any]) -> None:
+def _write(folder: Path, step: CheckStep, record: dict[str, Any]) -> None:
     """As a whole or not at all."""
     path = folder / f"{step.name}.json"
     new = path.with_suffix(".new")
@@ -116,7 +116,9 @@ def _write(folder: Path, step: Step, record: dict[str, Any]) -> None:
     new.replace(path)
 
 
-def _run_apart(folder: Path, step: Step, device: torch.device, quick: bool, limit: float) -> None:
+def _run_apart(
+    folder: Path, step: CheckStep, device: torch.device, quick: bool, limit: float
+) -> None:
     """Runs a step in a process of its own, for `limit` seconds at most."""
     context = multiprocessing.get_context("spawn")
     child = context.Process(target=run_step, args=(folder, step.name, str(device), quick))
@@ -138,7 +140,7 @@ def _run_apart(folder: Path, step: Step, device: torch.device, quick: bool, limi
             _write(folder, step, record)
 
 
-def _blank(step: Step, quick: bool) -> dict[str, Any]:
+def _blank(step: CheckStep, quick: bool) -> dict[str, Any]:
     return {
         "step": step.name,
         "question": step.question,
@@ -167,7 +169,7 @@ def run_step(folder: Path, name: str, device: str, quick: bool) -> None:
     if torch.device(device).type == "cpu":
         torch.set_num_threads(1)
     earlier = {other.name: _read(folder, other).get("result", {}) for other in STEPS}
-    task = Task(torch.device(device), QUICK if quick else EARNEST, say, keep, earlier)
+    task = StepTask(torch.device(device), QUICK if quick else EARNEST, say, keep, earlier)
     began = time.monotonic()
     keep({})
     try:
@@ -205,7 +207,7 @@ def write_page(folder: Path, document: dict[str, Any]) -> None:
     (folder / "summary.json").write_text(text, encoding="utf-8")
 
 
-def _sections(step: Step, record: dict[str, Any]) -> Iterator[Section]:
+def _sections(step: CheckStep, record: dict[str, Any]) -> Iterator[Section]:
     if not record:
         return
     result = record.get("result") or {}

@@ -86,7 +86,7 @@ QUICK = Scale(
 
 
 @dataclass(frozen=True)
-class Task:
+class StepTask:
     """Where a step runs, how much it does, and what it tells while it goes.
 
     keep: takes the result so far, which is what is left if the step is cut off.
@@ -121,16 +121,16 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Step:
+class CheckStep:
     """A question, what it costs on a GPU, and how it is answered."""
 
     name: str
     question: str
     seconds: float
-    run: Callable[[Task], dict[str, Any]]
+    run: Callable[[StepTask], dict[str, Any]]
 
 
-def recordings(task: Task) -> dict[str, Any]:
+def recordings(task: StepTask) -> dict[str, Any]:
     """The tests that hold the networks to the recordings, on this device in fp32."""
     if not (CHECKOUT / "tests").is_dir():
         raise SeamlessError("the recordings are in the checkout: run this from one")
@@ -157,7 +157,7 @@ def recordings(task: Task) -> dict[str, Any]:
     return {"compared": count, "differ": failed}
 
 
-def agreement(task: Task) -> dict[str, Any]:
+def agreement(task: StepTask) -> dict[str, Any]:
     """Half precision and int8 weights against fp32, on speech."""
     folder = task.scale.model
     files = sorted((folder / "samples").glob("*.flac"))[: task.scale.recordings]
@@ -165,7 +165,7 @@ def agreement(task: Task) -> dict[str, Any]:
     return agreement_run(folder, model_defaults([folder]), files, task.device, task.say)
 
 
-def stages(task: Task) -> dict[str, Any]:
+def stages(task: StepTask) -> dict[str, Any]:
     """Load time, memory, and where the time of one stream goes."""
     began = task.wait()
     checkpoint = task.checkpoint()
@@ -177,7 +177,7 @@ def stages(task: Task) -> dict[str, Any]:
     return {**result, "peak_bytes": task.memory()}
 
 
-def graphs(task: Task) -> dict[str, Any]:
+def graphs(task: StepTask) -> dict[str, Any]:
     """The scheduled engine with CUDA graphs and without, on the same work."""
     checkpoint, load, result = task.checkpoint(), task.load(), {}
     for count in task.scale.speakers:
@@ -198,7 +198,7 @@ def graphs(task: Task) -> dict[str, Any]:
     return {"runs": result}
 
 
-def compiled(task: Task) -> dict[str, Any]:
+def compiled(task: StepTask) -> dict[str, Any]:
     """The conformer compiled by PyTorch and as it is: 5 s of speech, by segments at once."""
     encoder = task.checkpoint().encoder
     weight = next(encoder.parameters())
@@ -224,7 +224,7 @@ def compiled(task: Task) -> dict[str, Any]:
     return {"rows": rows}
 
 
-def capacity(task: Task) -> dict[str, Any]:
+def capacity(task: StepTask) -> dict[str, Any]:
     """Real-time speakers with speech, by length of the chunks."""
     checkpoint, result = task.checkpoint(), {}
     for chunk_ms in task.scale.chunks_ms:
@@ -236,19 +236,19 @@ def capacity(task: Task) -> dict[str, Any]:
     return {"chunks": result}
 
 
-def fanout(task: Task) -> dict[str, Any]:
+def fanout(task: StepTask) -> dict[str, Any]:
     """What 4 and 16 languages of one speaker cost."""
     return fanout_run(task.checkpoint(), task.scale.seconds, task.load(speech=False), task.say)
 
 
-def overload(task: Task) -> dict[str, Any]:
+def overload(task: StepTask) -> dict[str, Any]:
     """Twice the capacity, and back."""
     found = task.earlier.get("capacity", {}).get("chunks", {}).get("320", {}).get("speakers", 0)
     speakers = 2 * int(found) or (2 if task.scale is QUICK else 0)
     return overload_run(task.checkpoint(), speakers, task.scale.minutes, task.load(), task.say)
 
 
-def server(task: Task) -> dict[str, Any]:
+def server(task: StepTask) -> dict[str, Any]:
     """The live server with real clients."""
     results: list[dict[str, Any]] = []
     pcm, rate = speech_to_send(None)
@@ -264,13 +264,17 @@ def server(task: Task) -> dict[str, Any]:
 
 
 STEPS = (
-    Step("recordings", "Are all recordings token for token the same in fp32?", 180, recordings),
-    Step("agreement", "What do fp16, bf16 and int8 weights change?", 180, agreement),
-    Step("stages", "How long does loading take, how much memory, where does time go?", 90, stages),
-    Step("graphs", "What are CUDA graphs worth?", 120, graphs),
-    Step("compiled", "What would torch.compile be worth in the encoder?", 180, compiled),
-    Step("capacity", "How many speakers with speech, p95 below 500 ms?", 480, capacity),
-    Step("fanout", "What do 4 and 16 languages of a speaker cost?", 90, fanout),
-    Step("overload", "Is twice the capacity survived for a minute?", 180, overload),
-    Step("server", "What do real clients of the live server see?", 120, server),
+    CheckStep(
+        "recordings", "Are all recordings token for token the same in fp32?", 180, recordings
+    ),
+    CheckStep("agreement", "What do fp16, bf16 and int8 weights change?", 180, agreement),
+    CheckStep(
+        "stages", "How long does loading take, how much memory, where does time go?", 90, stages
+    ),
+    CheckStep("graphs", "What are CUDA graphs worth?", 120, graphs),
+    CheckStep("compiled", "What would torch.compile be worth in the encoder?", 180, compiled),
+    CheckStep("capacity", "How many speakers with speech, p95 below 500 ms?", 480, capacity),
+    CheckStep("fanout", "What do 4 and 16 languages of a speaker cost?", 90, fanout),
+    CheckStep("overload", "Is twice the capacity survived for a minute?", 180, overload),
+    CheckStep("server", "What do real clients of the live server see?", 120, server),
 )

@@ -30,7 +30,7 @@ STATUS = {
 """HTTP status by an error's code; 422 for the rest."""
 
 
-class Failure(BaseModel):
+class ErrorBody(BaseModel):
     """The body of an answer that is an error."""
 
     detail: str
@@ -50,7 +50,9 @@ _MEANINGS = {
 }
 
 
-def documented(*statuses: int, model: type[BaseModel] = Failure) -> dict[int | str, dict[str, Any]]:
+def documented(
+    *statuses: int, model: type[BaseModel] = ErrorBody
+) -> dict[int | str, dict[str, Any]]:
     """Answers beside 200, for the interface's description."""
     return {status: {"model": model, "description": _MEANINGS[status]} for status in statuses}
 
