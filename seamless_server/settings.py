@@ -173,6 +173,10 @@ class Settings(BaseSettings):
     # Streams
     chunk_ms: Annotated[int, Field(ge=20, le=2000)] = 320
     """Audio that one step of a stream takes when the server keeps up."""
+    longest_chunk_ms: Annotated[int, Field(ge=20, le=2000)] = 960
+    """Audio that one step takes at most while the server keeps up: steps grow from `chunk_ms` to
+    it when they take long, before audio begins to wait, and shrink again when all is quiet. As
+    long as `chunk_ms`: they never grow."""
     join_limit_ms: Annotated[int, Field(ge=20, le=30_000)] = 2_560
     """Longest stretch of waiting audio that is joined into one step when it does not."""
     queue_seconds: Positive = 60.0

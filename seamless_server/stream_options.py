@@ -58,6 +58,21 @@ class StreamOptions(BaseModel):
     chunk_ms: int | None = _option(
         "speaker", "Audio that one step takes, in ms.", ge=20, le=60_000, session=True
     )
+    longest_chunk_ms: int | None = _option(
+        "speaker",
+        "Longest step of a busy server, in ms: steps grow from chunk_ms to it before audio "
+        "begins to wait, and shrink again. As long as chunk_ms: they never grow.",
+        ge=20,
+        le=60_000,
+        session=True,
+    )
+    patience: float | None = _option(
+        "speaker",
+        "Share of decision_threshold: after a p_choose below it one step of audio is only taken "
+        "in. Saves work and delays words; 0 is off.",
+        ge=0,
+        le=1,
+    )
     decision_threshold: float | None = _option(
         "speaker", "p_choose that writes a token: lower is sooner, higher is steadier.", ge=0, le=1
     )

@@ -101,6 +101,13 @@ class Branch:
             yield from self._write(decoded, segment_id, now_ms)
         yield from self._speak(decoded, segment_id, now_ms)
 
+    def hesitates(self, share: float) -> bool:
+        """Whether it just decided to READ with a p_choose below this share of its threshold."""
+        last = self.decoder.last
+        if last is None or last.tokens or not last.steps:
+            return False
+        return last.steps[-1].prob < share * self._agents.decoder.options.decision_threshold
+
     def _write(self, decoded: Segment, segment_id: int, now_ms: float) -> Work:
         text = decoded
         if self._agents.detokenizer is not None:

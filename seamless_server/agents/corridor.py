@@ -172,6 +172,10 @@ class Corridor:
             elif self.trace is not None:
                 self.trace(item)
         for number in () if features.finished else ready:
+            share = self._agents.encoder.patience
+            groups[number].encoder.resting = all(
+                branch.hesitates(share) for branch in groups[number].branches
+            )
             early = [branch for branch in groups[number].branches if branch.ended]
             if early:
                 self._restart(groups[number], early)

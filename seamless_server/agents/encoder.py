@@ -25,6 +25,8 @@ class EncoderStates(SessionStates):
         self.frames = 0
         self.encoded: Tensor | None = None
         self.encoded_frames = 0
+        self.resting = False
+        """The next piece of the segment is only taken in: nothing would be written of it."""
 
     def update_source(self, segment: Segment) -> None:
         """Append frames; unlike elsewhere the language is always the last segment's."""
@@ -51,6 +53,7 @@ class OfflineWav2VecBertEncoderAgent(SeamlessAgent):
 
     def __init__(self, args: Namespace, system: AgentSystem) -> None:
         self.min_starting_wait: int | None = args.min_starting_wait_w2vbert
+        self.patience: float = args.patience
         self.min_input_length = system.checkpoint.config.encoder.fbank_stride
         super().__init__(args, system)
 
@@ -67,11 +70,21 @@ class OfflineWav2VecBertEncoderAgent(SeamlessAgent):
             default=None,
             help="10 ms frames to wait for before the first encoding (192 = 1.92 s)",
         )
+        parser.add_argument(
+            "--patience",
+            type=float,
+            default=0.0,
+            help="share of the decision threshold: after a READ with a p_choose below it the next "
+            "piece of audio is waited for before anything is encoded; 0 never waits",
+        )
 
     def steps(self, states: EncoderStates) -> Steps[Action]:
         """WRITE the states once enough has been heard."""
         wait = self.min_starting_wait
         if wait is not None and states.frames < wait and not states.source_finished:
+            return ReadAction()
+        if states.resting and not states.source_finished:
+            states.resting = False
             return ReadAction()
         if states.frames < self.min_input_length:
             if not states.source_finished:

@@ -15,6 +15,8 @@ import torch
 
 from seamless_server.agents.loading import AgentSystem, set_cpu_threads
 from seamless_server.audio.reader import read_audio
+from seamless_server.bench.comparing import compare_words
+from seamless_server.bench.savings import savings_run
 from seamless_server.bench.simulation import SimulatedSpeaker
 from seamless_server.checkpoints.fitting import INT8, quantized
 from seamless_server.checkpoints.loader import Checkpoint, load_checkpoint
@@ -68,7 +70,10 @@ def agreement_run(
     device: torch.device,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Every form against fp32 on the given recordings, into every language of the model."""
+    """Every form against fp32 on the given recordings, into every language of the model.
+
+    And fp32 with longer steps and with patience against the usual way.
+    """
     if device.type == "cpu":
         # Threads of a team that another program interrupts wait for one another at every product.
         set_cpu_threads(folder)
@@ -94,7 +99,7 @@ def agreement_run(
         engine = InlineEngine(checkpoint)
         figures = {
             **decisions(engine, recorder.calls),
-            **_compare(wanted, _texts(checkpoint, engine, defaults, files, languages)),
+            **compare_words(wanted, _texts(checkpoint, engine, defaults, files, languages)),
             "bytes": _bytes(checkpoint),
         }
         result["forms"][form] = figures
@@ -103,6 +108,7 @@ def agreement_run(
             f"  text {figures['token_agreement']:.2%}"
         )
     result["bytes"] = _bytes(reference)
+    result["savings"] = savings_run(reference, defaults, files, languages, say)
     return result
 
 
@@ -145,27 +151,6 @@ def decisions(engine: Engine, calls: Calls) -> dict[str, float]:
             steps += 1
             same += a.index == b.index
     return {"same_call": alike / max(1, len(calls)), "same_token": same / max(1, steps)}
-
-
-def _compare(wanted: Sequence[list[str]], got: Sequence[list[str]]) -> dict[str, float]:
-    """How much of the text stays: 1 - edits / words, and the share of texts without any."""
-    words = sum(max(len(a), len(b)) for a, b in zip(wanted, got, strict=True))
-    edits = sum(_edits(a, b) for a, b in zip(wanted, got, strict=True))
-    equal = sum(a == b for a, b in zip(wanted, got, strict=True))
-    return {
-        "token_agreement": 1 - edits / words if words else 1.0,
-        "same_text": equal / max(1, len(wanted)),
-    }
-
-
-def _edits(a: Sequence[str], b: Sequence[str]) -> int:
-    """Fewest insertions, deletions and replacements between two sequences."""
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        before, row[0] = row[0], i
-        for j, y in enumerate(b, 1):
-            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (x != y))
-    return row[-1]
 
 
 def _bytes(checkpoint: Checkpoint) -> int:

@@ -30,7 +30,8 @@ def html(kind: str, document: dict[str, Any]) -> str:
 
 def sections_of(kind: str, result: dict[str, Any]) -> list[Section]:
     """What a page says of the result of a kind of benchmark."""
-    return [_BODIES[kind](result)]
+    more = [_savings(result["savings"])] if "savings" in result else []
+    return [_BODIES[kind](result), *more]
 
 
 def benchmark_page(kind: str, document: dict[str, Any], sections: Sequence[Section]) -> str:
@@ -146,6 +147,25 @@ def _agreement(result: dict[str, Any]) -> Section:
         f"{result['policy_calls']} policy calls, {result['steps']} decoder steps.",
         table=Table(heads, rows),
     )
+
+
+def _savings(rows: Sequence[dict[str, Any]]) -> Section:
+    cells = [
+        [
+            number(str(x["chunk_ms"])),
+            number(f"{x['patience']:g}"),
+            number(f"{x['encoded_seconds']:.2f}"),
+            number(str(x["policy_calls"])),
+            number(f"{100 * x['token_agreement']:.1f}%"),
+            number(f"{x['later_ms']:+.0f}"),
+        ]
+        for x in rows
+    ]
+    heads = [
+        "step, ms", "patience", "s encoded for a second", "policy calls", "words as usual",
+        "words later, ms",
+    ]  # fmt: skip
+    return Section("Longer steps and patience, in fp32", table=Table(heads, cells))
 
 
 def _costs(result: dict[str, Any]) -> Section:

@@ -29,6 +29,7 @@ Size = Annotated[str, typer.Option(help="Random weights of a size: tiny, small o
 Seconds = Annotated[float, typer.Option(help="Seconds that each speaker talks.")]
 Audio = Annotated[Path | None, typer.Option(help="Recording that the speakers say.")]
 Tokens = Annotated[int, typer.Option(help="Tokens written for each chunk of speech.")]
+ChunkMs = Annotated[int, typer.Option(min=20, help="Audio of a step, in ms.")]
 Speech = Annotated[bool, typer.Option(help="Speech output, or text alone.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda:0.")]
 Dtype = Annotated[str, typer.Option(help="auto, fp32, fp16, bf16, int8 or int8-weights.")]
@@ -79,6 +80,7 @@ def capacity(
     audio: Audio = None,
     tokens: Tokens = 2,
     speech: Speech = True,
+    chunk_ms: ChunkMs = 320,
     device: Device = "auto",
     dtype: Dtype = "auto",
     form: Annotated[
@@ -103,7 +105,7 @@ def capacity(
         for name in given:
             if name not in known:
                 raise UsageError(f"{name!r} is not one of {', '.join(known)}")
-    checkpoint, load = _prepare(size, audio, tokens, speech, device, dtype)
+    checkpoint, load = _prepare(size, audio, tokens, speech, device, dtype, chunk_ms)
     result = capacity_run(checkpoint, most, seconds, load, _say, form or (), mode or MODES)
     _publish("capacity", output, result)
 
@@ -190,7 +192,13 @@ def costs(
 
 
 def _prepare(
-    size: str, audio: Path | None, tokens: int, speech: bool, device: str, dtype: str
+    size: str,
+    audio: Path | None,
+    tokens: int,
+    speech: bool,
+    device: str,
+    dtype: str,
+    chunk_ms: int = 320,
 ) -> tuple[Checkpoint, SimulatedSpeaker]:
     import torch
 
@@ -202,7 +210,7 @@ def _prepare(
     where = choose_device(device)
     if where.type == "cpu" and not os.environ.get("OMP_NUM_THREADS"):
         torch.set_num_threads(1)
-    load = SimulatedSpeaker(speech_for_load(audio), tokens=tokens, speech=speech)
+    load = SimulatedSpeaker(speech_for_load(audio), chunk_ms, tokens, speech)
     _say(f"making random weights of size {size}")
     checkpoint = random_checkpoint(size, device=where, dtype=choose_dtype(dtype, where))
     return quantized(checkpoint, dtype) if dtype in INT8 else checkpoint, load

@@ -126,9 +126,12 @@ class Service:
         usual = settings.chunk_ms if request.live else _FILE_CHUNK_MS
         chunk_ms = request.options.chunk_ms or usual
         if not request.live:
-            return SessionLimits(chunk_ms, chunk_ms, queue_seconds=float("inf"), idle_ms=None)
+            return SessionLimits(
+                chunk_ms, chunk_ms, chunk_ms, queue_seconds=float("inf"), idle_ms=None
+            )
+        longest = request.options.longest_chunk_ms or settings.longest_chunk_ms
         return SessionLimits(
-            chunk_ms, settings.join_limit_ms, settings.queue_seconds, settings.idle_ms
+            chunk_ms, longest, settings.join_limit_ms, settings.queue_seconds, settings.idle_ms
         )
 
     async def _open_stream(

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from seamless_server.audio.level import LevelMeter
 from seamless_server.audio.resample import StreamResampler
 from seamless_server.metrics import Metrics
+from seamless_server.service.chunks import ChunkLength
 from seamless_server.service.load import Load, Pace
 from seamless_server.service.owner import Audience, EndReason, Targets
 from seamless_server.service.positions import Positions
@@ -40,6 +41,7 @@ class SessionLimits:
     """How a session takes its audio; see the settings of the same names."""
 
     chunk_ms: int = 320
+    longest_chunk_ms: int = 320
     join_limit_ms: int = 2_560
     queue_seconds: float = 60.0
     idle_ms: int | None = 1_500
@@ -114,6 +116,9 @@ class Session:
         self._limits = limits
         self._load = load
         self._pace = Pace()
+        self._chunk = ChunkLength(
+            limits.chunk_ms, min(limits.longest_chunk_ms, limits.join_limit_ms)
+        )
         self._queue = AudioQueue(rate, limits.queue_seconds)
         self._positions = Positions()
         self._meter = LevelMeter(rate)
@@ -163,7 +168,7 @@ class Session:
 
     async def wants_audio(self) -> None:
         """Returns when little audio waits, for those who can wait; at once when it has ended."""
-        while not self._stopping and self._queue.waiting_ms > 2 * self._limits.chunk_ms:
+        while not self._stopping and self._queue.waiting_ms > 2 * self._chunk.ms:
             self._taken.clear()
             await self._taken.wait()
 
@@ -243,7 +248,7 @@ class Session:
 
     async def _next_step(self) -> Callable[[], Iterator[Output]] | None:
         """Waits until there is something to compute; `None` ends the stream."""
-        chunk = self._limits.chunk_ms * self.rate // 1000
+        chunk = self._chunk.ms * self.rate // 1000
         limit = max(chunk, self._limits.join_limit_ms * self.rate // 1000 // chunk * chunk)
         patience = self._limits.chunk_ms if self._muted else self._limits.idle_ms
         deadline = float("inf") if patience is None else self._loop.time() + patience / 1000
@@ -288,6 +293,8 @@ class Session:
             with self._load.step(ms / 1000, speech=self._speaking):
                 yield from self._push(_as_floats(waiting.pcm))
             took = time.perf_counter() - started
+            if self._speaking:
+                self._chunk.took(took, ms / 1000)
             if ms > 0:
                 self._pace.add(took, ms / 1000)
                 self._metrics.real_time_factor.observe(took * 1000 / ms)

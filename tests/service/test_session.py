@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from seamless_server.metrics import Metrics
+from seamless_server.service.chunks import ChunkLength
 from seamless_server.service.load import Load
 from seamless_server.service.session import Session, SessionLimits
 from seamless_server.streaming import Target, TextOutput
@@ -498,3 +500,58 @@ async def test_a_recording_gets_what_came_what_was_heard_and_what_was_said(stage
     assert np.array_equal(np.concatenate(recording.came), audio)
     assert np.array_equal(np.concatenate(recording.stream_got), stream.audio)
     assert [(one.text, one.segment_id) for one in recording.outputs] == [(" one", 3)]
+
+
+# -- the length of steps ---------------------------------------------------------------------------
+
+
+def go(chunk: ChunkLength, pace: Callable[[int], float], seconds: float) -> list[int]:
+    """The lengths of the steps of so many seconds of speech, of which each costs `pace`."""
+    lengths: list[int] = []
+    while sum(lengths) < seconds * 1000:
+        lengths.append(chunk.ms)
+        chunk.took(pace(chunk.ms) * chunk.ms / 1000, chunk.ms / 1000)
+    return lengths
+
+
+def test_steps_grow_before_audio_waits_and_shrink_when_all_is_quiet() -> None:
+    chunk = ChunkLength(320, 960)
+    assert set(go(chunk, lambda ms: 0.2, 10)) == {320}
+    # A busy server: a step costs 0.25 s whatever its length, so the shortest do just keep up.
+    busy = go(chunk, lambda ms: 250 / ms, 20)
+    assert list(dict.fromkeys(busy)) == [320, 480]
+    assert busy[-1] == 480
+    # Busier still: longer steps, one after the other, to the longest and no further.
+    assert list(dict.fromkeys(go(chunk, lambda ms: 900 / ms, 20))) == [480, 640, 960]
+    # Half as busy: shorter ones would be too slow soon, so all stays as it is.
+    assert set(go(chunk, lambda ms: 300 / ms, 30)) == {960}
+    # Quiet: back, one after the other, each after some seconds.
+    quiet = go(chunk, lambda ms: 50 / ms, 40)
+    assert list(dict.fromkeys(quiet)) == [960, 640, 480, 320]
+    assert sum(ms for ms in quiet if ms == 640) >= 4_000
+
+
+def test_a_moment_changes_nothing_and_a_fixed_length_stays() -> None:
+    chunk = ChunkLength(320, 960)
+    go(chunk, lambda ms: 0.2, 5)
+    assert set(go(chunk, lambda ms: 1.5, 0.3)) | set(go(chunk, lambda ms: 0.2, 5)) == {320}
+    assert set(go(ChunkLength(320, 320), lambda ms: 3.0, 10)) == {320}
+    assert set(go(ChunkLength(480, 320), lambda ms: 3.0, 10)) == {480}
+    assert go(ChunkLength(320, 500), lambda ms: 3.0, 10)[-1] == 500
+
+
+async def test_a_slow_stream_takes_longer_steps(stage: Stage) -> None:
+    stream = Scripted()
+    stream.state = "speech"
+    stream.before_push = lambda: time.sleep(0.04)  # for 60 ms of audio
+    session = stage.open(stream, limits={"longest_chunk_ms": 30})
+    joined = []
+    for _ in range(25):
+        before = stage.count("step_chunks_sum")
+        session.feed(pcm(3 * CHUNK))
+        await soon(lambda: session.queued_ms == 0)
+        joined.append(stage.count("step_chunks_sum") - before)
+    await session.stop()
+    # Three steps of 20 ms at first, two of 30 in the end.
+    assert (joined[0], joined[-1]) == (3, 2)
+    assert len(stream.audio) == 25 * 3 * CHUNK

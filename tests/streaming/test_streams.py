@@ -304,3 +304,20 @@ def test_vad_threshold_and_repetition_penalty_change_what_they_should(system: Mo
             play(system.open({"spa": TEXT}, {**TALKATIVE, "block_ngrams": False}), samples), "spa"
         ).split()
     )
+
+
+def test_patience_saves_encodings_and_no_word(system: Model) -> None:
+    samples = audio("human_pauses")[:80_000]
+    options = {**PATIENT, "min_starting_wait_w2vbert": 0, "decision_threshold": 1.0}
+
+    def played(patience: float | None) -> tuple[int, str]:
+        given = options if patience is None else {**options, "patience": patience}
+        stream = system.open({"spa": TEXT}, given, vad=False)
+        said = text(play(stream, samples))
+        return stream.stats["encode"][1], said
+
+    usual, off, patient = played(None), played(0.0), played(1.0)
+    assert usual == off
+    # After each READ one step of audio is only taken in; what is written at the end stays.
+    assert patient[0] < 0.75 * usual[0]
+    assert patient[1] == usual[1]
