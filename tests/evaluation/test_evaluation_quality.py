@@ -110,6 +110,13 @@ def test_signatures_say_which_normaliser() -> None:
     assert "norm:whisper-english" in transcription_scores(["a"], ["a"], "eng")[0].signature
     assert "norm:whisper-basic" in transcription_scores(["a"], ["a"], "deu")[0].signature
     assert quality.bleu_tokenizer("cmn_Hant") == "char"
+    for lang, tokenizer in (("cmn", "char"), ("jpn", "char"), ("deu", "13a"), ("eng", "13a")):
+        (score,) = quality.speech_scores(["a b"], ["a b"], lang, asr="tiny")
+        assert f"tok:{tokenizer}|" in score.signature
+        assert "case:lc|" in score.signature
+    # Where words are not separated, half of the letters are half of the way.
+    (half,) = quality.speech_scores(["一二三四五六七八"], ["一二三四九六七八"], "cmn", asr="tiny")
+    assert 0 < half.value < 100
 
 
 def recording(lang: str, *words: tuple[str, float]) -> Record:

@@ -106,6 +106,14 @@ def test_a_room_counts_its_members() -> None:
     assert made.streaming() == ["a", "b"]
 
 
+def test_speakers_are_named_in_the_order_in_which_they_came() -> None:
+    first, second = member("first"), member("second")
+    made = room(first, second)
+    for one in (second, first):
+        one.roles, one.streaming = frozenset({"speaker"}), True
+    assert made.speakers() == made.streaming() == ["first", "second"]
+
+
 def test_a_room_s_numbers_follow_its_members() -> None:
     ana, bob = member("a", wish=Wish("spa", "s2t")), member("b", wish=Wish("spa", "s2t"))
     made = room(ana, bob)
@@ -155,6 +163,9 @@ def test_members_are_read_in_pages_that_stay_where_they_are() -> None:
     page, after = made.page(after or 0, 2)
     assert [one.client_id for one in page] == ["f"]
     assert after is None
+    page, after = made.page(0, 3)
+    assert [one.client_id for one in page] == ["a", "d", "e"]
+    assert [one.client_id for one in made.page(after or 0, 3)[0]] == ["f"]
     page, after = made.page(0, 4)  # exactly all of them
     assert ([one.client_id for one in page], after) == (["a", "d", "e", "f"], None)
     made.add(member("d", roles={"speaker"}))  # is there already, so that it keeps its place

@@ -219,6 +219,17 @@ async def test_of_two_connections_of_one_member_the_newer_counts(
     assert ("ana" in rooms.members) == stays
 
 
+async def test_a_record_that_tells_no_time_is_older(
+    rooms: Rooms, store: Shared, told: Told
+) -> None:
+    await joined(rooms, "ana", since=0.5)
+    told.here.add("ana")
+    store.elsewhere("ana")
+    del store.records["ana"]["since"]
+    await rooms.refresh("ROOM")
+    assert (told.claims, told.moved) == (["ana"], [])
+
+
 async def test_who_is_away_here_and_connected_elsewhere_is_elsewhere(
     rooms: Rooms, store: Shared, told: Told
 ) -> None:
@@ -349,6 +360,10 @@ async def test_a_member_is_recalled_from_here_or_from_a_replica_that_died(
     assert not loud.streaming
     # How far its segments went is not known, so that they go on far behind.
     assert loud.segment_base > 7 + 50_000
+    store.elsewhere("further", segment_base=9, streaming=True)
+    further = await rooms.recall("further")
+    assert further is not None
+    assert further.segment_base == loud.segment_base + 2
 
 
 async def test_members_in_rooms_are_saved_and_only_own_ones(rooms: Rooms, store: Shared) -> None:
@@ -468,6 +483,17 @@ async def test_pieces_of_one_sentence_are_one_entry() -> None:
     await store.clear_transcript("NONE")
     assert await store.transcript("ROOM") == []
     assert len(await store.transcript("OTHR")) == 1
+
+
+async def test_a_single_process_shares_nothing() -> None:
+    store = MemoryStore(10)
+    await store.save_member(Member("ana", room_id="ROOM").record(), 60)
+    await store.save_room("ROOM", {"owner": "ana"})
+    await store.remove_member("ana", "ROOM")
+    assert await store.load_member("ana") is await store.load_room("ROOM") is None
+    assert await store.members("ROOM") == []
+    assert not await store.has_members("ROOM")
+    assert store.entries("ROOM") == []
 
 
 async def test_a_transcript_keeps_its_newest_sentences() -> None:

@@ -478,6 +478,8 @@ async def test_who_cannot_be_started_is_told_and_others_are_called(
     await speaking.stop()
     floor.run()
     message = (await unlucky.hears("refused"))[1]
+    assert message[0].isupper()
+    assert message.endswith(".")
     assert (message == "No such voice.") == isinstance(fails, SeamlessError)
     assert "broken" not in message
     await next_one.hears("admitted")
@@ -590,6 +592,22 @@ async def test_at_the_end_nobody_starts_and_everybody_is_told(floors: Make) -> N
     assert len(floor.admission.line) == 0
     assert await floor.refusal(floor.speak(Asker("d"))) == "restarting"
     assert await floor.refusal(floor.wait(Asker("d"))) == "restarting"
+
+
+async def test_one_that_cannot_be_ended_keeps_nobody_else_from_its_last_word(
+    floors: Make,
+) -> None:
+    floor = floors(max_speakers=2)
+    broken, other = [await floor.speak(Asker(name)) for name in "ab"]
+    other.may_end.clear()
+
+    async def fail() -> None:
+        asyncio.get_running_loop().call_later(0.05, other.may_end.set)
+        raise RuntimeError("broken")
+
+    broken.stop = fail  # type: ignore[method-assign]
+    await floor.admission.drain()
+    assert other.stopped
 
 
 async def test_who_was_about_to_start_anew_does_not_start_at_the_end(floors: Make) -> None:

@@ -68,21 +68,21 @@ def test_the_limits_of_an_address_are_those_of_the_settings() -> None:
         Settings(
             max_events_per_address=10,
             max_joins_per_address=3,
-            max_rooms_per_address=12,
+            max_rooms_per_address=120,
             max_audio_mb_per_address=2,
         ),
         clock,
     )
     assert allowed(limits.events) == 20  # two seconds
     assert allowed(limits.joins) == 15  # five seconds
-    assert allowed(limits.rooms) == 12  # a minute
+    assert allowed(limits.rooms) == 120  # a minute
     assert allowed(limits.audio_bytes, 1e6) == 10  # five seconds
     clock.now += 1
     assert allowed(limits.events) == 10
     assert allowed(limits.joins) == 3
     assert allowed(limits.audio_bytes, 1e6) == 2
     clock.now += 4
-    assert allowed(limits.rooms) == 1
+    assert allowed(limits.rooms) == 10
 
 
 def test_zero_is_no_limit_of_an_address() -> None:

@@ -436,6 +436,14 @@ async def test_the_status_tells_what_the_stream_does(stage: Stage) -> None:
     await session.stop()
 
 
+async def test_the_status_tells_of_a_level_that_makes_trouble(stage: Stage) -> None:
+    session = stage.open(Scripted())
+    session.feed(np.full(RATE, 32_767, np.int16))
+    session.feed(np.full(10 * RATE, -32_768, np.int16))
+    assert session.status().level
+    await session.stop()
+
+
 async def test_a_file_has_no_lag(stage: Stage) -> None:
     session = stage.open(Scripted(), live=False)
     session.feed(pcm(CHUNK))
