@@ -55,7 +55,7 @@ def test_text_comes_while_the_speaker_is_still_speaking(mini: Model) -> None:
 
 
 def test_sentences_that_follow_each_other_quickly_all_arrive(mini: Model) -> None:
-    pause = np.zeros(8_000, np.float32)
+    pause = np.zeros(4_800, np.float32)
     clips = [clip(f"clip{number}.flac") for number in (1, 2, 5)]
     spoken = [
         x[np.flatnonzero(abs(x) > 0.005)[0] : np.flatnonzero(abs(x) > 0.005)[-1]] for x in clips
