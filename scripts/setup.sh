@@ -3,6 +3,7 @@
 # Every step leaves a stamp with the hash of what it was made from, so a second run does nothing.
 #
 #   PYTHON=python3.12 scripts/setup.sh      choose the interpreter (default: the first of 3.11, 3.12, 3.13, 3.10)
+#   NO_WHISPER=1 scripts/setup.sh           do not fetch Whisper base
 #   EXTRAS=dev,evaluation,redis,asr scripts/setup.sh   choose the optional parts (default: dev,evaluation,redis)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -89,5 +90,19 @@ setup_page() {
   fi
 }
 
+# Whisper base makes captions of what people say; without network the server does without.
+setup_whisper() {
+  local stamp=.venv/.whisper-stamp
+  [ ! -f "$stamp" ] || return 0
+  .venv/bin/python -c 'import faster_whisper' 2>/dev/null || return 0
+  say "Fetching Whisper base for captions (145 MB, once)"
+  if .venv/bin/python -m seamless_server models download Whisper-base >/dev/null; then
+    touch "$stamp"
+  else
+    printf 'setup: Whisper base is not to be had now; get it later: seamless-server models download Whisper-base\n' >&2
+  fi
+}
+
 setup_python
 setup_page
+[ -n "${NO_WHISPER:-}" ] || setup_whisper

@@ -15,9 +15,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from seamless_server.errors import ConfigError
+from seamless_server.errors import ConfigError, LanguageError
+from seamless_server.languages import codes, resolve
 
 Setter = Literal["speaker", "operator", "command"]
 """Who may set an option: a speaker through any door; the operator alone; only a command line."""
@@ -105,6 +106,10 @@ class StreamOptions(BaseModel):
     d_factor: float | None = _option(
         "speaker", "Length of spoken output: above 1 speaks slower.", ge=0.1, le=10
     )
+    source_lang: str | None = _option(
+        "speaker",
+        "Language that is spoken, for models that would recognise it otherwise: eng, spa.",
+    )
     expressive: bool | None = _option(
         "speaker", "Speak in the speaker's own voice, where the server has the model for it."
     )
@@ -159,6 +164,16 @@ class StreamOptions(BaseModel):
     window_size: int | None = _option("command", "ms that a frame covers.", ge=25, le=25)
     feature_dim: int | None = _option("command", "Channels of a frame.", ge=80, le=80)
     vocoder_name: str | None = _option("command", "For official command lines; without effect.")
+
+    @field_validator("source_lang")
+    @classmethod
+    def _language(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            return resolve(value, codes("source"))
+        except LanguageError:
+            raise ValueError("is no language that can be spoken to a model") from None
 
     def agents(self) -> dict[str, Any]:
         """What the agents are told, by their official names; the rest is the session's."""
@@ -219,7 +234,8 @@ def read_options(given: Mapping[str, Any], who: Setter = "command") -> StreamOpt
         return StreamOptions.model_validate(dict(given))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise ConfigError(str(first["loc"][0]), f"{first['msg']}, not {first['input']!r}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(str(first["loc"][0]), f"{message}, not {first['input']!r}") from None
 
 
 @dataclass(frozen=True, slots=True)

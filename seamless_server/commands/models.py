@@ -89,12 +89,14 @@ def download(
         str | None, typer.Option(envvar="HF_TOKEN", help="Token of the Hugging Face hub.")
     ] = None,
 ) -> None:
-    """Download a published model (8.1 GB); an interrupted download goes on where it stopped.
+    """Download a model; an interrupted download goes on where it stopped.
+
+    SeamlessStreaming has 8.1 GB, Whisper-base 148 MB; `models list` names all.
 
     Expressive voices (vocoder_pretssel, vocoder_pretssel_16khz) are gated: they need your token.
     """
     from seamless_server.checkpoints.cards import find_card
-    from seamless_server.checkpoints.download import download_published
+    from seamless_server.checkpoints.download import download_published, download_weights
     from seamless_server.checkpoints.pretssel import ACCESS, LICENCE, voices_named
 
     voices = voices_named(name)
@@ -114,7 +116,10 @@ def download(
     typer.echo(f"{card.name}: {card.description}")
     typer.echo(f"Licence of the weights: {card.licence}. By using them you accept it.")
     typer.echo(f"Folder: {folder}")
-    download_published(folder, typer.echo, token)
+    if card.agent is not None:
+        download_weights(card.agent, folder, typer.echo, token)
+    else:
+        download_published(folder, typer.echo, token)
 
 
 @models.command()

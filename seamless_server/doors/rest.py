@@ -182,14 +182,21 @@ async def models(request: Request) -> list[Capability]:
     return [capability(model) for model in parts_of(request).models.loaded()]
 
 
+_KINDS: dict[type, Literal["number", "whole", "yes_no", "language"]] = {
+    bool: "yes_no",
+    int: "whole",
+    str: "language",
+}
+
+
 class OptionInfo(BaseModel):
     """An option of a stream that a speaker may set."""
 
     name: str
-    type: Literal["number", "whole", "yes_no"]
+    type: Literal["number", "whole", "yes_no", "language"]
     low: float | None
     high: float | None
-    default: float | bool | None
+    default: float | bool | str | None
     """The operator's; null is the model's own."""
     help: str
 
@@ -205,7 +212,7 @@ async def options(request: Request) -> list[OptionInfo]:
         found.append(
             OptionInfo(
                 name=name,
-                type="yes_no" if bool in kinds else "whole" if int in kinds else "number",
+                type=next((kind for x, kind in _KINDS.items() if x in kinds), "number"),
                 low=limits[0] if limits else None,
                 high=limits[1] if limits else None,
                 default=getattr(policy.defaults, name),

@@ -63,6 +63,8 @@ class SessionStatus:
     """Seconds that the last seconds of audio took, per second; `None` before any audio."""
     level: str | None = None
     """What is wrong with how loud the audio is, if anything."""
+    source_lang: str | None = None
+    """The language spoken, where the model recognises it."""
 
 
 class _Done:
@@ -201,6 +203,7 @@ class Session:
             dropped_ms=self._dropped_ms,
             real_time_factor=self._pace.factor,
             level=self._meter.live_notice(),
+            source_lang=self._stream.source_lang,
         )
 
     async def stop(self) -> None:

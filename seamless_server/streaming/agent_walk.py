@@ -205,11 +205,18 @@ class _Branch:
                 continue
             where = (self._segment_id, self._start_ms, now_ms, bool(item.finished))
             if isinstance(item.content, str):
-                if self.target.text and (item.content or item.finished):
+                open_before = self._open.get(TextOutput, False)
+                if self.target.text and (item.content or (item.finished and open_before)):
                     self._open[TextOutput] = not item.finished
                     self._start_ms = now_ms
                     confidence = config.get("confidence")
-                    yield TextOutput(self.lang, self._joined(item.content), *where, 0.0, confidence)
+                    yield TextOutput(
+                        self.lang,
+                        self._joined(item.content, config.get("glued")),
+                        *where,
+                        0.0,
+                        confidence,
+                    )
             elif self.target.speech and (len(item.content) or item.finished):
                 self._open[SpeechOutput] = not item.finished
                 samples = np.asarray(item.content, np.float32)
@@ -222,8 +229,8 @@ class _Branch:
                     self.lang, samples, max(rate, 1) if len(samples) else SAMPLE_RATE, units, *where
                 )
 
-    def _joined(self, text: str) -> str:
-        return text if not text or text[0].isspace() else self._joint + text
+    def _joined(self, text: str, glued: object) -> str:
+        return text if glued or not text or text[0].isspace() else self._joint + text
 
     def _close(self, now_ms: float) -> Iterator[Output]:
         """Ends what an agent left open."""

@@ -35,6 +35,7 @@ class PipelineWalk:
     """Never told anything: SimulEval's own walk does not show its decisions."""
     state = "listening"
     """SimulEval's agents do not tell."""
+    source_lang: str | None = None
     expressive: bool | None = None
     """Goes with every segment, when it is not None, as the original's server sends it."""
 

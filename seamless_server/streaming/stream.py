@@ -35,6 +35,9 @@ class Walk(Protocol):
     @expressive.setter
     def expressive(self, wanted: bool | None) -> None: ...
 
+    @property
+    def source_lang(self) -> str | None: ...
+
     def push(self, audio: Samples, last: bool = False) -> Iterator[Output]: ...
 
 
@@ -105,6 +108,11 @@ class Stream:
     @expressive.setter
     def expressive(self, wanted: bool | None) -> None:
         self._walk.expressive = wanted
+
+    @property
+    def source_lang(self) -> str | None:
+        """The language spoken, as the model was told or recognised it; None if it does not tell."""
+        return self._walk.source_lang
 
     def push(self, samples: object, last: bool = False) -> Iterator[Output]:
         """Translate the next audio: (N,) at 16 kHz in [-1, 1], any N. Computes while iterated.

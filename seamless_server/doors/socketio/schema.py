@@ -238,6 +238,7 @@ class StreamStatus(_Outbound):
     droppedMs: float = 0.0
     realTimeFactor: float | None = None
     warning: str | None = None
+    sourceLanguage: str | None = None
 
 
 class PlaceInLine(_Outbound):

@@ -338,6 +338,7 @@ class Speaker(Waiter, Audience):
                 warning=f"{status.queued_ms / 1000:.0f} s of your audio wait to be translated."
                 if behind
                 else status.level,
+                sourceLanguage=status.source_lang,
             ).model_dump()
             if report != last:
                 last = report
