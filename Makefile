@@ -23,7 +23,6 @@ serve: setup ## Start the server with the best model present: make serve ARGS="-
 
 test: lint ## Run all that CI runs: lint, then all tests (Python, web page, Chromium)
 	@scripts/system_packages.sh chromium redis-server nginx-light
-	@$(BIN)/python -m training.recogniser || true
 	@$(BIN)/python scripts/run_tests.py $(ARGS)
 
 test-fast: setup ## Run the quick tests of Python and web page, for daily work (below two minutes)

@@ -119,14 +119,6 @@ export interface PlaceInLine {
   message: string | null;
 }
 /**
- * `recording_saved`, to the speaker.
- */
-export interface SavedRecording {
-  name: string;
-  files: string[];
-  url: string;
-}
-/**
  * All members of a room, however many `room_state_update` names.
  */
 export interface RoomCounts {
@@ -166,6 +158,14 @@ export interface RoomState {
 export interface RoomStatus {
   activeConnections: number;
   activeTranscoders: number;
+}
+/**
+ * `recording_saved`, to the speaker.
+ */
+export interface SavedRecording {
+  name: string;
+  files: string[];
+  url: string;
 }
 /**
  * `server_exception`, to the client that it concerns.
@@ -244,6 +244,7 @@ export interface StreamStatus {
   droppedMs: number;
   realTimeFactor: number | null;
   warning: string | null;
+  sourceLanguage: string | null;
 }
 /**
  * One sentence of the answer to `transcript`.
