@@ -93,6 +93,12 @@ class StreamOptions(BaseModel):
     repetition_penalty: float | None = _option(
         "speaker", "Makes words of the sentence less likely to come again: 1 is off.", ge=1, le=2
     )
+    min_confidence: float | None = _option(
+        "speaker",
+        "Confidence below which a sentence is given up as not understood: 0 is off.",
+        ge=0,
+        le=1,
+    )
     max_segment_seconds: float | None = _option(
         "speaker",
         "Longest segment, in seconds: one that does not pause is cut at a quiet place; "

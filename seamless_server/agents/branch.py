@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from simuleval.data.segments import Segment
 
 from seamless_server.agents.base import Ask, SeamlessAgent
@@ -73,8 +74,9 @@ class Branch:
         if isinstance(self._vocoder, DualVocoderStates):
             self._vocoder.voice = voice
         self._text_from = self._speech_from = 0.0
-        self._wrote = self._spoke = False
+        self._wrote = self._spoke = self._lost = False
         self._sureness = _Sureness()
+        self._rate = 0
         self.ended = False
 
     def begin(self, start_ms: float) -> None:
@@ -83,7 +85,7 @@ class Branch:
             if states is not None:
                 states.reset()
         self._text_from = self._speech_from = start_ms
-        self._wrote = self._spoke = False
+        self._wrote = self._spoke = self._lost = False
         self._sureness = _Sureness()
 
     def decode(self, encoded: Segment, segment_id: int, now_ms: float) -> Work:
@@ -97,6 +99,12 @@ class Branch:
         if decoded.is_empty and not decoded.finished:
             return
         self.ended = decoded.finished
+        if self._lost:
+            return
+        if self._sureness.value < self._agents.decoder.min_confidence:
+            self._lost = True
+            yield from self._give_up(segment_id, now_ms)
+            return
         if self.target.text:
             yield from self._write(decoded, segment_id, now_ms)
         yield from self._speak(decoded, segment_id, now_ms)
@@ -107,6 +115,25 @@ class Branch:
         if last is None or last.tokens or not last.steps:
             return False
         return last.steps[-1].prob < share * self._agents.decoder.options.decision_threshold
+
+    def _give_up(self, segment_id: int, now_ms: float) -> Work:
+        """The decoder is not sure enough: what it would say is worse than nothing."""
+        if self.target.text:
+            yield TextOutput(
+                self.lang,
+                "",
+                segment_id,
+                self._text_from,
+                now_ms,
+                True,
+                confidence=self._sureness.value,
+                understood=False,
+            )
+        if self._spoke:
+            rate = self._rate
+            nothing = np.zeros(0, np.float32)
+            where = (segment_id, self._speech_from, now_ms, True)
+            yield SpeechOutput(self.lang, nothing, rate, [], *where)
 
     def _write(self, decoded: Segment, segment_id: int, now_ms: float) -> Work:
         text = decoded
@@ -136,7 +163,7 @@ class Branch:
         speech: Segment = yield from self._agents.vocoder.run(units, self._vocoder)
         if speech.is_empty or not (len(speech.content) or (speech.finished and self._spoke)):
             return
-        self._spoke = True
+        self._spoke, self._rate = True, speech.sample_rate
         start, self._speech_from = self._speech_from, now_ms
         yield SpeechOutput(
             self.lang,

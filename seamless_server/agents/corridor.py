@@ -50,10 +50,11 @@ class CorridorAgents:
 
 @dataclass
 class _Group:
-    """Branches that share one encoder state."""
+    """Branches that share one encoder state. began: where in the stream its audio starts, in ms."""
 
     encoder: EncoderStates
     branches: list[Branch]
+    began: float
 
 
 class Corridor:
@@ -83,7 +84,7 @@ class Corridor:
         if isinstance(self._features, ListeningFeatureStates):
             self._voice = Voice(self._features.heard)
         self._targets = dict(targets)
-        self._new_targets: dict[str, Target] | None = None
+        self._new_targets: tuple[dict[str, Target], bool] | None = None
         self._groups: list[_Group] = []
         self._open = False
         self.segment_id = 0
@@ -104,7 +105,7 @@ class Corridor:
     @property
     def targets(self) -> dict[str, Target]:
         """The languages wanted."""
-        return dict(self._targets if self._new_targets is None else self._new_targets)
+        return dict(self._targets if self._new_targets is None else self._new_targets[0])
 
     @property
     def expressive(self) -> bool | None:
@@ -117,13 +118,9 @@ class Corridor:
         if self._voice is not None:
             self._voice.expressive = wanted
 
-    def set_targets(self, targets: Mapping[str, Target]) -> None:
-        """Change the languages from the next push on.
-
-        A language that goes is finished first. One that comes begins with the next segment; at once
-        when no segment is open or all of the segment's languages go.
-        """
-        self._new_targets = dict(targets)
+    def set_targets(self, targets: Mapping[str, Target], whole: bool = True) -> None:
+        """Change the languages from the next push on: see ``Stream.set_targets``."""
+        self._new_targets = dict(targets), whole
 
     def push(self, audio: Samples, last: bool = False) -> Iterator[Output]:
         """Translate the next audio (N,), any N; ``last`` ends the stream."""
@@ -182,15 +179,24 @@ class Corridor:
                 self._restart(groups[number], early)
 
     def _restart(self, group: _Group, early: list[Branch]) -> None:
-        """Branches whose sentence ended early begin the next one with the audio to come."""
+        """Branches whose sentence ended early begin the next one with the audio to come.
+
+        Those of languages that nobody wants any more give way to those that are wanted instead.
+        """
+        now = self._ms(self._now)
         group.branches = [x for x in group.branches if x not in early]
-        for branch in early:
-            branch.begin(self._ms(self._now))
-        if group.branches:
-            self._groups.append(_Group(self._new_encoder(), early))
-        else:
-            group.branches = early
+        stay = [branch for branch in early if branch.lang in self._targets]
+        for branch in stay:
+            branch.begin(now)
+        if len(stay) < len(early):
+            stay += self._coming(now)
+        if group.branches and stay:
+            self._groups.append(_Group(self._new_encoder(), stay, now))
+        elif stay:
+            group.branches, group.began = stay, now
             group.encoder.reset()
+        elif not group.branches:
+            self._groups.remove(group)
 
     def _new_encoder(self) -> EncoderStates:
         states = self._agents.encoder.build_states()
@@ -204,18 +210,27 @@ class Corridor:
             start = max(self._vad.begin, self._began)
         self._open, self._began = True, start
         self._features.reset()
+        self._groups = []
+        branches = self._coming(self._ms(start))
+        encoder = self._states_of(self._agents.encoder)
+        encoder.reset()
+        self._groups = [_Group(encoder, branches, self._ms(start))]
+
+    def _coming(self, start_ms: float) -> list[Branch]:
+        """Branches of the languages that are wanted and have none, from ``start_ms`` on."""
+        active = {branch.lang for group in self._groups for branch in group.branches}
         branches = []
         for lang, target in self._targets.items():
+            if lang in active:
+                continue
             agents = self._agents.text
             if (target.speech and self._agents.speech is not None) or agents is None:
                 agents = self._agents.speech
             assert agents is not None
             branch = Branch(lang, target, agents, self._states_of, self._voice)
-            branch.begin(self._ms(start))
+            branch.begin(start_ms)
             branches.append(branch)
-        encoder = self._states_of(self._agents.encoder)
-        encoder.reset()
-        self._groups = [_Group(encoder, branches)]
+        return branches
 
     def _end(self) -> None:
         if self.trace is not None:
@@ -227,29 +242,25 @@ class Corridor:
 
     def _switch(self) -> Iterator[Output]:
         """Apply a change of languages."""
-        targets, self._new_targets = self._new_targets, None
-        if targets is None:
+        change, self._new_targets = self._new_targets, None
+        if change is None:
             return
-        self._targets = targets
+        self._targets, whole = change
         if not self._open:
             return
-        active = [x for group in self._groups for x in group.branches]
-        if not any(branch.lang in targets for branch in active):
+        if self._given:
+            # States for one language: the old one ends here, and another segment begins.
             features = self._agents.features.pushpop(EmptySegment(finished=True), self._features)
             yield from self._encode(self._groups, features)
             self._end()
-            return
-        for group in list(self._groups):
-            going = [x for x in group.branches if x.lang not in targets]
-            if not going:
-                continue
-            group.branches = [x for x in group.branches if x.lang in targets]
-            if not group.branches:
-                self._groups.remove(group)
-            # The shared states go on; the language that goes is ended on a copy of them.
-            last = copy.copy(group.encoder)
-            last.pieces = list(last.pieces)
-            yield from self._encode([_Group(last, going)], EmptySegment(finished=True))
+        elif not self._groups:
+            # The sentence of the last language that went has ended within this segment.
+            if coming := self._coming(self._ms(self._now)):
+                self._groups = [_Group(self._new_encoder(), coming, self._ms(self._now))]
+        elif whole:
+            # The longest audio that is there: the sentence that is spoken now, from its start.
+            group = min(self._groups, key=lambda group: group.began)
+            group.branches += self._coming(group.began)
 
     @staticmethod
     def _ms(samples: int) -> float:

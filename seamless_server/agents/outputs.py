@@ -29,7 +29,8 @@ class TextOutput:
     audio that it covers, from the stream's start. finished: closes the sentence. latency_ms: how
     long ago the end of that audio arrived, where somebody keeps the time. confidence: from 0 to 1,
     how sure the decoder is of the sentence up to here: the geometric mean of its tokens'
-    probabilities; None from agents that do not tell.
+    probabilities; None from agents that do not tell. understood: False where that was below
+    ``min_confidence``: the rest of the sentence is neither written nor spoken.
     """
 
     lang: str
@@ -40,6 +41,7 @@ class TextOutput:
     finished: bool
     latency_ms: float = 0.0
     confidence: float | None = None
+    understood: bool = True
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,7 @@ class MMASpeechToTextDecoderAgent(SeamlessAgent):
         if not 0 <= self.options.p_choose_start_layer < layers:
             raise UsageError(f"--p-choose-start-layer must be from 0 to {layers - 1}")
         self.min_starting_wait: int = args.min_starting_wait
+        self.min_confidence: float = args.min_confidence
         self.tokenizer = system.checkpoint.text_tokenizer
         self.default_lang: str = args.tgt_lang
         self._shared_prefix = [EOS, self.tokenizer.lang_index(args.tgt_lang)]
@@ -105,6 +106,12 @@ class MMASpeechToTextDecoderAgent(SeamlessAgent):
             type=float,
             default=1.0,
             help="makes words of the sentence less likely to come again: 1 is off, 1.2 is much",
+        )
+        add(
+            "--min-confidence",
+            type=float,
+            default=0.0,
+            help="a sentence whose confidence falls below is given up as not understood; 0 is off",
         )
 
     def steps(self, states: DecoderStates) -> Steps[Action]:

@@ -94,7 +94,7 @@ class _Live:
         """See `RealtimeTranslation.update`."""
         self.translation.update(event.session, event.event_id)
         if self.speaker is None:
-            self.session.set_targets(self.translation.targets(self.model))
+            self.session.set_targets(self.translation.targets(self.model), whole=False)
         else:
             self.speaker.speaks(self.translation.lang)
 

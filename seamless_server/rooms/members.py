@@ -36,6 +36,8 @@ FOLLOW = "follow"
 """Delivery group of those who take whatever the speaker chose."""
 ANY = "*"
 """In place of a language: the speaker's own."""
+HEARD = "="
+"""Delivery group of those who read what was heard, in the language that is spoken."""
 
 
 def group_name(room_id: str, group: str, kind: Kind | None = None) -> str:
@@ -50,6 +52,8 @@ class Wish:
     lang: str | None = None
     """None is the speaker's own language."""
     take: Take = "s2s&t"
+    heard: bool = False
+    """Also what was heard, in the language that is spoken."""
 
 
 @dataclass(slots=True)
@@ -77,6 +81,8 @@ class Member:
     name: str | None = None
     roles: frozenset[Role] = frozenset()
     target_language: str | None = None
+    source_language: str | None = None
+    """What it says it speaks."""
     expressive: bool | None = None
     wish: Wish | None = None
     """None: whatever the speaker chose, as clients of the first protocol take it."""
@@ -130,13 +136,16 @@ class Member:
             "s2s": ("speech",),
             "none": (),
         }
-        return {group_name(self.room_id, lang, kind) for kind in kinds[self.wish.take]}
+        groups = {group_name(self.room_id, lang, kind) for kind in kinds[self.wish.take]}
+        return groups | ({group_name(self.room_id, HEARD, "text")} if self.wish.heard else set())
 
     def dynamic_config(self) -> dict[str, Any] | None:
         """What `set_dynamic_config` set so far."""
         config: dict[str, Any] = {}
         if self.target_language is not None:
             config["targetLanguage"] = self.target_language
+        if self.source_language is not None:
+            config["sourceLanguage"] = self.source_language
         if self.expressive is not None:
             config["expressive"] = self.expressive
         return config or None
@@ -150,8 +159,11 @@ class Member:
             "name": self.name,
             "roles": sorted(self.roles),
             "target_language": self.target_language,
+            "source_language": self.source_language,
             "expressive": self.expressive,
-            "wish": None if self.wish is None else [self.wish.lang, self.wish.take],
+            "wish": None
+            if self.wish is None
+            else [self.wish.lang, self.wish.take, self.wish.heard],
             "model_type": self.model_type,
             "streaming": self.streaming,
             "resume_key": self.resume_key,
@@ -184,6 +196,8 @@ class Room:
         self.passcode: str | None = None
         self.closed = False
         """Nobody else may join."""
+        self.speakers_closed = False
+        """Nobody else may speak."""
         self.said = False
         """Something was said in it."""
         self.empty_since: float | None = time.monotonic()
@@ -237,20 +251,34 @@ class Room:
 
     def facts(self) -> dict[str, Any]:
         """What replicas must know of the room itself."""
-        return {"owner": self.owner, "passcode": self.passcode, "closed": self.closed}
+        return {
+            "owner": self.owner,
+            "passcode": self.passcode,
+            "closed": self.closed,
+            "speakers_closed": self.speakers_closed,
+        }
 
     def take_over(self, facts: dict[str, Any]) -> None:
         """The inverse of `facts`."""
         self.owner, self.passcode = facts.get("owner"), facts.get("passcode")
         self.closed = bool(facts.get("closed"))
+        self.speakers_closed = bool(facts.get("speakers_closed"))
 
-    def let_in(self, client_id: str, passcode: str | None) -> None:
-        """Whether a client that is not in the room yet may join it.
+    def let_in(self, client_id: str, passcode: str | None, roles: Collection[Role]) -> None:
+        """Whether a client may join the room, and as what; those in it may stay what they are.
 
         Raises:
-            SeamlessError: the room is closed, or its passcode is another.
+            SeamlessError: the room is closed, its passcode is another, or it has its speakers.
         """
-        if client_id in self._members:
+        member = self._members.get(client_id)
+        if member is not None and self.owner == client_id:
+            return
+        speaks = member is not None and "speaker" in member.roles
+        if self.speakers_closed and "speaker" in roles and not speaks:
+            raise SeamlessError(
+                "This room takes no more speakers. You can listen.", code="speakers_closed"
+            )
+        if member is not None:
             return
         if self.passcode is not None and not secrets.compare_digest(
             self.passcode.encode(), (passcode or "").encode()

@@ -7,6 +7,7 @@ a client ID, which everybody in the room can read.
 from __future__ import annotations
 
 import hmac
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,6 +15,8 @@ from typing import Any, Literal
 import jwt
 
 from seamless_server.settings import Settings
+
+_WEEK = 7 * 24 * 3600
 
 ROLES = frozenset({"speaker", "listener"})
 
@@ -36,9 +39,12 @@ RIGHTS: dict[str, frozenset[Standing]] = {
     "stop_stream": ANYBODY,
     "transcript": _MEMBERS,
     "clear_transcript_for_all": _SPEAKERS | _HOSTS,
+    "invite_token": _SPEAKERS | _HOSTS,
     "set_room": _HOSTS,
     "remove_member": _HOSTS,
     "members": _SPEAKERS | _HOSTS,
+    "mute_member": _HOSTS,
+    "end_room": _HOSTS,
     # HTTP routes
     "GET /healthz": ANYBODY,
     "GET /readyz": ANYBODY,
@@ -107,6 +113,10 @@ class Authenticator:
             return Grant(ROLES, operator=True)
         if _same(self._secret, token):
             return Grant(ROLES)
+        if self._secret is not None and hmac.compare_digest(
+            self._listeners_secret().encode(), token.encode()
+        ):
+            return Grant(free | {"listener"})
         claims = self._claims(token)
         if claims is None:
             return Grant(free)
@@ -120,6 +130,29 @@ class Authenticator:
             subject=f"{claims.get('iss', '')}|{subject}" if isinstance(subject, str) else None,
             expires=float(claims["exp"]),
         )
+
+    def listener_token(self) -> str | None:
+        """A token that lets people listen and nothing else; None where nobody needs one.
+
+        With a shared secret it is made of that, and holds as long as it; with a key of ours it is a
+        JSON Web Token of a week. A server that only checks others' signatures cannot make any.
+        """
+        if "listener" not in self.guarded:
+            return None
+        if self._secret is not None:
+            return self._listeners_secret()
+        algorithm = next((name for name in self._algorithms if name.startswith("HS")), None)
+        if self._key is None or algorithm is None:
+            return None
+        claims: dict[str, Any] = {"roles": ["listener"], "exp": int(time.time()) + _WEEK}
+        if self._audience is not None:
+            claims["aud"] = self._audience
+        return jwt.encode(claims, self._key.get_secret_value(), algorithm=algorithm)
+
+    def _listeners_secret(self) -> str:
+        assert self._secret is not None
+        key = self._secret.get_secret_value().encode()
+        return "listen-" + hmac.new(key, b"listener", "sha256").hexdigest()[:32]
 
     def standings(self, token: str | None) -> frozenset[Standing]:
         """Of somebody who is in no room: what its token allows over HTTP."""

@@ -115,6 +115,7 @@ class MemoryStore:
             known["text"] += entry["text"]
             known["endMs"] = max(known["endMs"], entry["endMs"])
             known["finished"] = entry["finished"]
+            known["confidence"] = entry.get("confidence")
             return
         if not entry["text"]:
             return

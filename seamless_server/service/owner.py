@@ -56,17 +56,13 @@ class Waiter(Owner):
 class Audience:
     """Who gets what a stream makes.
 
-    `pack` and `packed_rest` run in the thread that computes, so that no conversion for a wire holds
+    `pack` runs in the thread that computes, so that no conversion for a wire holds
     up the event loop; what they yield reaches `on_output` in order.
     """
 
     def pack(self, output: Output) -> Iterator[Any]:
         """What to deliver of an output; by default the output itself."""
         yield output
-
-    def packed_rest(self) -> Iterator[Any]:
-        """What is left to deliver at the end of a step."""
-        yield from ()
 
     async def on_output(self, packed: Any) -> None:
         """Delivers what `pack` made."""

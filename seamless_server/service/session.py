@@ -129,7 +129,7 @@ class Session:
         self._wake = asyncio.Event()
         self._taken = asyncio.Event()
         self._outputs: asyncio.Queue[Any] = asyncio.Queue()
-        self._retarget: tuple[Targets, Callable[[], None]] | None = None
+        self._retarget: tuple[Targets, Callable[[], None], bool] | None = None
         self._stopping = False
         self._aborted = False
         self._muted = False
@@ -174,9 +174,14 @@ class Session:
             self._taken.clear()
             await self._taken.wait()
 
-    def set_targets(self, targets: Targets, applied: Callable[[], None] = lambda: None) -> None:
-        """What is wanted from the next step on; `applied` is called as that step begins."""
-        self._retarget = (dict(targets), applied)
+    def set_targets(
+        self, targets: Targets, applied: Callable[[], None] = lambda: None, *, whole: bool = True
+    ) -> None:
+        """What is wanted from the next step on; `applied` is called as that step begins.
+
+        `whole`: a language that comes gets the open sentence from its start.
+        """
+        self._retarget = (dict(targets), applied, whole)
 
     def set_expressive(self, wanted: bool | None) -> None:
         """Whether to speak in the speaker's own voice, from the next step on; None leaves it to
@@ -338,8 +343,6 @@ class Session:
                     self._loop.call_soon_threadsafe(self._outputs.put_nowait, packed)
                 if self._aborted:
                     break
-            for packed in self._audience.packed_rest():
-                self._loop.call_soon_threadsafe(self._outputs.put_nowait, packed)
             self._speaking = self._stream.state == "speech"
             self._count_stages()
         finally:
@@ -348,8 +351,8 @@ class Session:
     def _apply_targets(self) -> None:
         retarget, self._retarget = self._retarget, None
         if retarget is not None:
-            targets, applied = retarget
-            self._stream.set_targets(targets)
+            targets, applied, whole = retarget
+            self._stream.set_targets(targets, whole)
             applied()
 
     def _located(self, output: Output) -> Output:

@@ -47,6 +47,8 @@ class PipelineWalk:
         takes_the_end: bool = True,
     ) -> None:
         self._agent, self._takes_the_end = agent, takes_the_end
+        self._lang, self._left = "", ""
+        self._writing = False
         self.set_targets(targets)
         self._states = agent.build_states()
         for states in self._all_states():
@@ -60,7 +62,7 @@ class PipelineWalk:
         """The one language."""
         return {self._lang: self._target}
 
-    def set_targets(self, targets: Mapping[str, Target]) -> None:
+    def set_targets(self, targets: Mapping[str, Target], whole: bool = True) -> None:
         """Name another language for the audio to come.
 
         Raises:
@@ -68,10 +70,18 @@ class PipelineWalk:
         """
         if len(targets) != 1:
             raise UsageError("this model translates into one target language at a time")
+        before = self._lang
         ((self._lang, self._target),) = targets.items()
+        if before != self._lang and self._writing:
+            self._left, self._writing = before, False
 
     def push(self, audio: Samples, last: bool = False) -> Iterator[Output]:
         """Run one push; ``last`` marks the end of the source."""
+        if self._left:
+            # Its agents do not tell that they have left the sentence.
+            now = self._heard * 1000 / SAMPLE_RATE
+            yield TextOutput(self._left, "", self._segment_id, now, now, True)
+            self._left = ""
         self._heard += len(audio)
         if len(audio):
             segment: Segment = SpeechSegment(
@@ -85,14 +95,20 @@ class PipelineWalk:
             return
         out = self._agent.pushpop(segment, self._states)
         segments = out if isinstance(out, list) else [out]
-        if self._target.text:
-            yield from self._text_of_chain()
-        for item in segments:
-            yield from self._convert(item)
+        for output in self._outputs(segments):
+            if isinstance(output, TextOutput):
+                self._writing = not output.finished
+            yield output
         if all(item.finished for item in segments):
             self._segment_id += 1
             for states in self._all_states():
                 states.reset()
+
+    def _outputs(self, segments: list[Any]) -> Iterator[Output]:
+        if self._target.text:
+            yield from self._text_of_chain()
+        for item in segments:
+            yield from self._convert(item)
 
     def _all_states(self) -> list[Any]:
         if isinstance(self._states, dict):

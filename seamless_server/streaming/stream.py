@@ -27,7 +27,7 @@ class Walk(Protocol):
     @property
     def targets(self) -> dict[str, Target]: ...
 
-    def set_targets(self, targets: Mapping[str, Target]) -> None: ...
+    def set_targets(self, targets: Mapping[str, Target], whole: bool = True) -> None: ...
 
     @property
     def expressive(self) -> bool | None: ...
@@ -85,17 +85,19 @@ class Stream:
         """The languages wanted."""
         return self._walk.targets
 
-    def set_targets(self, targets: Mapping[str, Target]) -> None:
-        """Change the languages from the next push on.
+    def set_targets(self, targets: Mapping[str, Target], whole: bool = True) -> None:
+        """Change the languages from the next push on; no sentence is torn.
 
-        A language that goes is finished first. One that comes begins with the next segment; at once
-        when no segment is open or all of the segment's languages go.
+        A language that goes goes on until its sentence ends. With ``whole``, one that comes in the
+        middle of a sentence gets that sentence from its start, for people who just came; without,
+        it begins where the sentence of one that goes ends, for somebody who hears one language at
+        a time. (A plain pipeline changes its language at once.)
 
         Raises:
             LanguageError: the model does not offer one of them; nothing changes.
         """
         self._check(targets)
-        self._walk.set_targets(targets)
+        self._walk.set_targets(targets, whole)
 
     @property
     def expressive(self) -> bool | None:

@@ -96,6 +96,60 @@ async def test_a_listener_may_not_clear(shared_server: BackgroundServer, connect
     assert (await guest.call("remove_member", host.client_id))["code"] == "forbidden"
 
 
+async def test_a_host_mutes_keeps_speakers_out_and_ends_the_room(
+    shared_server: BackgroundServer, connect: Connect
+) -> None:
+    host, guest, late = [await connect(shared_server) for _ in range(3)]
+    room = await host.join()
+    await guest.join(room)
+    await guest.configure()
+    for event, args in (("mute_member", [host.client_id]), ("end_room", [])):
+        assert (await guest.call(event, *args))["code"] == "forbidden"
+    assert (await host.call("mute_member", guest.client_id))["status"] == "ok"
+    await guest.until("server_exception", lambda error: error["code"] == "muted")
+    assert (await guest.configure())["status"] == "error"
+    assert (await host.call("set_room", {"speakersClosed": True}))["status"] == "ok"
+    await host.until("room_state_update", lambda state: state["speakersClosed"])
+    for peer in (guest, late):
+        roles = {"roles": ["speaker", "listener"], "lockServerName": None}
+        answer = await peer.call("join_room", peer.client_id, room, roles)
+        assert answer["code"] == "speakers_closed"
+    await late.join(room, "listener")
+    await host.join(room)  # the owner may drop the role and take it again
+    assert (await host.call("end_room"))["status"] == "ok"
+    for peer in (guest, late):
+        await peer.until("server_exception", lambda error: error["code"] == "room_ended")
+        assert (await peer.call("transcript"))["code"] == "no_room"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"auth_secret": "s3cret"}, {"auth_jwt_key": KEY, "auth_jwt_audience": "hall"}]
+)
+async def test_an_invitation_lets_people_listen_and_nothing_else(
+    start_server: Start, connect: Connect, changes: Any
+) -> None:
+    server = start_server(wait_ready=False, auth_for=("speaker", "listener"), **changes)
+    secret = changes.get("auth_secret") or token("speaker", "listener", aud="hall")
+    host = await connect(server, auth={"token": secret})
+    room = await host.join()
+    invitation = (await host.call("invite_token"))["token"]
+    assert invitation not in (None, "s3cret")
+    guest = await connect(server, auth={"token": invitation})
+    await guest.join(room, "listener")
+    assert (await guest.call("invite_token"))["code"] == "forbidden"
+    roles = {"roles": ["speaker"], "lockServerName": None}
+    assert (await guest.call("join_room", guest.client_id, room, roles))["code"] == "unauthorized"
+
+
+async def test_where_anybody_may_listen_an_invitation_needs_no_token(
+    shared_server: BackgroundServer, connect: Connect
+) -> None:
+    host = await connect(shared_server)
+    await host.join()
+    answer = await host.call("invite_token")
+    assert (answer["status"], answer["token"]) == ("ok", None)
+
+
 # -- identity --------------------------------------------------------------------------------------
 
 

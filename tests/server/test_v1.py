@@ -121,25 +121,39 @@ async def test_output_comes_in_silence_and_while_muted(
     await peer.until("translation_text", lambda text: text["eos"])
 
 
-async def test_a_language_switch_leaves_nothing_of_the_old_language_behind(
+async def test_a_language_switch_in_mid_sentence_tears_nothing(
     shared_server: BackgroundServer, connect: Connect
 ) -> None:
-    peer = await connect(shared_server, protocol=2)
+    """The old language goes on until its sentence ends; no sentence comes in both."""
+    peer = await connect(shared_server, protocol=1)
     await peer.join()
+    reader = await connect(shared_server, protocol=2)
+    await reader.join(peer.room, "listener")
+    await reader.call("set_listener_config", {"targetLanguage": None, "output": "s2t"})
     await peer.call("set_dynamic_config", {"targetLanguage": "spa"})
     await peer.configure()
     audio = speech("human_pauses")
     half = len(audio) // 2
     await peer.speak(audio[:half])
-    await peer.until("translation_text")
-    await peer.call("set_dynamic_config", {"targetLanguage": "fra"})
+    begun = await reader.until("translation_text", lambda text: not text["eos"])
+    await peer.call("set_dynamic_config", {"targetLanguage": "por"})
     await peer.speak(audio[half:])
     await peer.call("stop_stream")
-    languages = [text["lang"] for text in peer.of("translation_text")]
-    first_new = languages.index("fra")
-    assert set(languages[:first_new]) == {"spa"}
-    assert set(languages[first_new:]) == {"fra"}
-    assert peer.of("translation_text")[first_new - 1]["eos"] is True
+    texts = reader.of("translation_text")
+    sentences = {text["segmentID"]: set() for text in texts}
+    for text in texts:
+        sentences[text["segmentID"]].add(text["lang"])
+    last = [text for text in texts if text["lang"] == "spa"][-1]
+    assert last["eos"] is True
+    assert last["segmentID"] >= begun["segmentID"]
+    after = [text for text in texts if text["segmentID"] > last["segmentID"]]
+    assert {text["lang"] for text in after} == {"por"}
+    # Clients of the first protocol print what comes: one language after the other.
+    printed = [text["payload"] for text in peer.of("translation_text")]
+    spanish = [text for text in texts if text["lang"] == "spa"]
+    portuguese = [text for text in after if text["lang"] == "por"]
+    wanted = "".join(text["payload"] for text in [*spanish, *portuguese])
+    assert "".join(printed).replace(" ", "") == wanted.replace(" ", "")
 
 
 async def test_clearing_the_transcript_reaches_the_whole_room(

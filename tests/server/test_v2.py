@@ -160,6 +160,84 @@ async def test_a_listener_changes_its_language_in_mid_stream(
     assert set(later) == {"deu"}
 
 
+async def test_who_joins_in_mid_sentence_gets_that_sentence_from_its_start(
+    start_server: Start, connect: Connect
+) -> None:
+    server = start_server(idle_ms=60_000, stream_options="no_early_stop=true")
+    speaker = await connect(server, "speaker")
+    room = await speaker.join()
+    await speaker.configure(model_type="s2t")
+    pcm = speech("human_short")
+    await speaker.speak(pcm[: 2 * 16_000])
+    first = await speaker.until("translation_text")
+    late = await connect(server, "late")
+    await late.join(room, "listener")
+    await late.call("set_listener_config", {"targetLanguage": "por", "output": "s2t"})
+    await speaker.speak(pcm[2 * 16_000 :])
+    await speaker.call("stop_stream")
+    [own] = [e for e in await late.call("transcript") if e["lang"] == "por"][:1]
+    assert own["segmentID"] == first["segmentID"]
+    assert own["startMs"] == first["startMs"]
+    assert late.text("por").strip() == own["text"]
+
+
+async def test_what_was_heard_comes_beside_the_translation_for_who_asks(
+    shared_server: BackgroundServer, connect: Connect
+) -> None:
+    speaker = await connect(shared_server)
+    room = await speaker.join(None, "speaker")
+    chosen = {"targetLanguage": "spa", "sourceLanguage": "por"}
+    assert (await speaker.call("set_dynamic_config", chosen))["status"] == "ok"
+    readers = []
+    for heard in (True, False):
+        reader = await connect(shared_server)
+        await reader.join(room, "listener")
+        wish = {"targetLanguage": "spa", "output": "s2t", "heard": heard}
+        assert (await reader.call("set_listener_config", wish))["status"] == "ok"
+        readers.append(reader)
+    state = await speaker.until(
+        "room_state_update",
+        lambda s: s["members"].get(readers[1].client_id, {}).get("listener_config"),
+    )
+    assert state["members"][speaker.client_id]["transcoder_dynamic_config"] == chosen
+    assert state["members"][readers[1].client_id]["listener_config"]["heard"] is False
+    await speaker.configure(model_type="s2t")
+    await speaker.speak(speech("human_pauses"))
+    await speaker.call("stop_stream")
+    with_heard, without = readers
+    assert without.text("por") == ""
+    assert without.text("spa") == with_heard.text("spa") != ""
+    assert with_heard.text("por")
+    segments = [
+        {text["segmentID"] for text in with_heard.of("translation_text") if text["lang"] == lang}
+        for lang in ("spa", "por")
+    ]
+    assert segments[0] & segments[1]  # the same numbers: they can be put side by side
+
+
+async def test_a_sentence_that_is_not_understood_is_said_to_be_so(
+    shared_server: BackgroundServer, connect: Connect
+) -> None:
+    old = await connect(shared_server, protocol=1)
+    speaker = await connect(shared_server)
+    room = await speaker.join()
+    await old.join(room, "listener")
+    await speaker.configure(options={"min_confidence": 1.0})
+    await speaker.speak(speech("human_short"))
+    await speaker.call("stop_stream")
+    events = speaker.of("not_understood")
+    assert events
+    assert events[0]["speakerID"] == speaker.client_id
+    assert events[0]["lang"] == "spa"
+    assert events[0]["confidence"] < 1
+    assert events[0]["endMs"] > events[0]["startMs"] >= 0
+    assert speaker.of("translation_text") == speaker.of("translation_speech") == []
+    # The first protocol has no such event, and gets no words either.
+    assert old.of("not_understood") == []
+    assert not any(text["payload"] for text in old.of("translation_text"))
+    assert await speaker.call("transcript") == []
+
+
 async def test_languages_that_are_not_offered_are_refused(
     shared_server: BackgroundServer, connect: Connect
 ) -> None:

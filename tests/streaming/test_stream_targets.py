@@ -10,13 +10,16 @@ import pytest
 from seamless_server.errors import ConfigError, LanguageError, UsageError
 from seamless_server.streaming import (
     Model,
+    SpeechOutput,
     Target,
+    TextOutput,
     load_model,
 )
 from tests.recorded import CHECKPOINT, audio
 from tests.streaming.playing import (
     BOTH,
     PATIENT,
+    TALKATIVE,
     TEXT,
     described,
     play,
@@ -24,7 +27,9 @@ from tests.streaming.playing import (
 )
 
 
-def switch(system: Model, plan: Mapping[int, Mapping[str, Target]], **options: Any) -> Any:
+def switch(
+    system: Model, plan: Mapping[int, Mapping[str, Target]], whole: bool = True, **options: Any
+) -> Any:
     """Outputs of each push of a recording, with changes of targets before some of them."""
     stream = system.open(plan[0], options)
     samples = audio("human_pauses")
@@ -32,50 +37,97 @@ def switch(system: Model, plan: Mapping[int, Mapping[str, Target]], **options: A
     states = []
     for number, start in enumerate(range(0, len(samples), 5120)):
         if number and number in plan:
-            stream.set_targets(plan[number])
+            stream.set_targets(plan[number], whole)
         states.append(stream.state)
         pushes.append(list(stream.push(samples[start : start + 5120])))
     pushes.append(list(stream.finish()))
     return pushes, states
 
 
-def test_a_language_that_comes_begins_with_the_next_segment(system: Model) -> None:
+def flat(pushes: Any) -> Any:
+    return [x for push in pushes for x in push]
+
+
+def test_a_language_that_comes_gets_the_open_sentence_from_its_start(system: Model) -> None:
     always, states = switch(system, {0: {"spa": TEXT, "por": TEXT}}, **PATIENT)
     later, _ = switch(system, {0: {"spa": TEXT}, 5: {"spa": TEXT, "por": TEXT}}, **PATIENT)
     assert states[5] == "speech"
-    flat = [x for push in later for x in push]
-    wanted = [x for push in always for x in push if x.lang == "spa" or x.segment_id > 0]
-    assert described(flat, "spa") == described(wanted, "spa")
-    assert described(flat, "por") == described(wanted, "por")
-    assert text(flat, "por").strip()
+    assert described(flat(later), "spa") == described(flat(always), "spa")
+    # Every sentence is there, the one that was being spoken too, from where it began.
+    first = [x for x in flat(later) if x.lang == "por" and x.segment_id == 0]
+    assert text(first).strip()
+    assert first[0].start_ms == next(x.start_ms for x in flat(always) if x.lang == "por")
+    rest = [x for x in flat(always) if x.segment_id > 0]
+    assert described([x for x in flat(later) if x.segment_id > 0], "por") == described(rest, "por")
 
 
-def test_a_language_that_goes_is_finished_first(system: Model) -> None:
+def test_a_language_that_comes_late_says_what_it_would_have_said_in_one_piece(
+    system: Model,
+) -> None:
+    """The encoder's states are still there: only the decoder starts anew."""
+    patient = {**PATIENT, "min_starting_wait": 10_000}
+    always, _ = switch(system, {0: {"spa": TEXT, "por": TEXT}}, **patient)
+    later, _ = switch(system, {0: {"spa": TEXT}, 8: {"spa": TEXT, "por": TEXT}}, **patient)
+    assert text(flat(later), "por") == text(flat(always), "por") != ""
+
+
+def test_a_language_that_goes_ends_its_sentence(system: Model) -> None:
     always, states = switch(system, {0: {"spa": TEXT, "deu": TEXT}}, **PATIENT)
     plan = {0: {"spa": TEXT, "deu": TEXT}, 10: {"spa": TEXT}}
     pushes, _ = switch(system, plan, **PATIENT)
     assert states[10] == "speech"
-    flat = [x for push in pushes for x in push]
-    assert described(flat, "spa") == described([x for push in always for x in push], "spa")
-    german = [x for x in pushes[10] if x.lang == "deu"]
-    assert german
-    assert german[-1].finished
-    assert not any(x.lang == "deu" for push in pushes[11:] for x in push)
+    assert described(flat(pushes), "spa") == described(flat(always), "spa")
+    segment = max(x.segment_id for x in flat(always[:10]))
+    whole = [x for x in flat(always) if x.segment_id <= segment]
+    assert described(flat(pushes), "deu") == described(whole, "deu")
+    assert flat(pushes)[-1].segment_id > segment
 
 
-def test_another_language_at_once_when_all_go(system: Model) -> None:
-    plan = {0: {"spa": BOTH}, 6: {"deu": BOTH}}
-    pushes, states = switch(system, plan, **PATIENT)
+def test_a_listener_of_one_language_at_a_time_hears_none_twice(system: Model) -> None:
+    always, states = switch(system, {0: {"spa": BOTH}}, **PATIENT)
+    alone, _ = switch(system, {0: {"por": BOTH}}, **PATIENT)
+    pushes, _ = switch(system, {0: {"spa": BOTH}, 6: {"por": BOTH}}, whole=False, **PATIENT)
     assert states[6] == "speech"
-    spanish = [x for x in pushes[6] if x.lang == "spa"]
-    assert text(spanish).strip()
-    assert spanish[-1].finished
-    after = [x for push in pushes[7:] for x in push]
-    assert {x.lang for x in after} == {"deu"}
-    # The German segment begins where the Spanish one ended, with all the audio behind it.
-    stream = system.open({"deu": BOTH}, PATIENT)
-    rest = play(stream, audio("human_pauses")[6 * 5120 :])
-    assert text(after) == text(rest)
+    spanish = [x for x in flat(always) if x.segment_id == 0]
+    assert described(flat(pushes), "spa") == described(spanish, "spa")
+    rest = [x for x in flat(alone) if x.segment_id > 0]
+    assert described(flat(pushes), "por") == described(rest, "por") != []
+
+
+def test_no_language_is_lost_when_all_of_them_ended_early(system: Model) -> None:
+    """The one that went has ended its sentence within the segment: the next begins right there."""
+    options = {**PATIENT, "no_early_stop": False, "max_len_b": 3}
+    always, states = switch(system, {0: {"spa": TEXT}}, **options)
+    ended = next(n for n, push in enumerate(always) if any(x.finished for x in push))
+    assert states[ended + 1] == "speech"
+    pushes, _ = switch(system, {0: {"spa": TEXT}, ended: {"deu": TEXT}}, whole=False, **options)
+    assert text(flat(pushes[: ended + 1]), "spa") == text(flat(always[: ended + 1]), "spa")
+    assert {x.lang for x in flat(pushes[ended + 1 :])} == {"deu"}
+    assert min(x.segment_id for x in flat(pushes) if x.lang == "deu") == 0
+
+
+def test_what_is_not_understood_is_not_said(system: Model) -> None:
+    sure = play(system.open({"spa": BOTH}, TALKATIVE), audio("human_pauses"))
+    values = [x.confidence for x in sure if isinstance(x, TextOutput) and x.confidence]
+    between = sorted(values)[len(values) // 2]
+    outputs = play(
+        system.open({"spa": BOTH}, {**TALKATIVE, "min_confidence": between}), audio("human_pauses")
+    )
+    lost = [x for x in outputs if isinstance(x, TextOutput) and not x.understood]
+    assert lost
+    for given_up in lost:
+        assert given_up.text == ""
+        assert given_up.finished
+        assert given_up.confidence is not None
+        assert given_up.confidence < between
+    said = [x for x in outputs if isinstance(x, TextOutput) and x.text]
+    assert all(x.confidence is not None and x.confidence >= between for x in said)
+    assert len(text(outputs)) < len(text(sure))
+    # Nor is it spoken: less sound, and every sentence of it has its end.
+    samples = [
+        sum(len(x.samples) for x in all if isinstance(x, SpeechOutput)) for all in (outputs, sure)
+    ]
+    assert samples[0] < samples[1]
 
 
 def test_targets_that_the_model_lacks_change_nothing(system: Model) -> None:

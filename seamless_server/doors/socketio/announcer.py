@@ -266,6 +266,7 @@ def room_state(room: Room, *, all_members: bool = False) -> RoomState:
         listening=[
             ListenersOf(targetLanguage=lang, count=count) for lang, count in room.listening()
         ],
+        speakersClosed=room.speakers_closed,
     )
 
 
@@ -291,5 +292,5 @@ def member_state(member: Member) -> MemberState:
         roles=sorted(member.roles),
         listener_config=None
         if wish is None
-        else {"targetLanguage": wish.lang, "output": wish.take},
+        else {"targetLanguage": wish.lang, "output": wish.take, "heard": wish.heard},
     )

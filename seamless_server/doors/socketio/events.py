@@ -27,7 +27,7 @@ from seamless_server.doors.socketio.schema import (
 from seamless_server.doors.socketio.speaker import Speaker, retarget_room, speaker_of
 from seamless_server.errors import ConfigError, SeamlessError
 from seamless_server.metrics import Metrics
-from seamless_server.rooms.members import Member, Room, Wish
+from seamless_server.rooms.members import Member, Role, Room, Wish
 from seamless_server.rooms.rights import RIGHTS, Authenticator, may
 from seamless_server.rooms.rooms import Rooms
 from seamless_server.service.admission import Refused
@@ -199,7 +199,7 @@ class Events:
             raise SeamlessError("Too many new rooms: wait a minute.", code="rate")
         room = await self._rooms.open(room_id)
         if not connection.grant.operator:
-            room.let_in(client_id, config.passcode)
+            room.let_in(client_id, config.passcode, roles)
         if member.room_id is not None and member.room_id != room_id:
             await self._connections.leave_room(member)
         opens = not room.members and room.owner is None and bool(roles)
@@ -213,22 +213,25 @@ class Events:
         return {"roomsJoined": [room.room_id], "roomID": room.room_id}
 
     async def set_room(self, connection: Connection, rules: RoomRules) -> Answer:
-        """The owner sets a passcode, or lets nobody else in."""
+        """The owner sets a passcode, or lets nobody else in or speak."""
         room = self._room(connection)
         if "passcode" in rules.model_fields_set:
             room.passcode = rules.passcode or None
         if "closed" in rules.model_fields_set:
             room.closed = rules.closed
+        if "speakersClosed" in rules.model_fields_set:
+            room.speakers_closed = rules.speakersClosed
         await self._rooms.save_facts(room)
         self._announcer.room_changed(room)
         return _ok("room_set")
 
+    async def invite_token(self, connection: Connection) -> Answer:
+        """What a link needs so that people can listen, and do nothing else."""
+        return {**_ok("invite_token"), "token": self._auth.listener_token()}
+
     async def remove_member(self, connection: Connection, client_id: str) -> Answer:
         """The owner sends somebody away."""
-        room = self._room(connection)
-        member = room.members.get(client_id)
-        if member is None or member is connection.member:
-            raise EventError("remove_member", "clientID", "is nobody else's in this room")
+        member = self._other(connection, "remove_member", client_id)
         await self._announcer.complain(
             member.sid, "The room's owner sent you away.", code="removed", member=member
         )
@@ -241,6 +244,34 @@ class Events:
         found, following = room.page(page.after, page.limit)
         states = {member.client_id: member_state(member) for member in found}
         return MembersAck(members=states, next=following, total=len(room.members)).model_dump()
+
+    async def mute_member(self, connection: Connection, client_id: str) -> Answer:
+        """The owner lets somebody speak no more; what was said is still translated."""
+        member = self._other(connection, "mute_member", client_id)
+        await self._announcer.complain(
+            member.sid, "The room's owner muted you: you can listen.", code="muted", member=member
+        )
+        await self._connections.change_roles(member, member.roles - {"speaker"})
+        return _ok("member_muted")
+
+    async def end_room(self, connection: Connection) -> Answer:
+        """The owner sends everybody away; nothing of what was said is kept."""
+        room = self._room(connection)
+        await self.clear_transcript_for_all(connection)
+        for member in list(room.members.values()):
+            if member is not connection.member:
+                await self._announcer.complain(
+                    member.sid, "The room's owner ended it.", code="room_ended", member=member
+                )
+            await self._connections.leave_room(member)
+        return _ok("room_ended")
+
+    def _other(self, connection: Connection, event: str, client_id: str) -> Member:
+        """Somebody else of the owner's room."""
+        member = self._room(connection).members.get(client_id)
+        if member is None or member is connection.member:
+            raise EventError(event, "clientID", "is nobody else's in this room")
+        return member
 
     def _room(self, connection: Connection) -> Room:
         room = self._rooms.of(connection.member)
@@ -292,7 +323,7 @@ class Events:
                 output, note = "s2t", f"{lang} is offered as text only"
             self._check_languages(member, lang)
         before = member.groups()
-        member.wish = Wish(lang, output)
+        member.wish = Wish(lang, output, config.heard)
         await self._connections.enter_groups(member, before)
         await self._changed(member)
         return {**_ok(note), "targetLanguage": lang, "output": output}
@@ -344,6 +375,8 @@ class Events:
                     _not_offered(config.targetLanguage, offered),
                 )
             member.target_language = config.targetLanguage
+        if "sourceLanguage" in config.model_fields_set:
+            member.source_language = config.sourceLanguage
         if "expressive" in config.model_fields_set:
             member.expressive = config.expressive
         if speaker is not None:

@@ -34,17 +34,22 @@ class OutputPacker:
         self.wants_floats = False
         """Whether anybody listens who needs speech as numbers."""
         self._main = main
-        self._leaving: str | None = None
-        self._open: dict[str, tuple[int, float]] = {}
+        self._leaving: tuple[str, int] | None = None
+        """The language before, and the segment whose sentence it still ends."""
+        self._open: dict[str, int] = {}
+        """Languages with a sentence that is not complete, and its segment."""
         self._seq = 0
         self._words = WordKeeper()
         self._gather = SpeechGatherer(buffer_limit)
         self._gather_text = TextGatherer(buffer_limit)
 
     def set_main(self, main: str) -> None:
-        """The speaker chose another language; takes effect with the step that follows."""
-        if main != self._main:
-            self._leaving, self._main = self._main, main
+        """The speaker chose another language; takes effect with the sentence that follows."""
+        if main == self._main:
+            return
+        before, self._main = self._main, main
+        if self._leaving is None and before in self._open:
+            self._leaving = before, self._open[before]
 
     def pack(self, output: Output) -> Iterator[TextEvent | SpeechEvent]:
         """The events for one output; none while it is held back."""
@@ -55,54 +60,45 @@ class OutputPacker:
         else:
             yield from self._speech(output)
 
-    def switched(self) -> Iterator[TextEvent]:
-        """At the end of a step: closes the sentence that a language switch left open.
-
-        The stream itself closes it if nobody else wants the language; otherwise it goes on for
-        those, and only the speaker's followers are told that it ended for them.
-        """
-        leaving, self._leaving = self._leaving, None
-        if leaving is not None and leaving in self._open:
-            segment, end_ms = self._open[leaving]
-            text = self._gather_text.rest(leaving)
-            yield TextEvent(
-                lang=leaving,
-                text=text,
-                words=self._words.add(leaving, text, finished=True),
-                segment_id=segment,
-                seq=self._next_seq(),
-                start_ms=end_ms,
-                end_ms=end_ms,
-                latency_ms=0.0,
-                finished=True,
-                main=True,
-            )
-
     def _text(self, output: TextOutput) -> Iterator[TextEvent]:
-        main = self._is_main(output.lang)
-        if output.finished:
-            self._open.pop(output.lang, None)
-        elif main:
-            self._open[output.lang] = (output.segment_id, output.end_ms)
+        self._settle(output)
         gathered = self._gather_text.add(
             output.lang, output.text, output.start_ms, finished=output.finished
         )
-        if gathered is None:
+        if gathered is not None:
+            text, start_ms = gathered
+            main = self._is_main(output.lang, output.segment_id)
+            yield TextEvent(
+                lang=output.lang,
+                text=text,
+                words=self._words.add(output.lang, text, finished=output.finished),
+                segment_id=output.segment_id,
+                seq=self._next_seq(),
+                start_ms=start_ms,
+                end_ms=output.end_ms,
+                latency_ms=output.latency_ms,
+                finished=output.finished,
+                main=main,
+                coming=output.lang == self._main and not main,
+                confidence=output.confidence,
+                understood=output.understood,
+            )
+        if output.finished:
+            self._open.pop(output.lang, None)
+        else:
+            self._open[output.lang] = output.segment_id
+
+    def _settle(self, output: TextOutput) -> None:
+        """Ends the change of languages with the first sentence after that which the old one kept.
+
+        Speech needs no such look: it comes behind its text.
+        """
+        if self._leaving is None or output.lang != self._main:
             return
-        text, start_ms = gathered
-        yield TextEvent(
-            lang=output.lang,
-            text=text,
-            words=self._words.add(output.lang, text, finished=output.finished),
-            segment_id=output.segment_id,
-            seq=self._next_seq(),
-            start_ms=start_ms,
-            end_ms=output.end_ms,
-            latency_ms=output.latency_ms,
-            finished=output.finished,
-            main=main,
-            confidence=output.confidence,
-        )
+        before, segment = self._leaving
+        over = before not in self._open and self._main not in self._open
+        if output.segment_id > segment or over:
+            self._leaving = None
 
     def _speech(self, output: SpeechOutput) -> Iterator[SpeechEvent]:
         rate = output.sample_rate
@@ -112,7 +108,7 @@ class OutputPacker:
         if gathered is None:
             return
         samples, rate, start_ms = gathered
-        main = self._is_main(output.lang)
+        main = self._is_main(output.lang, output.segment_id)
         yield SpeechEvent(
             lang=output.lang,
             pcm16=to_pcm16(samples),
@@ -127,8 +123,10 @@ class OutputPacker:
             main=main,
         )
 
-    def _is_main(self, lang: str) -> bool:
-        return lang in (self._main, self._leaving)
+    def _is_main(self, lang: str, segment: int) -> bool:
+        if self._leaving is None or segment > self._leaving[1]:
+            return lang == self._main
+        return lang == self._leaving[0]
 
     def _next_seq(self) -> int:
         self._seq += 1

@@ -81,12 +81,15 @@ class RoomRules(_Inbound):
 
     passcode: str | None = Field(default=None, max_length=100)
     closed: bool = False
+    speakersClosed: bool = False
+    """Whether those who do not speak yet may become speakers."""
 
 
 class DynamicConfig(_Inbound):
     """Argument of `set_dynamic_config`; what is absent stays as it is."""
 
     targetLanguage: Lang | None = None
+    sourceLanguage: Lang | None = None
     expressive: bool | None = None
 
 
@@ -110,6 +113,8 @@ class ListenerConfig(_Inbound):
 
     targetLanguage: Lang | None = None
     output: Take = "s2s&t"
+    heard: bool = False
+    """Also what was heard, as text in the language that is spoken."""
 
 
 class MembersPage(_Inbound):
@@ -194,6 +199,7 @@ class RoomState(_Outbound):
     complete: bool = True
     counts: RoomCounts
     listening: list[ListenersOf] = []
+    speakersClosed: bool = False
 
 
 class _Translation(_Outbound):
@@ -216,6 +222,16 @@ class TranslationText(_Translation):
 
     event: Literal["translation_text"] = "translation_text"
     payload: str
+    confidence: float | None = None
+
+
+class NotUnderstood(_Translation):
+    """`not_understood`: the rest of a sentence is neither written nor spoken.
+
+    The decoder was less sure of it than the stream's `min_confidence`.
+    """
+
+    event: Literal["not_understood"] = "not_understood"
     confidence: float | None = None
 
 
@@ -261,6 +277,7 @@ class TranscriptEntry(_Outbound):
     endMs: float
     text: str
     finished: bool = True
+    confidence: float | None = None
 
 
 class SavedRecording(_Outbound):
@@ -332,6 +349,12 @@ class ListenerAck(Ack):
     output: Take = "s2s&t"
 
 
+class InviteAck(Ack):
+    """Answer to `invite_token`: a token for listeners only; null where none is needed or known."""
+
+    token: str | None = None
+
+
 class AudioAck(_Outbound):
     """Answer to `incoming_audio`, if one is asked for."""
 
@@ -349,8 +372,11 @@ INBOUND: dict[str, tuple[tuple[str, Any], ...]] = {
     "set_listener_config": (("config", ListenerConfig),),
     "transcript": (),
     "set_room": (("rules", RoomRules),),
+    "invite_token": (),
     "remove_member": (("clientID", ClientID),),
     "members": (("page", MembersPage),),
+    "mute_member": (("clientID", ClientID),),
+    "end_room": (),
 }
 """Arguments of each event that clients send."""
 
@@ -399,6 +425,7 @@ OUTBOUND: dict[str, type[BaseModel] | None] = {
     "room_state_update": RoomState,
     "translation_text": TranslationText,
     "translation_speech": TranslationSpeech,
+    "not_understood": NotUnderstood,
     "clear_transcript": None,
     "stream_status": StreamStatus,
     "place_in_line": PlaceInLine,
@@ -426,6 +453,7 @@ def export() -> dict[str, Any]:
         JoinAck,
         ListenerAck,
         MembersAck,
+        InviteAck,
         AudioAck,
         TranscriptEntry,
     ]

@@ -13,6 +13,7 @@ from seamless_server.doors.socketio.announcer import Announcer
 from seamless_server.doors.socketio.codec import Ready
 from seamless_server.doors.socketio.packing import OutputPacker
 from seamless_server.doors.socketio.schema import (
+    NotUnderstood,
     PlaceInLine,
     SavedRecording,
     StreamConfig,
@@ -24,7 +25,7 @@ from seamless_server.doors.socketio.schema import (
 from seamless_server.doors.socketio.wire_outputs import SpeechEvent, TextEvent
 from seamless_server.errors import SeamlessError
 from seamless_server.metrics import Metrics
-from seamless_server.rooms.members import ANY, FOLLOW, V1, Kind, Member, Room, group_name
+from seamless_server.rooms.members import ANY, FOLLOW, HEARD, V1, Kind, Member, Room, group_name
 from seamless_server.rooms.rooms import Rooms
 from seamless_server.service.owner import Audience, EndReason, Targets, Waiter
 from seamless_server.service.service import Service
@@ -151,6 +152,9 @@ class Speaker(Waiter, Audience):
                 speech.add(main)
             if group_name(room.room_id, ANY, "speech") in groups:
                 speech.add(main)
+            spoken = self.member.source_language
+            if spoken and group_name(room.room_id, HEARD, "text") in groups:
+                text.add(spoken)
             for lang in room.languages():
                 if group_name(room.room_id, lang, "speech") in groups:
                     speech.add(lang)
@@ -193,10 +197,6 @@ class Speaker(Waiter, Audience):
         """The events of an output."""
         return self._packer.pack(output)
 
-    def packed_rest(self) -> Iterator[TextEvent]:
-        """Closes what a change of the speaker's language left open."""
-        return self._packer.switched()
-
     async def on_output(self, packed: TextEvent | SpeechEvent) -> None:
         """Sends an event to everyone who wants it."""
         event = packed
@@ -204,18 +204,19 @@ class Speaker(Waiter, Audience):
         if room is None:
             return
         kind: Kind = "text" if isinstance(event, TextEvent) else "speech"
-        name = f"translation_{kind}"
+        lost = isinstance(event, TextEvent) and not event.understood
+        name = "not_understood" if lost else f"translation_{kind}"
         audience = room.audience()
         groups = [group for group in self._groups(room, event, kind) if group in audience]
         modern = [group for group in groups if group != group_name(room.room_id, V1)]
         if modern:
             data = self._modern(event)
-            payload = data["payload"]
+            size = 300 + len(data.get("payload", ""))
             for group in modern:
-                room.hold(group, name, data, 300 + len(payload))
+                room.hold(group, name, data, size)
             await self._sio.emit(name, data, room=modern)
         if len(modern) < len(groups):
-            await self._send_v1(room, name, event)
+            await self._send_v1(room, f"translation_{kind}", event)
         self._metrics.outputs.labels(kind).inc()
         self._metrics.output_latency.labels(kind).observe(event.latency_ms / 1000)
         if isinstance(event, TextEvent):
@@ -224,6 +225,12 @@ class Speaker(Waiter, Audience):
 
     def _groups(self, room: Room, event: TextEvent | SpeechEvent, kind: Kind) -> Iterator[str]:
         yield group_name(room.room_id, event.lang, kind)
+        if isinstance(event, TextEvent):
+            if event.coming:
+                # Its readers see one language of each sentence: the new one, from the start.
+                yield group_name(room.room_id, ANY, kind)
+            if event.lang == self.member.source_language:
+                yield group_name(room.room_id, HEARD, kind)
         if event.main:
             yield group_name(room.room_id, ANY, kind)
             without = {"text": "s2s", "speech": "s2t"}[kind]
@@ -242,6 +249,8 @@ class Speaker(Waiter, Audience):
             "endMs": event.end_ms,
             "latencyMs": event.latency_ms,
         }
+        if isinstance(event, TextEvent) and not event.understood:
+            return NotUnderstood(confidence=event.confidence, **common).model_dump(by_alias=True)
         if isinstance(event, TextEvent):
             return TranslationText(
                 payload=event.text, confidence=event.confidence, **common
@@ -279,6 +288,7 @@ class Speaker(Waiter, Audience):
             endMs=event.end_ms,
             text=event.text,
             finished=event.finished,
+            confidence=event.confidence,
         ).model_dump()
 
     async def on_end(

@@ -31,7 +31,11 @@ class TextEvent:
     finished: bool
     main: bool
     """In the language that the speaker chose."""
+    coming: bool = False
+    """In the language that the speaker chose meanwhile: its followers get it from the next
+    sentence on."""
     confidence: float | None = None
+    understood: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +115,6 @@ class TextGatherer:
             return whole, start
         self._held[lang] = (whole, start)
         return None
-
-    def rest(self, lang: str) -> str:
-        """What is held of a sentence that ends here."""
-        return self._held.pop(lang, ("", 0.0))[0]
 
 
 class SpeechGatherer:
