@@ -26,6 +26,19 @@ test('a speaker and two listeners with different languages', async ({ visit, acc
     await expect(captions(german).locator('[lang="de"]').first()).toBeVisible();
   });
 
+  await test.step('what was heard stands with it, for those who want that', async () => {
+    await expect(captions(speaker).locator('.line-heard').first()).toHaveText(/\S/, {
+      timeout: 30_000,
+    });
+    await expect(captions(french).locator('.line-heard')).toHaveCount(0);
+    await french.getByRole('button', { name: 'Sound and more' }).click();
+    await french.getByRole('switch', { name: 'Show what was heard' }).click();
+    await french.getByRole('button', { name: 'Close' }).click();
+    await expect(captions(french).locator('.line-heard').first()).toHaveText(/\S/, {
+      timeout: 30_000,
+    });
+  });
+
   await test.step('the speaker sees who listens, and what the server hears', async () => {
     await expect(speaker.getByTestId('listeners')).toContainText('Deutsch 1');
     await expect(speaker.getByTestId('listeners')).toContainText('Français 1');

@@ -18,7 +18,7 @@ test('a listener link costs less than 150 kB over the wire', async ({ visit }) =
     sizes.set(urls.get(requestId) ?? requestId, encodedDataLength),
   );
   const host = (await visit()).url();
-  await page.goto(new URL(`?roomID=${room}&autoJoin=true&lang=deu`, host).toString());
+  await page.goto(new URL(`?roomID=${room}&autoJoin=true&role=listener&lang=deu`, host).toString());
   await expect(page.getByRole('log')).toBeVisible();
   await page.waitForLoadState('networkidle');
   const total = [...sizes.values()].reduce((sum, size) => sum + size, 0);

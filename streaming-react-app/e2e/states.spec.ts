@@ -169,17 +169,68 @@ test('a room that nobody has opened says so; who wants to, opens it', async ({ v
   expect(await roomCode(guest)).toBe('QQQQ');
 });
 
+test('a host sets a passcode, mutes, sends away and ends the room', async ({
+  visit,
+  accessible,
+}) => {
+  const host = await visit();
+  const room = await becomeSpeaker(host);
+  await host.getByRole('button', { name: 'Host controls' }).click();
+  await host.getByLabel('Passcode').fill('open sesame');
+  await host.getByRole('button', { name: 'Set', exact: true }).click();
+  await expect(host.getByText('This room has a passcode')).toBeVisible();
+
+  const guest = await visit(`r/${room}`);
+  await expect(guest.getByRole('button', { name: 'Host controls' })).toHaveCount(0);
+  await guest.getByLabel('Your name').fill('Gil');
+  await guest.getByRole('button', { name: 'Speak in this room' }).click();
+  await guest.getByLabel('Passcode of this room').fill('open sesame');
+  await guest.getByRole('button', { name: 'Continue' }).click();
+  expect(await roomCode(guest)).toBe(room);
+
+  await host.getByRole('switch', { name: 'No more speakers' }).click();
+  await host.getByRole('button', { name: 'Mute Gil' }).click();
+  await expect(guest.getByText('The host muted you')).toBeVisible();
+  await expect(guest.getByRole('button', { name: 'Go live' })).toHaveCount(0);
+  await accessible(host);
+  await host.getByRole('button', { name: 'Send Gil out' }).click();
+  await expect(guest.getByText('The host sent you out of the room.')).toBeVisible();
+
+  await host.getByRole('button', { name: 'End the room …' }).click();
+  await host.getByRole('button', { name: 'End the room', exact: true }).click();
+  await expect(host.getByRole('button', { name: 'Listen' })).toBeVisible();
+});
+
 test('a server with a secret asks for it, and keeps it out of the address', async ({
   visit,
   startServer,
 }) => {
-  const server = await startServer({ env: { SEAMLESS_AUTH_SECRET: 'a-secret-of-the-hall' } });
+  const server = await startServer({
+    env: {
+      SEAMLESS_AUTH_SECRET: 'a-secret-of-the-hall',
+      SEAMLESS_AUTH_FOR: 'speaker,listener',
+    },
+  });
   const page = await visit(server.url);
   await page.getByRole('button', { name: 'Speak' }).click();
   await page.getByLabel('Access code of this server').fill('a-secret-of-the-hall');
   await page.getByRole('button', { name: 'Continue' }).click();
   await becomeSpeaker(page);
   expect(page.url()).not.toContain('a-secret');
+
+  // Its invitation lets people listen without the secret, and do nothing else.
+  await page.getByRole('button', { name: 'Invite' }).click();
+  const field = page.getByLabel('Link', { exact: true });
+  await expect(field).toHaveValue(/#token=/);
+  const link = await field.inputValue();
+  expect(link).not.toContain('a-secret');
+  const guest = await visit(link);
+  await guest.getByRole('button', { name: 'Join' }).click();
+  await roomCode(guest);
+  expect(guest.url()).not.toContain('token');
+  await guest.getByRole('button', { name: 'Sound and more' }).click();
+  await guest.getByRole('button', { name: 'Speak, too' }).click();
+  await expect(guest.getByRole('button', { name: 'Go live' })).toHaveCount(0);
 });
 
 test('a mistyped address is said on a page of its own', async ({ visit, accessible }) => {

@@ -2,7 +2,7 @@ import '@fontsource-variable/figtree/wght.css';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { App } from './app/App';
-import { openClients } from './app/open';
+import { openClient } from './app/open';
 import { readUrlParams } from './app/urlParams';
 import { startI18n } from './i18n';
 import { keepInstalled } from './app/install';
@@ -26,13 +26,13 @@ window.addEventListener('vite:preloadError', () => {
 });
 
 async function start(): Promise<void> {
-  const params = readUrlParams(window.location.search);
-  const [clients] = await Promise.all([openClients(params, !missing), startI18n(params.ui)]);
+  const params = readUrlParams(window.location.search, window.location.hash);
+  const [client] = await Promise.all([openClient(params, !missing), startI18n(params.ui)]);
   const root = document.getElementById('root');
   if (!root) return;
   createRoot(root).render(
     <StrictMode>
-      <App params={params} missing={missing} {...clients} />
+      <App params={params} missing={missing} client={client} />
     </StrictMode>,
   );
   keepInstalled();

@@ -26,7 +26,7 @@ test('a talk', async ({ visit, startServer }) => {
   const open = (query: string, options = {}) => visit(server.url + query, options);
   const dark = await open(listenerLink(room, 'deu'), { ...LAPTOP, colorScheme: 'dark' });
   const phone = await open(listenerLink(room, 'fra'), PHONE);
-  const presenter = await open(`?view=presenter&roomID=${room}&lang=spa&spoken=eng`, PROJECTOR);
+  const presenter = await open(`?view=presenter&roomID=${room}&lang=spa`, PROJECTOR);
   const overlay = await open(`?view=overlay&roomID=${room}&lang=spa&lines=2&background=0b5563e6`, {
     viewport: { width: 1280, height: 720 },
   });

@@ -10,18 +10,17 @@ import type { UrlParams } from './urlParams';
 const RoomView = lazy(() => import('../views/RoomView'));
 const OverlayView = lazy(() => import('../views/OverlayView'));
 const PresenterView = lazy(() => import('../views/PresenterView'));
+const ConversationView = lazy(() => import('../views/ConversationView'));
 const MissingView = lazy(() => import('../views/MissingView'));
 
 interface Props {
   params: UrlParams;
   client: Client;
-  /** For the presenter view: reads the original words. */
-  original: Client | null;
   /** The address leads nowhere. */
   missing: boolean;
 }
 
-export function App({ params, client, original, missing }: Props) {
+export function App({ params, client, missing }: Props) {
   const look = useLook();
   useLayoutEffect(() => applyLook(look), [look]);
   useEffect(() => {
@@ -33,9 +32,8 @@ export function App({ params, client, original, missing }: Props) {
   const view = () => {
     if (missing) return <MissingView />;
     if (params.view === 'overlay') return <OverlayView overlay={params.overlay} />;
-    if (params.view === 'presenter' && original) {
-      return <PresenterView original={original} animate={params.animateTextDisplay} />;
-    }
+    if (params.view === 'presenter') return <PresenterView animate={params.animateTextDisplay} />;
+    if (params.view === 'conversation') return <ConversationView />;
     return inside ? <RoomView params={params} /> : <HomeView params={params} />;
   };
   return (

@@ -2,6 +2,7 @@
 import { createContext, useContext } from 'react';
 import { EventLog } from '../debug/eventLog';
 import { Metrics } from '../debug/metrics';
+import { Trace } from '../debug/trace';
 import { Listener } from '../listen/listener';
 import { Connection } from '../net/connection';
 import type { ConnectionOptions } from '../net/connection';
@@ -11,6 +12,7 @@ import { Room } from './room';
 export class Client {
   readonly log = new EventLog();
   readonly metrics = new Metrics();
+  readonly trace = new Trace();
   readonly connection: Connection;
   readonly room: Room;
   readonly listener: Listener;
@@ -28,8 +30,8 @@ export class Client {
       onTraffic: (direction, event, payload) => this.log.add(direction, event, payload),
     });
     this.room = new Room(this.connection);
-    this.listener = new Listener(this.connection, this.metrics);
-    this.speaker = new Speaker(this.connection, this.room, this.metrics);
+    this.listener = new Listener(this.connection, this.metrics, this.trace);
+    this.speaker = new Speaker(this.connection, this.room, this.metrics, this.trace);
     this.room.onLost = () => this.speaker.lost();
     this.room.onRestored = (restarted) => {
       if (restarted) this.listener.serverRestarted();

@@ -18,25 +18,36 @@ export interface Entry {
   hear?: boolean;
   /** Whether a listener may open a room that nobody has opened yet. */
   open?: boolean;
+  passcode?: string | null;
 }
 
 export const rolesOf = (role: Role): Role[] =>
   // Speakers see what they say, too.
   role === 'speaker' ? ['speaker', 'listener'] : ['listener'];
 
-/** Waits for the server to say what it offers; gives up quietly. */
-function offered(client: Client): Promise<string[]> {
-  const langs = () =>
-    client.room.server.getState().state?.agentsCapabilities.flatMap((agent) => agent.targetLangs);
+interface Offered {
+  source: string[];
+  target: string[];
+}
+
+/** Waits for the server to say what it offers. */
+function offered(client: Client): Promise<Offered> {
+  const langs = (): Offered => {
+    const agents = client.room.server.getState().state?.agentsCapabilities ?? [];
+    return {
+      source: agents.flatMap((agent) => agent.sourceLangs),
+      target: agents.flatMap((agent) => agent.targetLangs),
+    };
+  };
   return new Promise((resolve) => {
     const now = langs();
-    if (now && now.length > 0) {
+    if (now.target.length > 0) {
       resolve(now);
       return;
     }
     const stop = client.room.server.subscribe(() => {
       const later = langs();
-      if (!later || later.length === 0) return;
+      if (later.target.length === 0) return;
       stop();
       resolve(later);
     });
@@ -52,7 +63,7 @@ async function chooseListenersLanguage(client: Client, lang: string | null): Pro
     return;
   }
   const choose = async () => {
-    const [own] = readLanguages(await offered(client), navigator.languages);
+    const [own] = readLanguages((await offered(client)).target, navigator.languages);
     const { language, automatic } = listener.state.getState();
     // The person may have been faster.
     if (own === undefined || language !== null || !automatic) return;
@@ -63,16 +74,25 @@ async function chooseListenersLanguage(client: Client, lang: string | null): Pro
   await Promise.race([choose(), new Promise((resolve) => setTimeout(resolve, OFFER_WITHIN_MS))]);
 }
 
-async function chooseSpeakersTarget(client: Client, lang: string | null): Promise<void> {
-  const saved = lang ?? preferences.getState().targetLanguage;
-  const all = await offered(client);
-  const spoken =
-    preferences.getState().speakLanguage ?? readLanguages(all, navigator.languages)[0] ?? '';
-  const target = firstTarget(all, saved, spoken);
-  // The person may have been faster.
-  if (target !== null && client.speaker.state.getState().targetLanguage === null) {
-    await client.speaker.setTargetLanguage(target);
-  }
+/** What is spoken: as chosen before, else the model's only language, else the browser's. */
+export function firstSource(offered: readonly string[], saved: string | null): string | null {
+  const all = [...new Set(offered)];
+  if (saved !== null && all.includes(saved)) return saved;
+  if (all.length === 1) return all[0] ?? null;
+  return readLanguages(all, navigator.languages)[0] ?? null;
+}
+
+async function chooseSpeakersLanguages(client: Client, lang: string | null): Promise<void> {
+  const { targetLanguage, speakLanguage } = preferences.getState();
+  const { source, target } = await offered(client);
+  const spoken = firstSource(source, speakLanguage);
+  const first = firstTarget(target, lang ?? targetLanguage, spoken ?? '');
+  const state = client.speaker.state.getState();
+  await client.speaker.setLanguages({
+    // The person may have been faster.
+    source: state.sourceLanguage ?? spoken,
+    target: state.targetLanguage ?? first,
+  });
 }
 
 /** Shows in the address where this is, so that a reload or a bookmark comes back here. */
@@ -97,6 +117,7 @@ export async function enterRoom(client: Client, entry: Entry): Promise<boolean> 
     automatic: false,
     wantText: prefs.wantText,
     wantSpeech: !speaks && (entry.hear ?? false),
+    heard: speaks ? prefs.heardSpeaking : prefs.heard,
   });
   if (listener.state.getState().wantSpeech) void listener.unlock();
   // Before joining, so that nothing comes in a language that nobody here asked for.
@@ -109,13 +130,14 @@ export async function enterRoom(client: Client, entry: Entry): Promise<boolean> 
       entry.lockName,
       prefs.name,
       entry.open ?? true,
+      entry.passcode ?? null,
     ))
   )
     return false;
   const { roomID } = room.view.getState();
   if (roomID !== null) showInAddress({ roomID, role: entry.role });
   void listener.catchUp();
-  if (speaks) void chooseSpeakersTarget(client, entry.lang);
+  if (speaks) void chooseSpeakersLanguages(client, entry.lang);
   return true;
 }
 
@@ -124,7 +146,8 @@ export async function changeRole(client: Client, role: Role): Promise<void> {
   const { room, speaker } = client;
   if (role === 'listener') await speaker.stop();
   await room.setRoles(rolesOf(role));
-  const { roomID } = room.view.getState();
+  const { roomID, code } = room.view.getState();
+  if (code !== null) return;
   if (roomID !== null) showInAddress({ roomID, role });
-  if (role === 'speaker') await chooseSpeakersTarget(client, null);
+  if (role === 'speaker') await chooseSpeakersLanguages(client, null);
 }

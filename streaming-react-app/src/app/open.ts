@@ -1,4 +1,4 @@
-/** Opens the page's connections as its address asks. */
+/** Opens the page's connection as its address asks. */
 import { rememberToken, rememberedToken, tabIdentity } from '../net/clientId';
 import { serverBase } from '../net/serverAddress';
 import { preferences } from '../state/preferences';
@@ -7,42 +7,29 @@ import { Client } from './client';
 import { enterRoom } from './enter';
 import type { UrlParams } from './urlParams';
 
-export interface Clients {
-  client: Client;
-  original: Client | null;
-}
-
 /** Joins as a reader who never sounds: for screens that nobody sits at. */
-async function watch(client: Client, roomID: string | null, lang: string | null, text: boolean) {
-  client.listener.state.setState({ language: lang, wantText: text, wantSpeech: false });
+async function watch(client: Client, { roomID, lang, view }: UrlParams) {
+  const heard = view === 'presenter';
+  client.listener.state.setState({ language: lang, wantText: true, wantSpeech: false, heard });
   await client.listener.apply();
-  if (!(await client.room.join(roomID, ['listener'], null, ''))) return;
-  if (text) await client.listener.catchUp();
+  if (await client.room.join(roomID, ['listener'], null, '')) await client.listener.catchUp();
 }
 
 /** `connect` is false for a page that only says that its address leads nowhere. */
-export async function openClients(params: UrlParams, connect: boolean): Promise<Clients> {
+export async function openClient(params: UrlParams, connect: boolean): Promise<Client> {
   const base = serverBase(params.serverURL);
   const token = params.token ?? rememberedToken();
   if (params.token !== null) rememberToken(params.token);
-  const open = async (suffix = '') =>
-    new Client({ base, token, connect, ...(await tabIdentity(suffix)) });
-  const client = await open();
-  if (!connect) return { client, original: null };
-  let original: Client | null = null;
+  const client = new Client({ base, token, connect, ...(await tabIdentity()) });
+  if (!connect) return client;
   // As in the original page: `debug` records the stream.
   client.speaker.state.setState({ record: params.debug });
   void loadServerInfo(base);
-  if (params.view === 'overlay') {
-    void watch(client, params.roomID, params.lang, true);
-  } else if (params.view === 'presenter') {
-    original = await open('.original');
-    const second = original;
-    void watch(client, params.roomID, params.lang, true).then(() =>
-      watch(second, client.room.view.getState().roomID, params.spoken, params.spoken !== null),
-    );
+  if (params.view === 'overlay' || params.view === 'presenter') {
+    void watch(client, params);
   } else if (params.autoJoin) {
-    const role = params.role ?? 'listener';
+    // As in the original page: who joins by the address alone may speak as well as listen.
+    const role = params.role ?? 'speaker';
     void enterRoom(client, {
       roomID: params.roomID,
       role,
@@ -51,5 +38,5 @@ export async function openClients(params: UrlParams, connect: boolean): Promise<
       hear: preferences.getState().wantSpeech,
     });
   }
-  return { client, original };
+  return client;
 }

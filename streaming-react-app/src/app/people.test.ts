@@ -27,6 +27,7 @@ const room: RoomState = {
   owner: null,
   hasPasscode: false,
   closed: false,
+  speakersClosed: false,
   complete: false,
   counts: { members: 300, connected: 299, speakers: 1, listeners: 300 },
   // Of a crowd only those who speak are named.

@@ -38,6 +38,7 @@ export class Room {
 
   private serverID: string | null = null;
   private lockName: string | null = null;
+  private passcode: string | null = null;
   private wasConnected = false;
 
   constructor(private readonly connection: Connection) {
@@ -47,10 +48,23 @@ export class Room {
     connection.on('room_state_update', (state) => {
       if (state.room_id === this.view.getState().roomID) this.view.setState({ state });
     });
+    connection.on('server_exception', ({ code = null, message }) => {
+      if (code === 'removed' || code === 'room_ended') {
+        this.view.setState({ phase: 'outside', roles: [], state: null, error: message, code });
+        this.onLost();
+      } else if (code === 'muted') {
+        this.view.setState({ roles: ['listener'], error: message, code });
+      }
+    });
   }
 
   get me(): string {
     return this.connection.clientID;
+  }
+
+  /** Whether this member opened the room, or has taken it over. */
+  get owns(): boolean {
+    return this.view.getState().state?.owner === this.me;
   }
 
   /** Whether the server has a stream of this member. */
@@ -64,12 +78,14 @@ export class Room {
     lockName: string | null,
     name: string,
     open = true,
+    passcode: string | null = null,
   ) {
     this.lockName = lockName;
+    this.passcode = passcode;
     this.view.setState({ phase: 'joining', roomID, roles, error: null, code: null });
     try {
       if (name !== '') await this.connection.setName(name).catch(() => undefined);
-      const answer = await this.connection.join(roomID, roles, lockName, open);
+      const answer = await this.enter(roomID, roles, open);
       if (!answer.roomID) {
         const { message = '', code = null } = answer;
         this.view.setState({ phase: 'outside', roles: [], error: message, code });
@@ -84,9 +100,16 @@ export class Room {
   }
 
   async setRoles(roles: readonly Role[]): Promise<void> {
-    const { roomID } = this.view.getState();
-    this.view.setState({ roles });
-    await this.connection.join(roomID, roles, this.lockName);
+    const { roomID, roles: before } = this.view.getState();
+    this.view.setState({ roles, error: null, code: null });
+    const answer = await this.enter(roomID, roles);
+    if (answer.roomID) return;
+    this.view.setState({ roles: before, error: answer.message ?? '', code: answer.code ?? null });
+  }
+
+  private enter(roomID: string | null, roles: readonly Role[], open = true) {
+    const wishes = { lockServerName: this.lockName, passcode: this.passcode, open };
+    return this.connection.join(roomID, roles, wishes);
   }
 
   async setLock(lockName: string | null): Promise<void> {
@@ -112,7 +135,7 @@ export class Room {
     const { phase, roomID, roles } = this.view.getState();
     if (returning && phase === 'inside') {
       try {
-        await this.connection.join(roomID, roles, this.lockName);
+        await this.enter(roomID, roles);
         this.onRestored(restarted);
       } catch {
         // The connection went away again: the next one comes here anew.

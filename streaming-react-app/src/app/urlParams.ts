@@ -10,9 +10,7 @@ export interface UrlParams {
   serverURL: string | null;
   role: Role | null;
   lang: string | null;
-  /** The language that the speaker speaks; the presenter view shows its words beside the translation. */
-  spoken: string | null;
-  view: 'page' | 'overlay' | 'presenter';
+  view: 'page' | 'overlay' | 'presenter' | 'conversation';
   /** Interface language. */
   ui: string | null;
   /** For servers that ask for one. */
@@ -28,6 +26,8 @@ export interface OverlayParams {
   color: string;
   background: string;
   names: boolean;
+  /** Says that a demonstration model translates. */
+  notice: boolean;
 }
 
 export const ROOM_CODE = /^[A-Za-z0-9_-]{1,64}$/;
@@ -65,8 +65,11 @@ function serverAddress(value: string | null): string | null {
   return /^https?:$/.test(new URL(withScheme).protocol) ? withScheme : null;
 }
 
-/** Reads a query string; whatever does not fit falls back to its default. */
-export function readUrlParams(search: string): UrlParams {
+/**
+ * Reads a query string; whatever does not fit falls back to its default. A token may stand behind the
+ * `#`, where it reaches no server's log.
+ */
+export function readUrlParams(search: string, hash = ''): UrlParams {
   const query = new URLSearchParams(search);
   return {
     animateTextDisplay: flag(query, 'animateTextDisplay', true),
@@ -77,10 +80,9 @@ export function readUrlParams(search: string): UrlParams {
     serverURL: serverAddress(query.get('serverURL')),
     role: matching(query.get('role'), /^(speaker|listener)$/) as Role | null,
     lang: matching(query.get('lang'), LANGUAGE_CODE),
-    spoken: matching(query.get('spoken'), LANGUAGE_CODE),
-    view: oneOf(query.get('view'), ['page', 'overlay', 'presenter'], 'page'),
+    view: oneOf(query.get('view'), ['page', 'overlay', 'presenter', 'conversation'], 'page'),
     ui: matching(query.get('ui'), /^[a-z]{2}$/),
-    token: query.get('token') || null,
+    token: new URLSearchParams(hash.replace(/^#/, '')).get('token') || query.get('token') || null,
     overlay: {
       lines: Math.round(within(query.get('lines'), 1, 12, 2)),
       size: within(query.get('size'), 12, 200, 44),
@@ -89,6 +91,7 @@ export function readUrlParams(search: string): UrlParams {
       color: colour(query.get('color'), '#ffffff'),
       background: colour(query.get('background'), '#000000b3'),
       names: flag(query, 'names', true),
+      notice: flag(query, 'notice', true),
     },
   };
 }
@@ -97,8 +100,9 @@ export interface LinkTarget {
   roomID: string;
   role?: Role;
   lang?: string | null;
-  spoken?: string | null;
   view?: 'overlay' | 'presenter';
+  /** Of listeners only: this page's own token stays here. */
+  token?: string | null;
 }
 
 /**
@@ -113,17 +117,15 @@ export function roomLink(
   const serverURL = new URL(pageUrl).searchParams.get('serverURL');
   const url = new URL(serverAddress ?? new URL('.', pageUrl));
   if (!url.pathname.endsWith('/')) url.pathname += '/';
-  // A token stays here: who gets the link may not be meant to have it.
   url.search = '';
-  url.hash = '';
+  url.hash = target.token ? `token=${target.token}` : '';
   if (!target.view && !target.role && !target.lang && !serverURL) {
-    return new URL(`r/${target.roomID}`, url).toString();
+    return new URL(`r/${target.roomID}${url.hash}`, url).toString();
   }
   url.searchParams.set('roomID', target.roomID);
   if (target.view) url.searchParams.set('view', target.view);
   if (target.role) url.searchParams.set('role', target.role);
   if (target.lang) url.searchParams.set('lang', target.lang);
-  if (target.spoken) url.searchParams.set('spoken', target.spoken);
   if (serverURL) url.searchParams.set('serverURL', serverURL);
   return url.toString();
 }

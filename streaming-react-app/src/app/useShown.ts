@@ -1,6 +1,6 @@
 import { useMemo } from 'react';
 import { useStore } from '../state/store';
-import { shownLines, wantedLanguage } from '../transcript/shown';
+import { shownLines, spokenLanguage, wantedLanguage } from '../transcript/shown';
 import type { ShownLine } from '../transcript/shown';
 import { useClient } from './client';
 
@@ -9,9 +9,14 @@ export function useShown(): ShownLine[] {
   const { room, listener } = useClient();
   const state = useStore(room.view, (view) => view.state);
   const lines = useStore(listener.transcript, (transcript) => transcript.lines);
-  const language = useStore(listener.state, (listening) => listening.language);
+  const { language, heard } = useStore(listener.state);
   return useMemo(
-    () => shownLines(lines, wantedLanguage(language, state, lines)),
-    [lines, language, state],
+    () =>
+      shownLines(
+        lines,
+        wantedLanguage(language, state, lines),
+        heard ? spokenLanguage(state) : undefined,
+      ),
+    [lines, language, heard, state],
   );
 }

@@ -1,9 +1,11 @@
-import { ArrowDown, Bookmark } from 'lucide-react';
+import { ArrowDown, Bookmark, Flag } from 'lucide-react';
 import { Fragment, memo, useMemo, useRef, useState } from 'react';
+import type { ReactNode } from 'react';
 import { useTranslation } from '../i18n';
 import { useStickToEnd } from '../hooks/useStickToEnd';
 import { direction, languageTag, nativeName } from '../languages/languages';
 import type { Language } from '../languages/languages';
+import type { Mark } from '../transcript/marks';
 import type { ShownLine } from '../transcript/shown';
 import { Button } from '../ui/Button';
 import { Letters } from './Letters';
@@ -17,31 +19,68 @@ interface LineProps {
   name: string | null;
   animate: boolean;
   letters: boolean;
-  marked: boolean;
+  mark: Mark | undefined;
+  actions: ReactNode;
 }
 
 const CaptionLine = memo(function CaptionLine(props: LineProps) {
-  const { line, language, name, animate, letters, marked } = props;
-  const tag = languageTag(line.lang);
+  const { line, language, name, animate, letters, mark, actions } = props;
+  const { t } = useTranslation();
   const fresh = line.text.slice(line.freshFrom);
   const kind = line.foreign ? 'line foreign' : line.finished ? 'line' : 'line open';
+  const doubtful = line.pieces.at(-1)?.unsure === true;
   return (
     <p className={kind} data-lang={line.lang} data-key={line.key}>
       {name !== null && <span className="line-name">{name}</span>}
-      {marked && <Bookmark className="mark" size={18} aria-hidden="true" />}
-      <span lang={tag} dir={direction(language)} className="line-text">
-        {line.text.slice(0, line.freshFrom)}
+      {mark?.bookmarked && (
+        <Bookmark className="mark" size={18} aria-label={t('keep.bookmarked')} />
+      )}
+      {mark?.wrong && <Flag className="mark wrong" size={18} aria-label={t('keep.wrong')} />}
+      <span
+        lang={languageTag(line.lang)}
+        dir={direction(language)}
+        className={line.lost ? 'line-text lost' : 'line-text'}
+      >
+        <Settled line={line} />
         {letters ? (
           <Letters key={line.freshFrom} text={fresh} cursor={!line.finished} />
         ) : (
-          <span key={line.freshFrom} className={animate ? 'fresh' : undefined}>
+          <span
+            key={line.freshFrom}
+            className={[animate && 'fresh', doubtful && 'unsure'].filter(Boolean).join(' ')}
+            title={doubtful ? t('captions.unsure') : undefined}
+          >
             {fresh}
           </span>
         )}
       </span>
+      {line.lost && <span className="line-lost">{t('captions.notUnderstood')}</span>}
+      {line.heard && (
+        <span className="line-heard" lang={languageTag(line.heard.lang)} dir="auto">
+          {line.heard.text}
+        </span>
+      )}
+      {actions}
     </p>
   );
 });
+
+/** The line without its newest piece; what the model was not sure of is marked. */
+function Settled({ line }: { line: ShownLine }) {
+  const { t } = useTranslation();
+  const settled = line.pieces.slice(0, -1);
+  if (!settled.some((piece) => piece.unsure)) return line.text.slice(0, line.freshFrom);
+  return settled.map((piece, i) => {
+    const text = i === 0 ? piece.text.trimStart() : piece.text;
+    return piece.unsure ? (
+      <span key={i} className="unsure" title={t('captions.unsure')}>
+        {text}
+      </span>
+    ) : (
+      text
+    );
+  });
+}
 
 interface Props {
   lines: readonly ShownLine[];
@@ -52,7 +91,9 @@ interface Props {
   letters?: boolean;
   /** The language that is read, to say what does not exist in it. */
   wanted?: string | null;
-  marks?: Readonly<Record<string, unknown>>;
+  marks?: Readonly<Record<string, Mark>>;
+  /** A button for what can be done with a line. */
+  actionsOf?: (line: ShownLine) => ReactNode;
   label: string;
   empty: string;
 }
@@ -121,7 +162,8 @@ export function Captions(props: Props) {
                     }
                     animate={animate}
                     letters={letters ?? false}
-                    marked={props.marks?.[line.key] !== undefined}
+                    mark={props.marks?.[line.key]}
+                    actions={props.actionsOf?.(line)}
                   />
                 )}
               </Fragment>

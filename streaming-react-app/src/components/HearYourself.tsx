@@ -34,6 +34,14 @@ export default function HearYourself() {
           }}
         />
         <Switch
+          label={t('listen.heard')}
+          checked={state.heard}
+          onChange={(heard) => {
+            preferences.setState({ heardSpeaking: heard });
+            void listener.configure({ heard });
+          }}
+        />
+        <Switch
           label={t('listen.speech')}
           checked={state.wantSpeech}
           onChange={(wantSpeech) => {

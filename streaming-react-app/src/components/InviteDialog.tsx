@@ -1,7 +1,8 @@
 import { Check, Copy, Printer } from 'lucide-react';
 import { QRCodeSVG } from 'qrcode.react';
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import { useTranslation } from '../i18n';
+import { useClient } from '../app/client';
 import { roomLink } from '../app/urlParams';
 import type { LinkTarget } from '../app/urlParams';
 import { serverInfo } from '../state/serverInfo';
@@ -25,22 +26,39 @@ const TARGETS: Record<Kind, Omit<LinkTarget, 'roomID'>> = {
 interface Props {
   roomID: string;
   lang: string | null;
-  spoken: string | null;
   onClose: () => void;
 }
 
+/** What a link needs where listeners need a token; it lets nobody speak. */
+function useListenersToken(): string | null {
+  const { connection, room } = useClient();
+  const mayAsk = useStore(room.view, ({ roles }) => roles.includes('speaker'));
+  const [token, setToken] = useState<string | null>(null);
+  useEffect(() => {
+    if (!mayAsk) return;
+    // Without an answer the link asks its guests for the access code.
+    void connection.inviteToken().then(
+      (answer) => setToken(answer.token ?? null),
+      () => undefined,
+    );
+  }, [connection, mayAsk]);
+  return token;
+}
+
 /** The room's code large enough for the last row, with its link and QR code. */
-export default function InviteDialog({ roomID, lang, spoken, onClose }: Props) {
+export default function InviteDialog({ roomID, lang, onClose }: Props) {
   const { t } = useTranslation();
   const [kind, setKind] = useState<Kind>('asListener');
   const [copied, setCopied] = useState<boolean | null>(null);
   const address = useStore(serverInfo, (info) => info.address);
+  const token = useListenersToken();
   const shows = kind === 'overlay' || kind === 'presenter';
   const link = roomLink(window.location.href, address, {
     roomID,
     ...TARGETS[kind],
     // Listeners choose for themselves; a screen has nobody who would.
-    ...(shows ? { lang, spoken: kind === 'presenter' ? spoken : null } : {}),
+    ...(shows ? { lang } : {}),
+    ...(kind === 'asSpeaker' ? {} : { token }),
   });
   const onlyHere = /^(localhost|127\.|\[?::1)/.test(new URL(link).hostname);
   return (

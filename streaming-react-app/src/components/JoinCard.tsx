@@ -37,14 +37,16 @@ export function JoinCard({ params, roomID, onOther }: Props) {
   )[0];
   const language = chosen !== undefined ? chosen : (listenLanguage ?? likely ?? null) || null;
 
-  const enter = (role: Role, open: boolean) => {
+  const [asked, setAsked] = useState<Role>('listener');
+  const enter = (role: Role, open: boolean, passcode: string | null = null) => {
+    setAsked(role);
     if (role === 'listener' && chosen !== undefined) {
       preferences.setState({ listenLanguage: chosen ?? '' });
     }
     const lang = role === 'listener' ? (chosen ?? null) : params.lang;
     const lockName = params.enableServerLock && role === 'speaker' ? name.trim() || roomID : null;
     preferences.setState({ wantSpeech: hear });
-    void enterRoom(client, { roomID, role, lang, lockName, hear, open });
+    void enterRoom(client, { roomID, role, lang, lockName, hear, open, passcode });
   };
 
   return (
@@ -59,7 +61,11 @@ export function JoinCard({ params, roomID, onOther }: Props) {
         </span>
       </h1>
       <LinkNotice />
-      <JoinProblem code={roomID} onOpen={() => enter('listener', true)} />
+      <JoinProblem
+        code={roomID}
+        onOpen={() => enter('listener', true)}
+        onPasscode={(passcode) => enter(asked, false, passcode)}
+      />
       {!speaks && (
         <LanguagePicker
           label={t('listen.language')}

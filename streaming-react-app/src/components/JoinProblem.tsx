@@ -7,8 +7,22 @@ import { Button } from '../ui/Button';
 import { TextField } from '../ui/fields';
 import { Notice } from '../ui/Notice';
 
+interface Props {
+  code: string;
+  /** Opens the room that nobody has opened. */
+  onOpen: () => void;
+  onPasscode: (passcode: string) => void;
+}
+
+const SAID = {
+  room_closed: 'home.roomClosed',
+  speakers_closed: 'home.speakersClosed',
+  removed: 'room.removed',
+  room_ended: 'room.ended',
+} as const;
+
 /** Why the room was not entered, and what to do about it. */
-export function JoinProblem({ code, onOpen }: { code: string; onOpen: () => void }) {
+export function JoinProblem({ code, onOpen, onPasscode }: Props) {
   const { t } = useTranslation();
   const { room, connection } = useClient();
   const { error, code: kind } = useStore(room.view);
@@ -25,6 +39,30 @@ export function JoinProblem({ code, onOpen }: { code: string; onOpen: () => void
         }
       >
         {t('home.noRoom', { code })}
+      </Notice>
+    );
+  }
+  if (kind === 'passcode') {
+    return (
+      <Notice kind="warning">
+        <form
+          className="stack"
+          onSubmit={(event) => {
+            event.preventDefault();
+            onPasscode(secret);
+          }}
+        >
+          <TextField
+            label={t('home.passcode')}
+            value={secret}
+            onChange={setSecret}
+            autoComplete="off"
+            help={t('home.passcodeHelp')}
+          />
+          <button type="submit" className="button filled" disabled={secret === ''}>
+            {t('home.secretGo')}
+          </button>
+        </form>
       </Notice>
     );
   }
@@ -55,9 +93,6 @@ export function JoinProblem({ code, onOpen }: { code: string; onOpen: () => void
       </Notice>
     );
   }
-  return (
-    <Notice kind="error">
-      {t('room.joinFailed')} {error}
-    </Notice>
-  );
+  const said = kind !== null && kind in SAID ? t(SAID[kind as keyof typeof SAID]) : null;
+  return <Notice kind="error">{said ?? `${t('room.joinFailed')} ${error}`}</Notice>;
 }

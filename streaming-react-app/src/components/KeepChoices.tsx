@@ -5,6 +5,8 @@ import { useClient } from '../app/client';
 import { useShown } from '../app/useShown';
 import { MIME, bilingual, formatTranscript } from '../transcript/formats';
 import type { NameOf, TextFormat } from '../transcript/formats';
+import { marks } from '../transcript/marks';
+import type { Line } from '../transcript/transcript';
 import { copyText, fileName, saveFile } from '../transcript/save';
 import { useStore } from '../state/store';
 import { wavFile } from '../transcript/wav';
@@ -34,6 +36,7 @@ export default function KeepChoices({ roomID, nameOf, speaks, anchor, onClose }:
   const [said, setSaid] = useState<string | null>(null);
   const lines = useShown();
   const all = useStore(listener.transcript, (transcript) => transcript.lines);
+  const byLine = useStore(marks, (state) => state.byLine);
   const empty = lines.length === 0;
   const keptSeconds = useStore(listener.state, (state) => state.keptSeconds);
   const several = new Set(all.map((line) => line.lang)).size > 1;
@@ -54,6 +57,10 @@ export default function KeepChoices({ roomID, nameOf, speaks, anchor, onClose }:
 
   const date = new Intl.DateTimeFormat(ui, { dateStyle: 'long', timeStyle: 'short' });
   const heading = t('keep.room', { code: roomID, date: date.format(new Date()) });
+  const noteOf = ({ key }: Line) =>
+    [byLine[key]?.bookmarked && t('keep.bookmarked'), byLine[key]?.wrong && t('keep.wrong')]
+      .filter(Boolean)
+      .join(', ');
   const transcript = () => ({ ...listener.transcript.getState(), lines });
   const closing = (action: () => void) => () => {
     onClose();
@@ -61,7 +68,7 @@ export default function KeepChoices({ roomID, nameOf, speaks, anchor, onClose }:
     action();
   };
   const save = (format: TextFormat) => {
-    const text = formatTranscript(transcript(), format, nameOf, heading);
+    const text = formatTranscript(transcript(), format, nameOf, heading, noteOf);
     saveFile(fileName(roomID, format, new Date()), MIME[format], text);
   };
   const saveBoth = () => {
@@ -69,8 +76,8 @@ export default function KeepChoices({ roomID, nameOf, speaks, anchor, onClose }:
     saveFile(fileName(`${roomID}-both`, 'txt', new Date()), MIME.txt, text);
   };
   const saveSpeech = () => {
-    const file = wavFile(listener.kept.chunks, listener.kept.sampleRate);
-    saveFile(fileName(roomID, 'wav', new Date()), 'audio/wav', file);
+    const { chunks, rate } = listener.kept.whole();
+    saveFile(fileName(roomID, 'wav', new Date()), 'audio/wav', wavFile(chunks, rate));
   };
   const copy = async () => {
     const copied = await copyText(formatTranscript(transcript(), 'txt', nameOf));
@@ -135,7 +142,7 @@ export default function KeepChoices({ roomID, nameOf, speaks, anchor, onClose }:
       </div>
       {printing &&
         createPortal(
-          <PrintedTranscript heading={heading} lines={lines} nameOf={nameOf} />,
+          <PrintedTranscript heading={heading} lines={lines} nameOf={nameOf} noteOf={noteOf} />,
           document.getElementById('root') ?? document.body,
         )}
     </>

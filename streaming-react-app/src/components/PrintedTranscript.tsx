@@ -9,10 +9,11 @@ interface Props {
   heading: string;
   lines: readonly Line[];
   nameOf: NameOf;
+  noteOf: (line: Line) => string;
 }
 
 /** The transcript for paper or PDF, with times and names. Seen in print only. */
-export function PrintedTranscript({ heading, lines, nameOf }: Props) {
+export function PrintedTranscript({ heading, lines, nameOf, noteOf }: Props) {
   const { listener } = useClient();
   const transcript = useStore(listener.transcript);
   return (
@@ -25,7 +26,10 @@ export function PrintedTranscript({ heading, lines, nameOf }: Props) {
               <td>
                 {saidAt(transcript, line)} {nameOf(line.speakerID)}
               </td>
-              <td lang={languageTag(line.lang)}>{line.text}</td>
+              <td>
+                <span lang={languageTag(line.lang)}>{line.text}</span>
+                {noteOf(line) && <em> [{noteOf(line)}]</em>}
+              </td>
             </tr>
           ))}
         </tbody>

@@ -58,6 +58,14 @@ export default function SoundDialog({ speaks, onClose }: { speaks: boolean; onCl
           }}
         />
         <Switch
+          label={t('listen.heard')}
+          checked={state.heard}
+          onChange={(heard) => {
+            preferences.setState({ [speaks ? 'heardSpeaking' : 'heard']: heard });
+            void listener.configure({ heard });
+          }}
+        />
+        <Switch
           label={t('listen.speech')}
           checked={state.wantSpeech}
           onChange={(wantSpeech) => {

@@ -6,13 +6,17 @@ import { browserEnvironment, preflight } from '../audio/capture/problems';
 import { preferences } from '../state/preferences';
 import { loadSamples, serverInfo } from '../state/serverInfo';
 import { useStore } from '../state/store';
+import { nativeName } from '../languages/languages';
+import { paceRange } from '../speak/options';
 import { specOf } from '../speak/sourceSpec';
 import { Choice } from '../ui/Button';
 import { Switch } from '../ui/fields';
 import { Notice } from '../ui/Notice';
 import { DemoNotice } from './DemoNotice';
+import { FirstRun } from './FirstRun';
 import { LanguagePicker } from './LanguagePicker';
 import { ModelPicker } from './ModelPicker';
+import { Pace } from './Pace';
 import { Phrasebook } from './Phrasebook';
 import { ProblemAlert } from './ProblemAlert';
 import { SourcePicker } from './SourcePicker';
@@ -35,7 +39,9 @@ export default function SpeakPanel() {
   const ready = useStore(serverInfo, (info) => info.readiness?.ready ?? false);
   const state = useStore(speaker.state);
   const clips = useStore(serverInfo, (info) => info.clips);
-  const { speakLanguage, pushToTalk } = useStore(preferences);
+  const { pushToTalk, pace, ownVoice, firstRun } = useStore(preferences);
+  const options = useStore(serverInfo, (info) => info.options);
+  const paces = paceRange(options);
   const offer = useOffer();
   const [choice, setChoice] = useState<SourceChoice>({
     kind: 'microphone',
@@ -45,6 +51,7 @@ export default function SpeakPanel() {
   const source = { ...choice, clip: choice.clip ?? clips[0] ?? null };
   const spec = specOf(source);
   const idle = state.phase === 'idle';
+  const onlyLanguage = offer.source.length === 1 ? offer.source[0] : undefined;
   const plays = choice.kind === 'file' || choice.kind === 'clip';
 
   useEffect(() => {
@@ -71,6 +78,12 @@ export default function SpeakPanel() {
 
   return (
     <>
+      {idle && firstRun && (
+        <FirstRun
+          onSample={clips.length > 0 ? () => change({ kind: 'clip' }) : null}
+          onClose={() => preferences.setState({ firstRun: false })}
+        />
+      )}
       <section className="group" aria-label={t('speak.source')}>
         {state.problem && (
           <ProblemAlert problem={state.problem} onClose={() => speaker.dismissProblem()} />
@@ -79,6 +92,11 @@ export default function SpeakPanel() {
           <Notice kind="error" onClose={() => speaker.dismissProblem()}>
             {t('status.serverSays', { message: state.serverMessage })}
           </Notice>
+        )}
+        {idle && onlyLanguage && !plays && (
+          <p className="only-language" data-testid="only-language">
+            {t('speak.only', { language: nativeName(onlyLanguage) })}
+          </p>
         )}
         {idle && (
           <SourcePicker
@@ -119,8 +137,11 @@ export default function SpeakPanel() {
           label={t('speak.iSpeak')}
           none={t('speak.iSpeakAny')}
           languages={offer.source}
-          value={speakLanguage}
-          onChange={(code) => preferences.setState({ speakLanguage: code })}
+          value={state.sourceLanguage}
+          onChange={(code) => {
+            preferences.setState({ speakLanguage: code });
+            void speaker.setLanguages({ source: code });
+          }}
         />
         <LanguagePicker
           label={t('speak.into')}
@@ -129,7 +150,7 @@ export default function SpeakPanel() {
           onChange={(code) => {
             if (code === null) return;
             preferences.setState({ targetLanguage: code });
-            void speaker.setTargetLanguage(code);
+            void speaker.setLanguages({ target: code });
           }}
         />
         {idle && (
@@ -144,6 +165,17 @@ export default function SpeakPanel() {
             ]}
           />
         )}
+        {speaker.canBeExpressive && (
+          <div>
+            <Switch
+              label={t('speak.ownVoice')}
+              checked={ownVoice}
+              onChange={(on) => void speaker.setOwnVoice(on)}
+            />
+            <p className="hint">{t('speak.ownVoiceHint')}</p>
+          </div>
+        )}
+        {idle && paces && <Pace range={paces} pace={pace} />}
         <ModelPicker />
       </section>
       {idle && <DemoNotice model={state.model} />}

@@ -1,14 +1,28 @@
-import { Activity, LogOut, Maximize, Minimize, QrCode, Settings } from 'lucide-react';
-import { Suspense, lazy, useEffect, useRef, useState } from 'react';
+import {
+  Activity,
+  Glasses,
+  LogOut,
+  Maximize,
+  Minimize,
+  QrCode,
+  Settings,
+  ShieldCheck,
+} from 'lucide-react';
+import { Suspense, lazy, useCallback, useEffect, useRef, useState } from 'react';
 import type { ReactNode } from 'react';
 import { useTranslation } from '../i18n';
+import { useClient } from '../app/client';
 import { forgetTab } from '../net/clientId';
+import { useStore } from '../state/store';
+import { useGlassesPossible } from '../glasses/support';
 import { useFullscreen } from '../hooks/useFullscreen';
 import { Button, IconButton } from '../ui/Button';
 import { Brand } from './Brand';
 import { LivePill } from './LivePill';
 
 // What opens on a click loads on that click.
+const GlassesView = lazy(() => import('../glasses/GlassesView'));
+const HostDialog = lazy(() => import('./HostDialog'));
 const InviteDialog = lazy(() => import('./InviteDialog'));
 const SettingsDialog = lazy(() => import('./SettingsDialog'));
 
@@ -16,7 +30,6 @@ interface Props {
   /** Without a room the bar shows only the display's settings. */
   roomID?: string | null;
   lang?: string | null;
-  spoken?: string | null;
   debug?: { shown: boolean; toggle: () => void };
   children?: ReactNode;
 }
@@ -28,12 +41,15 @@ function leave(): void {
   window.location.assign(url);
 }
 
-export function TopBar({ roomID, lang, spoken, debug, children }: Props) {
+export function TopBar({ roomID, lang, debug, children }: Props) {
   const { t } = useTranslation();
-  const [dialog, setDialog] = useState<'settings' | 'invite' | null>(null);
+  const [dialog, setDialog] = useState<'settings' | 'invite' | 'host' | 'glasses' | null>(null);
+  const glasses = useGlassesPossible();
+  const { room } = useClient();
+  const hosts = useStore(room.view, ({ state }) => state !== null && state.owner === room.me);
   const fullscreen = useFullscreen();
   const heading = useRef<HTMLHeadingElement>(null);
-  const close = () => setDialog(null);
+  const close = useCallback(() => setDialog(null), []);
 
   // The button that led into the room is gone: the keyboard and the screen reader start here.
   useEffect(() => {
@@ -65,6 +81,16 @@ export function TopBar({ roomID, lang, spoken, debug, children }: Props) {
         </Button>
       )}
       {children}
+      {roomID && hosts && (
+        <IconButton label={t('host.title')} onClick={() => setDialog('host')}>
+          <ShieldCheck size={20} />
+        </IconButton>
+      )}
+      {roomID && glasses && (
+        <IconButton label={t('ar.enter')} onClick={() => setDialog('glasses')}>
+          <Glasses size={20} />
+        </IconButton>
+      )}
       {debug && (
         <IconButton
           label="Debug panel"
@@ -98,14 +124,19 @@ export function TopBar({ roomID, lang, spoken, debug, children }: Props) {
           <SettingsDialog onClose={close} />
         </Suspense>
       )}
+      {dialog === 'glasses' && (
+        <Suspense>
+          <GlassesView onClose={close} />
+        </Suspense>
+      )}
+      {dialog === 'host' && (
+        <Suspense>
+          <HostDialog onClose={close} />
+        </Suspense>
+      )}
       {dialog === 'invite' && roomID && (
         <Suspense>
-          <InviteDialog
-            roomID={roomID}
-            lang={lang ?? null}
-            spoken={spoken ?? null}
-            onClose={close}
-          />
+          <InviteDialog roomID={roomID} lang={lang ?? null} onClose={close} />
         </Suspense>
       )}
     </header>

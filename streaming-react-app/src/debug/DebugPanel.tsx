@@ -7,6 +7,7 @@ import { TextField } from '../ui/fields';
 import { filterLog } from './eventLog';
 import { LiveChart } from './LiveChart';
 import { Recordings } from './Recordings';
+import { Timeline } from './Timeline';
 
 const SHOWN = 200;
 
@@ -47,6 +48,7 @@ export default function DebugPanel({ onClose }: { onClose: () => void }) {
           series={[{ series: 'realTimeFactor', label: 'Real-time factor', stroke: '--primary' }]}
         />
       </div>
+      <Timeline />
       <EventList />
       <details open>
         <summary>Recordings</summary>

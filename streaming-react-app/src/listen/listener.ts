@@ -2,9 +2,17 @@
 import { Player } from '../audio/playback/player';
 import type { PlaybackReport } from '../audio/playback/messages';
 import type { Metrics } from '../debug/metrics';
+import type { Trace } from '../debug/trace';
 import type { Connection } from '../net/connection';
 import { values } from '../state/store';
-import { EMPTY_TRANSCRIPT, addHistory, addText, beginStream } from '../transcript/transcript';
+import {
+  EMPTY_TRANSCRIPT,
+  addHistory,
+  addLost,
+  addText,
+  beginStream,
+  leaveLanguages,
+} from '../transcript/transcript';
 import type { Transcript } from '../transcript/transcript';
 import { SpeechKeeper } from '../transcript/speechKeeper';
 import type { OutputType, TranslationSpeech } from '../wire/messages';
@@ -16,6 +24,8 @@ export interface ListeningState {
   automatic: boolean;
   wantText: boolean;
   wantSpeech: boolean;
+  /** What was heard is read, too. */
+  heard: boolean;
   volume: number;
   /** The browser keeps the page silent until a click. */
   blocked: boolean;
@@ -40,6 +50,7 @@ export class Listener {
     automatic: false,
     wantText: true,
     wantSpeech: false,
+    heard: false,
     volume: 1,
     blocked: false,
     guarded: false,
@@ -57,8 +68,10 @@ export class Listener {
   constructor(
     private readonly connection: Connection,
     private readonly metrics: Metrics,
+    private readonly trace: Trace,
   ) {
     this.player.onReport = (playback) => {
+      this.trace.heard(playback.played, this.player.sampleRate);
       this.state.setState({ playback });
       metrics.add('behind', playback.behind * 1000);
     };
@@ -68,8 +81,13 @@ export class Listener {
       // A word of the piece was spoken half a piece before its end.
       const half = (message.endMs - message.startMs) / 2;
       this.metrics.add('textDelay', message.latencyMs + half);
+      this.trace.add('text');
       this.transcript.setState((transcript) => addText(transcript, message, Date.now()));
+      requestAnimationFrame(() => this.trace.add('rendered'));
     });
+    connection.on('not_understood', (message) =>
+      this.transcript.setState((transcript) => addLost(transcript, message, Date.now())),
+    );
     connection.on('translation_speech', (message) => this.speech(message));
     connection.on('clear_transcript', () => this.cleared());
   }
@@ -79,21 +97,28 @@ export class Listener {
     await this.player.unlock();
   }
 
-  async configure(change: Partial<Pick<ListeningState, 'language' | 'wantText' | 'wantSpeech'>>) {
+  async configure(
+    change: Partial<Pick<ListeningState, 'language' | 'wantText' | 'wantSpeech' | 'heard'>>,
+  ) {
     this.state.setState(change);
+    if (change.language !== undefined) {
+      const { language } = change;
+      this.transcript.setState((transcript) => leaveLanguages(transcript, language));
+    }
     if (change.language !== undefined || change.wantSpeech === false) this.player.clear();
     await this.apply();
     // What came before, in the new language where it exists.
-    if (change.language !== undefined) await this.catchUp();
+    if (change.language !== undefined || change.heard) await this.catchUp();
   }
 
   /** Tells the server (again) what is wanted. */
   async apply(): Promise<void> {
-    const { language, wantText, wantSpeech } = this.state.getState();
+    const { language, wantText, wantSpeech, heard } = this.state.getState();
     try {
       const answer = await this.connection.setListenerConfig({
         targetLanguage: language,
         output: outputType(wantText, wantSpeech),
+        heard: heard && wantText,
       });
       const failed = answer.status === 'error';
       this.state.setState({ error: failed ? answer.message : null });
@@ -152,6 +177,9 @@ export class Listener {
   private speech(message: TranslationSpeech): void {
     this.metrics.add('speechLatency', message.latencyMs);
     this.kept.add(message.payload, message.sample_rate);
+    if (message.payload.byteLength > 0) {
+      this.trace.hear('output', message.payload, message.sample_rate);
+    }
     this.state.setState({ keptSeconds: this.kept.seconds });
     if (message.payload.byteLength === 0 || !this.state.getState().wantSpeech) return;
     void this.player.play(message.speakerID, message.payload, message.sample_rate);

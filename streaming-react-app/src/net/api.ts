@@ -18,6 +18,14 @@ export interface Clip {
   translations: Record<string, string>;
 }
 
+/** Something that a speaker may ask of its stream, within this server's range. */
+export interface StreamOption {
+  name: string;
+  low: number | null;
+  high: number | null;
+  default: unknown;
+}
+
 export interface Readiness {
   ready: boolean;
   /** What is being done, in the server's words. */
@@ -80,6 +88,18 @@ export async function fetchClips(base: string): Promise<Clip[]> {
     url: serverPath(base, asText(row['url'])),
     text: asText(row['text']),
     translations: isRaw(row['translations']) ? translationsOf(row['translations']) : {},
+  }));
+}
+
+const asNumber = (value: unknown): number | null => (typeof value === 'number' ? value : null);
+
+export async function fetchOptions(base: string): Promise<StreamOption[]> {
+  const rows = asRows(await getJson(serverPath(base, 'api/options')));
+  return rows.map((row) => ({
+    name: asText(row['name']),
+    low: asNumber(row['low']),
+    high: asNumber(row['high']),
+    default: row['default'],
   }));
 }
 

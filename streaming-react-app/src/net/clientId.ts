@@ -34,13 +34,13 @@ async function claim(id: string): Promise<boolean> {
 
 /**
  * Duplicating a tab copies its session storage: the copy must not take over the original's place,
- * so the identity is locked while in use. `suffix` gives further connections of one page their own.
+ * so the identity is locked while in use.
  */
-export async function tabIdentity(suffix = ''): Promise<TabIdentity> {
-  const known = saved(KEY + suffix);
+export async function tabIdentity(): Promise<TabIdentity> {
+  const known = saved(KEY);
   if (known && (await claim(known.clientID))) return known;
   const identity = fresh();
-  sessionStorage.setItem(KEY + suffix, `${identity.clientID} ${identity.resumeKey}`);
+  sessionStorage.setItem(KEY, `${identity.clientID} ${identity.resumeKey}`);
   await claim(identity.clientID);
   return identity;
 }
@@ -57,6 +57,7 @@ export function rememberToken(token: string): void {
   sessionStorage.setItem(TOKEN, token);
   const url = new URL(window.location.href);
   url.searchParams.delete('token');
+  url.hash = '';
   window.history.replaceState(null, '', url);
 }
 

@@ -4,11 +4,14 @@ import type { Socket } from 'socket.io-client';
 import type {
   Ack,
   AudioAck,
+  InviteAck,
   JoinAck,
   ListenerAck,
   OutputType,
   Role,
+  RoomRules,
   ServerEvents,
+  SpeakerConfig,
   StreamAck,
   StreamConfig,
   TranscriptEntry,
@@ -17,6 +20,15 @@ import type {
 export interface ListenerConfig {
   targetLanguage: string | null;
   output: OutputType;
+  /** Also what was heard, in the language that is spoken. */
+  heard: boolean;
+}
+
+export interface JoinWishes {
+  lockServerName: string | null;
+  passcode: string | null;
+  /** A room that nobody has opened is opened; else that is an error. */
+  open: boolean;
 }
 
 export type LinkEvent =
@@ -99,20 +111,41 @@ export class Connection {
     this.socket.on(event as string, handler);
   }
 
-  /** With `open` a room that nobody has opened is opened; else that is an error. */
-  join(roomID: string | null, roles: readonly Role[], lockServerName: string | null, open = true) {
+  join(roomID: string | null, roles: readonly Role[], wishes: JoinWishes) {
+    const { lockServerName, passcode, open } = wishes;
     return this.ask<Partial<JoinAck> & Partial<Ack>>('join_room', this.clientID, roomID, {
       roles,
       lockServerName,
+      ...(passcode === null ? {} : { passcode }),
       ...(open ? {} : { open }),
     });
+  }
+
+  setRoom(rules: Partial<RoomRules>) {
+    return this.ask<Ack>('set_room', rules);
+  }
+
+  muteMember(clientID: string) {
+    return this.ask<Ack>('mute_member', clientID);
+  }
+
+  removeMember(clientID: string) {
+    return this.ask<Ack>('remove_member', clientID);
+  }
+
+  endRoom() {
+    return this.ask<Ack>('end_room');
+  }
+
+  inviteToken() {
+    return this.ask<InviteAck>('invite_token');
   }
 
   setListenerConfig(config: ListenerConfig) {
     return this.ask<ListenerAck>('set_listener_config', config);
   }
 
-  setDynamicConfig(config: { targetLanguage: string }) {
+  setDynamicConfig(config: SpeakerConfig) {
     return this.ask<Ack>('set_dynamic_config', config);
   }
 

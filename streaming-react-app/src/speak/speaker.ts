@@ -6,13 +6,19 @@ import { CaptureError } from '../audio/capture/problems';
 import type { CaptureHandlers, RunningSource } from '../audio/capture/source';
 import type { Room } from '../app/room';
 import type { Metrics } from '../debug/metrics';
+import type { Trace } from '../debug/trace';
 import type { Connection } from '../net/connection';
+import { preferences } from '../state/preferences';
+import { serverInfo } from '../state/serverInfo';
 import { values } from '../state/store';
 import type { PlaceInLine, StreamStatus } from '../wire/messages';
+import { chosenOptions } from './options';
 import { NOT_SPEAKING } from './state';
 import type { Level, Place, SourceSpec, SpeakingState, WaitReason } from './state';
 import { Uplink } from './uplink';
 
+/** Codes of what a host does to a member. */
+const HOSTS = new Set(['removed', 'muted', 'room_ended']);
 const TRY_AGAIN_MS = 4000;
 const RESTARTS = { most: 3, withinMs: 60_000 };
 /** One zero sample tells the server that nothing more is to come for now: it closes the sentence. */
@@ -34,15 +40,19 @@ export class Speaker {
     private readonly connection: Connection,
     private readonly room: Room,
     private readonly metrics: Metrics,
+    private readonly trace: Trace,
   ) {
     connection.on('stream_status', (status) => this.heard(status));
     connection.on('place_in_line', (place) => void this.moved(place));
     connection.on('recording_saved', (recording) =>
       this.state.setState(({ recordings }) => ({ recordings: [...recordings, recording] })),
     );
-    connection.on('server_exception', ({ message, event }) => {
-      // Joining is answered where it was asked for.
-      if (event !== 'join_room') this.state.setState({ serverMessage: message });
+    connection.on('server_exception', ({ message, event, code }) => {
+      if (HOSTS.has(code ?? '')) void this.abandon();
+      // Joining is answered where it was asked for, and the room says what its host did.
+      if (event !== 'join_room' && !HOSTS.has(code ?? '')) {
+        this.state.setState({ serverMessage: message });
+      }
     });
     room.view.subscribe(({ state }, before) => {
       const had = before.state?.members[room.me]?.transcoder ?? false;
@@ -77,7 +87,10 @@ export class Speaker {
       this.uplink = new Uplink(
         {
           ready: () => this.configured && this.connection.connected,
-          send: (pcm, onAck) => this.connection.sendAudio(pcm, onAck),
+          send: (pcm, onAck) => {
+            this.trace.hear('input', pcm, source.rate);
+            this.connection.sendAudio(pcm, onAck);
+          },
         },
         source.rate,
       );
@@ -132,10 +145,20 @@ export class Speaker {
     this.state.setState({ problem: null, serverMessage: null });
   }
 
-  async setTargetLanguage(targetLanguage: string): Promise<void> {
-    this.state.setState({ targetLanguage });
+  async setLanguages({ source, target }: { source?: string | null; target?: string | null }) {
+    if (source !== undefined) this.state.setState({ sourceLanguage: source });
+    if (target !== undefined) this.state.setState({ targetLanguage: target });
+    await this.tellLanguages();
+  }
+
+  private async tellLanguages(): Promise<void> {
+    const { sourceLanguage, targetLanguage } = this.state.getState();
     try {
-      const answer = await this.connection.setDynamicConfig({ targetLanguage });
+      const answer = await this.connection.setDynamicConfig({
+        sourceLanguage,
+        ...(targetLanguage === null ? {} : { targetLanguage }),
+        ...(this.canBeExpressive ? { expressive: preferences.getState().ownVoice } : {}),
+      });
       if (answer.status === 'error') this.state.setState({ serverMessage: answer.message });
     } catch {
       // Away: it is set again with the stream.
@@ -160,8 +183,22 @@ export class Speaker {
       this.state.setState({ place: null });
       await this.configure();
     } else if (targetLanguage !== null) {
-      await this.setTargetLanguage(targetLanguage);
+      await this.tellLanguages();
     }
+  }
+
+  /** Whether the model speaks in the speaker's own voice. */
+  get canBeExpressive(): boolean {
+    const agents = this.room.server.getState().state?.agentsCapabilities ?? [];
+    const { model } = this.state.getState();
+    const agent = agents.find((one) => one.name === model) ?? agents[0];
+    return agent?.dynamicParams.includes('expressive') ?? false;
+  }
+
+  /** In the speaker's own voice, from the next piece of speech on. */
+  async setOwnVoice(ownVoice: boolean): Promise<void> {
+    preferences.setState({ ownVoice });
+    await this.tellLanguages();
   }
 
   private open(spec: SourceSpec): Promise<RunningSource> {
@@ -191,14 +228,15 @@ export class Speaker {
   private async configure(): Promise<void> {
     const { source, attempt } = this;
     if (!source) return;
-    const { targetLanguage, model, output, record } = this.state.getState();
+    const { model, output, record } = this.state.getState();
     try {
-      if (targetLanguage !== null) await this.connection.setDynamicConfig({ targetLanguage });
+      await this.tellLanguages();
       const answer = await this.connection.configureStream({
         rate: source.rate,
         model_name: model ?? this.room.server.getState().state?.agentsCapabilities[0]?.name ?? '',
         model_type: output,
         debug: record,
+        options: chosenOptions(preferences.getState(), serverInfo.getState().options),
       });
       if (attempt !== this.attempt) return;
       if (answer.status === 'ok') await this.begin();

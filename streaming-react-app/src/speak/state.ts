@@ -30,6 +30,8 @@ export interface SpeakingState {
   paused: boolean;
   /** A patient source waits for the server. */
   throttled: boolean;
+  /** What this member speaks, so that others can read what was heard; null is not said. */
+  sourceLanguage: string | null;
   targetLanguage: string | null;
   model: string | null;
   /** What is made of the speech. */
@@ -61,6 +63,7 @@ export const NOT_SPEAKING: SpeakingState = {
   muted: false,
   paused: false,
   throttled: false,
+  sourceLanguage: null,
   targetLanguage: null,
   model: null,
   output: 's2s&t',

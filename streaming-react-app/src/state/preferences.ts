@@ -21,6 +21,9 @@ export interface Preferences {
   targetLanguage: string | null;
   wantText: boolean;
   wantSpeech: boolean;
+  /** What was heard stands below the translation. */
+  heard: boolean;
+  heardSpeaking: boolean;
   deviceId: string | null;
   noiseSuppression: boolean;
   echoCancellation: boolean;
@@ -32,6 +35,11 @@ export interface Preferences {
   pushToTalk: boolean;
   letters: boolean;
   deviceVoice: boolean;
+  /** From sooner to steadier: the decision threshold; 0 is the model's own. */
+  pace: number;
+  ownVoice: boolean;
+  /** The card that shows what to try first was closed. */
+  firstRun: boolean;
 }
 
 const KEY = 'seamless.preferences';
@@ -51,6 +59,8 @@ const DEFAULTS: Preferences = {
   wantText: true,
   // A hall of phones stays quiet until somebody asks for sound.
   wantSpeech: false,
+  heard: false,
+  heardSpeaking: true,
   deviceId: null,
   noiseSuppression: true,
   echoCancellation: true,
@@ -61,6 +71,9 @@ const DEFAULTS: Preferences = {
   pushToTalk: false,
   letters: false,
   deviceVoice: false,
+  pace: 0,
+  ownVoice: false,
+  firstRun: true,
 };
 
 /** Takes over what is known and of the right type; the rest keeps its default. */

@@ -1,6 +1,13 @@
 /** What the server offers: languages, phrases, clips; and whether its models are loaded. */
-import { fetchAddress, fetchClips, fetchLanguages, fetchPhrases, fetchReadiness } from '../net/api';
-import type { Clip, Phrase, Readiness } from '../net/api';
+import {
+  fetchAddress,
+  fetchClips,
+  fetchLanguages,
+  fetchOptions,
+  fetchPhrases,
+  fetchReadiness,
+} from '../net/api';
+import type { Clip, Phrase, Readiness, StreamOption } from '../net/api';
 import type { Language } from '../languages/languages';
 import { values } from './store';
 
@@ -8,6 +15,7 @@ export interface ServerInfo {
   languages: Language[];
   phrases: Phrase[];
   clips: Clip[];
+  options: StreamOption[];
   readiness: Readiness | null;
   /** Where others reach the server. */
   address: string | null;
@@ -17,6 +25,7 @@ export const serverInfo = values<ServerInfo>({
   languages: [],
   phrases: [],
   clips: [],
+  options: [],
   readiness: null,
   address: null,
 });
@@ -37,11 +46,16 @@ export async function loadServerInfo(base: string): Promise<void> {
   if (!readiness?.ready) setTimeout(() => void loadServerInfo(base), pause);
 }
 
-/** What only speakers need: phrases and recordings to try. */
+/** What only speakers need: phrases and recordings to try, and what they may ask of a stream. */
 export async function loadSamples(base: string): Promise<void> {
-  const [phrases, clips] = await Promise.allSettled([fetchPhrases(base), fetchClips(base)]);
+  const [phrases, clips, options] = await Promise.allSettled([
+    fetchPhrases(base),
+    fetchClips(base),
+    fetchOptions(base),
+  ]);
   serverInfo.setState({
     ...(phrases.status === 'fulfilled' ? { phrases: phrases.value } : {}),
     ...(clips.status === 'fulfilled' ? { clips: clips.value } : {}),
+    ...(options.status === 'fulfilled' ? { options: options.value } : {}),
   });
 }

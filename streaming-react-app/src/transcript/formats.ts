@@ -63,12 +63,13 @@ export function bilingual(lines: readonly Line[], name: NameOf): string {
     .join('\n');
 }
 
-/** `heading` stands above a TXT: the room and the date. */
+/** `heading` stands above a TXT (the room and the date), a line's note behind it. */
 export function formatTranscript(
   transcript: Transcript,
   format: TextFormat,
   name: NameOf,
   heading?: string,
+  noteOf: (line: Line) => string = () => '',
 ): string {
   const several = new Set(transcript.lines.map((line) => line.speakerID)).size > 1;
   const prefix = (speakerID: string) => (several ? `${oneLine(name(speakerID))}: ` : '');
@@ -80,7 +81,9 @@ export function formatTranscript(
           .filter((line) => line.text !== '')
           .map((line) => {
             const time = heading ? saidAt(transcript, line) : '';
-            return `${time && `${time} `}${prefix(line.speakerID)}${oneLine(line.text)}\n`;
+            const note = noteOf(line);
+            const text = `${prefix(line.speakerID)}${oneLine(line.text)}`;
+            return `${time && `${time} `}${text}${note && ` [${note}]`}\n`;
           }),
       ].join('');
     case 'srt':

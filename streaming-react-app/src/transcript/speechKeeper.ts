@@ -1,35 +1,47 @@
 /** Keeps the translated speech for a download, up to a bound (the oldest goes first). */
+import { decodePcm16, encodePcm16 } from '../audio/pcm';
+import { resampled } from '../audio/resample';
+
+interface Part {
+  pcm16: ArrayBuffer;
+  rate: number;
+}
+
+const lengthOf = ({ pcm16, rate }: Part) => pcm16.byteLength / 2 / rate;
+
 export class SpeechKeeper {
-  private parts: ArrayBuffer[] = [];
-  private rate = 0;
-  private bytes = 0;
+  private parts: Part[] = [];
+  private length = 0;
 
   constructor(private readonly maxSeconds = 2 * 3600) {}
 
-  add(pcm16: ArrayBuffer, sampleRate: number): void {
+  add(pcm16: ArrayBuffer, rate: number): void {
     if (pcm16.byteLength === 0) return;
-    // A file has one rate: another model's speech begins a new one.
-    if (sampleRate !== this.rate) this.clear();
-    this.rate = sampleRate;
-    this.parts.push(pcm16);
-    this.bytes += pcm16.byteLength;
-    while (this.seconds > this.maxSeconds) this.bytes -= this.parts.shift()?.byteLength ?? 0;
+    this.parts.push({ pcm16, rate });
+    this.length += pcm16.byteLength / 2 / rate;
+    while (this.length > this.maxSeconds) {
+      const oldest = this.parts.shift();
+      if (oldest) this.length -= lengthOf(oldest);
+    }
   }
 
   get seconds(): number {
-    return this.rate === 0 ? 0 : this.bytes / 2 / this.rate;
+    return this.length;
   }
 
-  get sampleRate(): number {
-    return this.rate;
-  }
-
-  get chunks(): readonly ArrayBuffer[] {
-    return this.parts;
+  /** All of it at one rate, the highest that came: a voice may change its rate while it speaks. */
+  whole(): { chunks: ArrayBuffer[]; rate: number } {
+    const rate = Math.max(0, ...this.parts.map((part) => part.rate));
+    const chunks = this.parts.map((part) =>
+      part.rate === rate
+        ? part.pcm16
+        : encodePcm16(resampled(decodePcm16(part.pcm16), part.rate, rate)),
+    );
+    return { chunks, rate };
   }
 
   clear(): void {
     this.parts = [];
-    this.bytes = 0;
+    this.length = 0;
   }
 }

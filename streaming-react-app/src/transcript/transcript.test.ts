@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { RoomState, TranslationText } from '../wire/messages';
+import type { NotUnderstood, RoomState, TranslationText } from '../wire/messages';
 import { formatTranscript } from './formats';
 import { SpeechKeeper } from './speechKeeper';
-import { EMPTY_TRANSCRIPT, addHistory, addText } from './transcript';
+import { EMPTY_TRANSCRIPT, addHistory, addLost, addText, leaveLanguages } from './transcript';
 import { shownLines, wantedLanguage } from './shown';
 import type { Transcript } from './transcript';
 import { wavFile } from './wav';
@@ -55,14 +55,34 @@ describe('addText', () => {
     expect(transcript.lines.map((line) => line.text)).toEqual(['uno más', 'dos', 'drei', 'vier']);
   });
 
-  it('ends what will not go on: the language that was left, the segment before', () => {
+  it('ends what will not go on: the segment before, and the language that was left', () => {
     const transcript = transcriptOf(
       said('uno', { segmentID: 1 }),
-      said('bob', { speakerID: 'bob', segmentID: 1 }),
-      said('drei', { segmentID: 1, lang: 'deu' }),
-      said('vier', { segmentID: 2, lang: 'deu' }),
+      said('one', { segmentID: 1, lang: 'eng' }),
+      said('eins', { segmentID: 2, lang: 'deu' }),
+      said('two', { segmentID: 2, lang: 'eng' }),
     );
-    expect(transcript.lines.map((line) => line.finished)).toEqual([true, false, true, false]);
+    const open = (t: Transcript) =>
+      t.lines.filter((line) => !line.finished).map(({ text }) => text);
+    // Two languages of a sentence may be written side by side.
+    expect(open(transcript)).toEqual(['eins', 'two']);
+    expect(open(leaveLanguages(transcript, 'eng'))).toEqual(['two']);
+  });
+
+  it('marks what the model was not sure of, and what it gave up', () => {
+    const doubtful = transcriptOf(
+      said('Hola', { confidence: 0.9 }),
+      said(' mundo', { confidence: 0.3 }),
+    );
+    expect(doubtful.lines[0]?.pieces.map((piece) => piece.unsure ?? false)).toEqual([false, true]);
+    const where = said('', { segmentID: 1, eos: true, confidence: 0.1 });
+    const lost: NotUnderstood = { ...where, event: 'not_understood' };
+    const after = addLost(doubtful, lost, 0);
+    expect(after.lines.map((line) => [line.text, line.lost ?? false, line.finished])).toEqual([
+      ['Hola mundo', false, true],
+      ['…', true, true],
+    ]);
+    expect(addLost(after, lost, 0)).toBe(after);
   });
 
   it('joins pieces without spaces as they come (Chinese)', () => {
@@ -110,6 +130,42 @@ describe('addText', () => {
   });
 });
 
+describe('shownLines', () => {
+  const spoken = () => 'eng';
+
+  it('puts what was heard beside its sentence, once', () => {
+    const { lines } = transcriptOf(
+      said('Hello', { segmentID: 1, lang: 'eng' }),
+      said('Hola', { segmentID: 1, eos: true }),
+      said(' all', { segmentID: 1, lang: 'eng', eos: true }),
+      said('Adiós', { segmentID: 1 }),
+    );
+    const shown = shownLines(lines, () => 'spa', spoken);
+    expect(shown.map((line) => [line.text, line.heard?.text])).toEqual([
+      ['Hola', 'Hello all'],
+      ['Adiós', undefined],
+    ]);
+  });
+
+  it('shows what was heard while there is no translation yet, and never takes it for one', () => {
+    const first = transcriptOf(said('Hello', { segmentID: 1, lang: 'eng' }));
+    const show = (t: Transcript) =>
+      shownLines(t.lines, () => 'spa', spoken).map((line) => [
+        line.text,
+        line.heard?.text,
+        line.foreign ?? false,
+      ]);
+    expect(show(first)).toEqual([['', 'Hello', false]]);
+    expect(show(addText(first, said('Hola', { segmentID: 1 }), 0))).toEqual([
+      ['Hola', 'Hello', false],
+    ]);
+    // Who reads the language that is spoken reads it once.
+    expect(shownLines(first.lines, () => 'eng', spoken).map((line) => line.heard)).toEqual([
+      undefined,
+    ]);
+  });
+});
+
 describe('addHistory', () => {
   const entry = (text: string, lang: string, segmentID: number, finished = true) => ({
     speakerID: 'ann',
@@ -119,6 +175,7 @@ describe('addHistory', () => {
     endMs: segmentID * 1000 + 900,
     text,
     finished,
+    confidence: 0.9,
   });
 
   it('puts what was said before in front, one language a sentence', () => {
@@ -272,8 +329,14 @@ describe('speech', () => {
     const keeper = new SpeechKeeper(1);
     for (let i = 0; i < 15; i += 1) keeper.add(new ArrayBuffer(3200), 16000);
     expect(keeper.seconds).toBeCloseTo(1);
-    keeper.add(new ArrayBuffer(480), 24000);
-    expect(keeper.sampleRate).toBe(24000);
-    expect(keeper.chunks).toHaveLength(1);
+  });
+
+  it('keeps everything when a voice changes its rate, in one file of the higher one', () => {
+    const keeper = new SpeechKeeper();
+    for (const rate of [16000, 24000, 16000]) keeper.add(new ArrayBuffer(rate), rate);
+    expect(keeper.seconds).toBeCloseTo(1.5);
+    const { chunks, rate } = keeper.whole();
+    expect(rate).toBe(24000);
+    expect(chunks.map((chunk) => chunk.byteLength)).toEqual([24000, 24000, 24000]);
   });
 });

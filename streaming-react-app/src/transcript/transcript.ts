@@ -1,12 +1,20 @@
 /** What was said so far, as lines that only ever grow. Pure functions over plain data. */
-import type { TranscriptEntry, TranslationText } from '../wire/messages';
+import type { NotUnderstood, TranscriptEntry, TranslationText } from '../wire/messages';
 
 /** A piece as it came: its text and the stretch of the speaker's audio that it covers. */
 export interface Piece {
   text: string;
   startMs: number;
   endMs: number;
+  /** The model was not sure of the sentence up to here. */
+  unsure?: true;
 }
+
+/** Below it the decoder's words are more often wrong than right. */
+const SURE_FROM = 0.5;
+
+const unsure = (confidence: number | null | undefined) =>
+  typeof confidence === 'number' && confidence < SURE_FROM ? { unsure: true as const } : {};
 
 export interface Line {
   key: string;
@@ -20,6 +28,8 @@ export interface Line {
   /** Where the newest piece begins in `text`. */
   freshFrom: number;
   finished: boolean;
+  /** The rest of the sentence was not understood. */
+  lost?: true;
 }
 
 type Last = Pick<TranslationText, 'seq' | 'segmentID' | 'startMs' | 'endMs'>;
@@ -81,18 +91,24 @@ function beginsAnew(message: Last, last: Last): boolean {
   return message.seq <= last.seq || message.endMs < last.endMs - BACKWARDS_MS;
 }
 
-/**
- * Ends lines that will not go on: of a language that this member has left (it hears no more of
- * that), and of segments before the one that is spoken now.
- */
-function closed(lines: Line[], now: TranslationText): Line[] {
-  const over = (line: Line) =>
-    !line.finished &&
-    line.speakerID === now.speakerID &&
-    (line.lang !== now.lang || line.segmentID < now.segmentID);
-  return lines.some(over)
-    ? lines.map((line) => (over(line) ? { ...line, finished: true } : line))
+function finished(lines: Line[], over: (line: Line) => boolean): Line[] {
+  const now = (line: Line) => !line.finished && over(line);
+  return lines.some(now)
+    ? lines.map((line) => (now(line) ? { ...line, finished: true } : line))
     : lines;
+}
+
+/** Ends lines that will not go on: of segments before the one that is spoken now. */
+function closed(lines: Line[], now: TranslationText): Line[] {
+  return finished(
+    lines,
+    (line) => line.speakerID === now.speakerID && line.segmentID < now.segmentID,
+  );
+}
+
+/** This member reads another language from now on: of the others it hears no more. */
+export function leaveLanguages(transcript: Transcript, stays: string | null): Transcript {
+  return { ...transcript, lines: finished(transcript.lines, (line) => line.lang !== stays) };
 }
 
 /** Adds a message; one that comes twice changes nothing. */
@@ -118,7 +134,7 @@ export function addText(transcript: Transcript, message: TranslationText, now: n
       ? transcript.origins
       : { ...transcript.origins, [origin]: now - (message.latencyMs ?? 0) - endMs };
   const key = lineKey(speakerID, stream, segmentID, lang);
-  const piece = { text: message.payload, startMs, endMs };
+  const piece = { text: message.payload, startMs, endMs, ...unsure(message.confidence) };
   const lines = closed(transcript.lines, message);
   // A segment may hold several sentences: only one of its lines is open.
   const at = lines.findLastIndex((line) => isOf(line, key) && !line.finished);
@@ -142,21 +158,33 @@ export function addText(transcript: Transcript, message: TranslationText, now: n
   return { lines: [...lines, appended(empty, piece, message.eos)], streams, origins };
 }
 
+/** A sentence that the model gave up: said in its own line, or at the end of what it wrote of it. */
+export function addLost(transcript: Transcript, message: NotUnderstood, now: number): Transcript {
+  const sign = '…';
+  const text = { ...message, event: 'translation_text' as const, payload: sign, confidence: null };
+  const added = addText(transcript, text, now);
+  const { speakerID, segmentID, lang } = message;
+  const at = added.lines.findLastIndex(
+    (line) => line.speakerID === speakerID && line.segmentID === segmentID && line.lang === lang,
+  );
+  const line = added.lines[at];
+  if (!line || added === transcript) return added;
+  return { ...added, lines: replaced(added.lines, at, { ...line, lost: true }) };
+}
+
 /** A speaker began a new stream: its numbers start again, and its open lines end here. */
 export function beginStream(transcript: Transcript, speakerID: string): Transcript {
   const number = (transcript.streams[speakerID]?.number ?? 0) + 1;
   return {
     ...transcript,
-    lines: transcript.lines.map((line) =>
-      line.speakerID === speakerID && !line.finished ? { ...line, finished: true } : line,
-    ),
+    lines: finished(transcript.lines, (line) => line.speakerID === speakerID),
     streams: { ...transcript.streams, [speakerID]: { number, last: {} } },
   };
 }
 
 /** The line of a sentence that this page came into the middle of: the rest of it goes on there. */
 function continued(line: Line, entry: TranscriptEntry, text: string): Line {
-  const piece = { text, startMs: entry.startMs, endMs: entry.endMs };
+  const piece = { text, startMs: entry.startMs, endMs: entry.endMs, ...unsure(entry.confidence) };
   return { ...line, text, pieces: [piece], freshFrom: text.length };
 }
 
@@ -191,7 +219,7 @@ export function addHistory(
       stream,
       segmentID,
       lang,
-      pieces: [{ text, startMs: entry.startMs, endMs: entry.endMs }],
+      pieces: [{ text, startMs: entry.startMs, endMs: entry.endMs, ...unsure(entry.confidence) }],
       text,
       freshFrom: 0,
       finished,

@@ -1,4 +1,4 @@
-import { Headphones, Mic } from 'lucide-react';
+import { Headphones, Mic, Smartphone } from 'lucide-react';
 import { useState } from 'react';
 import { useTranslation } from '../i18n';
 import { useClient } from '../app/client';
@@ -32,6 +32,12 @@ export default function HomeView({ params }: { params: UrlParams }) {
   );
 }
 
+function conversationLink(): string {
+  const url = new URL(window.location.href);
+  url.searchParams.set('view', 'conversation');
+  return url.toString();
+}
+
 function Doors({ params }: { params: UrlParams }) {
   const { t } = useTranslation();
   const client = useClient();
@@ -43,10 +49,19 @@ function Doors({ params }: { params: UrlParams }) {
   const wrong = code !== '' && !ROOM_CODE.test(code);
   const model = agents?.[0];
 
-  const enter = (role: Role, open: boolean) => {
+  const [asked, setAsked] = useState<Role>('listener');
+  const enter = (role: Role, open: boolean, passcode: string | null = null) => {
     if (wrong) return;
+    setAsked(role);
     const lockName = role === 'speaker' && lock ? name.trim() || t('room.code') : null;
-    void enterRoom(client, { roomID: code || null, role, lang: params.lang, lockName, open });
+    void enterRoom(client, {
+      roomID: code || null,
+      role,
+      lang: params.lang,
+      lockName,
+      open,
+      passcode,
+    });
   };
 
   return (
@@ -54,7 +69,11 @@ function Doors({ params }: { params: UrlParams }) {
       <h1>{t('home.title')}</h1>
       <p className="lead">{t('home.lead')}</p>
       <LinkNotice />
-      <JoinProblem code={code} onOpen={() => enter('listener', true)} />
+      <JoinProblem
+        code={code}
+        onOpen={() => enter('listener', true)}
+        onPasscode={(passcode) => enter(asked, false, passcode)}
+      />
       <div className="doors">
         {(['speaker', 'listener'] as const).map((role) => {
           const Icon = role === 'speaker' ? Mic : Headphones;
@@ -101,6 +120,12 @@ function Doors({ params }: { params: UrlParams }) {
           autoComplete="nickname"
         />
       </div>
+      <p>
+        <a className="button plain" href={conversationLink()}>
+          <Smartphone size={18} aria-hidden="true" />
+          <span>{t('talk.open')}</span>
+        </a>
+      </p>
       {params.enableServerLock && (
         <Switch label={t('home.lock')} checked={lock} onChange={setLock} />
       )}

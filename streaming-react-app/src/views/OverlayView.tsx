@@ -1,6 +1,7 @@
 import { useTranslation } from '../i18n';
 import { useNames } from '../app/useNames';
 import { useShown } from '../app/useShown';
+import { DemoNotice } from '../components/DemoNotice';
 import type { OverlayParams } from '../app/urlParams';
 import { direction, languageTag } from '../languages/languages';
 import { serverInfo } from '../state/serverInfo';
@@ -16,15 +17,18 @@ interface Run {
   speakerID: string;
   lang: string;
   text: string;
+  lost?: true;
 }
 
 /** Sentences of one speaker flow on: two lines are too few to break after each. */
 export function runs(lines: readonly Line[]): Run[] {
   const result: Run[] = [];
-  for (const { key, speakerID, lang, text } of lines) {
+  for (const { key, speakerID, lang, text, lost } of lines) {
     const last = result.at(-1);
-    if (last?.speakerID === speakerID && last.lang === lang) last.text += ` ${text}`;
+    if (last?.speakerID === speakerID && last.lang === lang && !last.lost) last.text += ` ${text}`;
     else result.push({ key, speakerID, lang, text });
+    const newest = result.at(-1);
+    if (lost && newest) newest.lost = true;
   }
   return result;
 }
@@ -41,6 +45,7 @@ export default function OverlayView({ overlay }: { overlay: OverlayParams }) {
   return (
     <main className={`overlay overlay-${overlay.position}`} data-testid="overlay">
       <h1 className="unseen">{t('room.captions')}</h1>
+      {overlay.notice && <DemoNotice brief />}
       <div
         className="overlay-window"
         style={{
@@ -58,6 +63,7 @@ export default function OverlayView({ overlay }: { overlay: OverlayParams }) {
                 <span style={{ background: overlay.background }}>
                   {overlay.names && several && <b>{nameOf(run.speakerID)}: </b>}
                   {run.text}
+                  {run.lost && <i> {t('captions.notUnderstood')}</i>}
                 </span>
               </p>
             );

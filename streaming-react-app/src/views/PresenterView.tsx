@@ -1,114 +1,90 @@
+import { QrCode } from 'lucide-react';
+import { QRCodeSVG } from 'qrcode.react';
+import { useState } from 'react';
 import { useTranslation } from '../i18n';
-import { ClientProvider, useClient } from '../app/client';
-import type { Client } from '../app/client';
+import { useClient } from '../app/client';
+import { roomLink } from '../app/urlParams';
 import { useNames } from '../app/useNames';
-import { useShown } from '../app/useShown';
 import { useOffer } from '../app/useOffer';
+import { useShown } from '../app/useShown';
 import { Captions } from '../components/Captions';
+import { DemoNotice } from '../components/DemoNotice';
 import { LanguagePicker } from '../components/LanguagePicker';
 import { LinkNotice } from '../components/LinkNotice';
 import { TopBar } from '../components/TopBar';
 import { useCaptionSize } from '../hooks/useCaptionSize';
+import { useIdle } from '../hooks/useIdle';
 import { useWakeLock } from '../hooks/useWakeLock';
 import { serverInfo } from '../state/serverInfo';
 import { useStore } from '../state/store';
+import { IconButton } from '../ui/Button';
 
-interface Props {
-  /** Reads the original words: a second member of the room. */
-  original: Client;
-  animate: boolean;
-}
+const IDLE_MS = 4000;
 
-/** Two columns for a hall: what is said, and what it means. */
-export default function PresenterView({ original, animate }: Props) {
+/** For a hall: what was heard and what it means, sentence beside sentence; controls hide. */
+export default function PresenterView({ animate }: { animate: boolean }) {
   const { t } = useTranslation();
-  const client = useClient();
+  const { room, listener } = useClient();
   const captionSize = useCaptionSize();
-  const roomID = useStore(client.room.view, (view) => view.roomID);
-  const lang = useStore(client.listener.state, (state) => state.language);
-  const spoken = useStore(original.listener.state, (state) => state.language);
-  useWakeLock(true);
-  return (
-    <div
-      className="presenter"
-      style={{ '--caption-size': `${String(captionSize)}px` } as React.CSSProperties}
-    >
-      <TopBar roomID={roomID} lang={lang} spoken={spoken} />
-      <div className="notices">
-        <LinkNotice />
-      </div>
-      <main className="columns">
-        <ClientProvider value={original}>
-          <Column
-            label={t('presenter.spoken')}
-            none={t('speak.iSpeakAny')}
-            title={t('presenter.original')}
-            empty={t(spoken === null ? 'presenter.chooseSpoken' : 'captions.waiting')}
-            offerOf="source"
-            animate={animate}
-          />
-        </ClientProvider>
-        <Column
-          label={t('listen.language')}
-          none={t('listen.speakersChoice')}
-          title={t('room.captions')}
-          empty={t('captions.waiting')}
-          offerOf="text"
-          animate={animate}
-        />
-      </main>
-    </div>
-  );
-}
-
-interface ColumnProps {
-  label: string;
-  none: string;
-  title: string;
-  empty: string;
-  offerOf: 'source' | 'text';
-  animate: boolean;
-}
-
-function Column({ label, none, title, empty, offerOf, animate }: ColumnProps) {
-  const { listener } = useClient();
-  const offer = useOffer();
-  const lines = useShown();
+  const roomID = useStore(room.view, (view) => view.roomID);
   const language = useStore(listener.state, (state) => state.language);
   const languages = useStore(serverInfo, (info) => info.languages);
+  const address = useStore(serverInfo, (info) => info.address);
+  const offer = useOffer();
+  const lines = useShown();
   const { nameOf, several } = useNames();
-  // The original's words come as a "translation" into the spoken language, where one is offered.
-  const offered = offer.text.filter(
-    (item) => offerOf === 'text' || offer.source.some((other) => other.code === item.code),
-  );
-  // Of the original only its own words: not what the room read before in other languages.
-  const shown = offerOf === 'source' ? lines.filter((line) => line.lang === language) : lines;
+  const idle = useIdle(IDLE_MS);
+  const [invites, setInvites] = useState(true);
+  useWakeLock(true);
+  const link = roomID && roomLink(window.location.href, address, { roomID });
   return (
-    <section className="column" aria-label={title}>
-      <div className="column-head">
-        <LanguagePicker
-          label={label}
-          none={none}
-          languages={offered}
-          value={language}
-          onChange={(code) =>
-            void listener.configure({
-              language: code,
-              wantText: offerOf === 'text' || code !== null,
-            })
-          }
-        />
+    <div
+      className={idle ? 'presenter idle' : 'presenter'}
+      style={{ '--caption-size': `${String(captionSize)}px` } as React.CSSProperties}
+    >
+      <TopBar roomID={roomID} lang={language}>
+        <IconButton
+          label={t('presenter.qr')}
+          aria-pressed={invites}
+          onClick={() => setInvites(!invites)}
+        >
+          <QrCode size={20} />
+        </IconButton>
+      </TopBar>
+      <div className="notices">
+        <LinkNotice />
+        <DemoNotice brief />
       </div>
-      <Captions
-        lines={shown}
-        languages={languages}
-        nameOf={nameOf}
-        showNames={several}
-        animate={animate}
-        wanted={language}
-        label={title}
-        empty={empty}
-      />
-    </section>
+      <main className="rows">
+        <div className="rows-head">
+          <h2>{t('presenter.original')}</h2>
+          <LanguagePicker
+            label={t('listen.language')}
+            none={t('listen.speakersChoice')}
+            languages={offer.text}
+            value={language}
+            onChange={(code) => void listener.configure({ language: code })}
+          />
+        </div>
+        <Captions
+          lines={lines}
+          languages={languages}
+          nameOf={nameOf}
+          showNames={several}
+          animate={animate}
+          wanted={language}
+          label={t('room.captions')}
+          empty={t('captions.waiting')}
+        />
+        {invites && link && (
+          <figure className="corner-qr">
+            <QRCodeSVG value={link} size={132} marginSize={2} title={t('invite.qr')} role="img" />
+            <figcaption>
+              {t('presenter.scan')} <strong>{roomID}</strong>
+            </figcaption>
+          </figure>
+        )}
+      </main>
+    </div>
   );
 }

@@ -8,6 +8,7 @@ import { useShown } from '../app/useShown';
 import type { UrlParams } from '../app/urlParams';
 import { Announcer } from '../components/Announcer';
 import { Captions } from '../components/Captions';
+import { DemoNotice } from '../components/DemoNotice';
 import { KeepMenu } from '../components/KeepMenu';
 import { LinkNotice } from '../components/LinkNotice';
 import { ListenBar } from '../components/ListenBar';
@@ -18,14 +19,29 @@ import { useWakeLock } from '../hooks/useWakeLock';
 import { preferences } from '../state/preferences';
 import { serverInfo } from '../state/serverInfo';
 import { useStore } from '../state/store';
+import { marks } from '../transcript/marks';
+import type { ShownLine } from '../transcript/shown';
 import { Button, IconButton } from '../ui/Button';
+import { Notice } from '../ui/Notice';
 
 /** Listeners need not wait for what only speakers use. */
 const SpeakPanel = lazy(() => import('../components/SpeakPanel'));
 const SpeakBar = lazy(() => import('../components/SpeakBar'));
 const HearYourself = lazy(() => import('../components/HearYourself'));
+const LineActions = lazy(() =>
+  import('../components/LineActions').then((module) => ({ default: module.LineActions })),
+);
 const DebugPanel = lazy(() => import('../debug/DebugPanel'));
 const KeysDialog = lazy(() => import('../components/KeysDialog'));
+
+/** What a host, or the room's rules, did to this member. */
+const TOLD = { muted: 'room.muted', speakers_closed: 'home.speakersClosed' } as const;
+
+const actionsOf = (line: ShownLine) => (
+  <Suspense>
+    <LineActions line={line} />
+  </Suspense>
+);
 
 /** Inside a room: captions in the middle of everything, controls beside or below. */
 export default function RoomView({ params }: { params: UrlParams }) {
@@ -36,11 +52,13 @@ export default function RoomView({ params }: { params: UrlParams }) {
   const { wantText, language } = useStore(client.listener.state);
   const phase = useStore(client.speaker.state, (speaking) => speaking.phase);
   const target = useStore(client.speaker.state, (speaking) => speaking.targetLanguage);
-  const { keepAwake, announce, speakLanguage, letters } = useStore(preferences);
+  const { keepAwake, announce, letters } = useStore(preferences);
   const captionSize = useCaptionSize();
   const languages = useStore(serverInfo, (info) => info.languages);
   const { nameOf, several } = useNames();
   const [debug, setDebug] = useState(params.debug);
+  const byLine = useStore(marks, (state) => state.byLine);
+  const code = useStore(client.room.view, (view) => view.code);
   const [keys, setKeys] = useState(false);
   const showKeys = useCallback(() => setKeys(true), []);
   const speaks = roles.includes('speaker');
@@ -61,13 +79,18 @@ export default function RoomView({ params }: { params: UrlParams }) {
       <TopBar
         roomID={roomID}
         lang={speaks ? target : language}
-        spoken={speakLanguage}
         debug={{ shown: debug, toggle: () => setDebug(!debug) }}
       >
         {roomID && <KeepMenu roomID={roomID} nameOf={nameOf} speaks={speaks} />}
       </TopBar>
       <div className="notices">
         <LinkNotice />
+        {!speaks && <DemoNotice brief />}
+        {code !== null && code in TOLD && (
+          <Notice kind="warning" onClose={() => client.room.view.setState({ code: null })}>
+            {t(TOLD[code as keyof typeof TOLD])}
+          </Notice>
+        )}
       </div>
       <main className="stage">
         {wantText ? (
@@ -81,6 +104,8 @@ export default function RoomView({ params }: { params: UrlParams }) {
             wanted={speaks ? target : language}
             label={t('room.captions')}
             empty={empty()}
+            marks={byLine}
+            actionsOf={actionsOf}
           />
         ) : (
           <div className="captions-frame" />

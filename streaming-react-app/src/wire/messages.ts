@@ -1,12 +1,15 @@
 /** The messages of protocol 2 under the names that this page uses; the shapes are the server's. */
-import type { ListenerConfig, MemberState, ServerPayloads } from './types.gen';
+import type { DynamicConfig, ListenerConfig, MemberState, ServerPayloads } from './types.gen';
 
 export type {
   Ack,
   AudioAck,
   Capability,
   JoinAck,
+  InviteAck,
   ListenerAck,
+  NotUnderstood,
+  RoomRules,
   SavedRecording,
   RoomState,
   ServerException,
@@ -20,6 +23,7 @@ export type {
   TranslationText,
 } from './types.gen';
 
+export type SpeakerConfig = DynamicConfig;
 export type Member = MemberState;
 export type OutputType = NonNullable<ListenerConfig['output']>;
 export type Role = MemberState['roles'][number];

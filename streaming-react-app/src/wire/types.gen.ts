@@ -33,7 +33,18 @@ export interface Capability {
  */
 export interface DynamicConfig {
   targetLanguage?: string | null;
+  sourceLanguage?: string | null;
   expressive?: boolean | null;
+}
+/**
+ * Answer to `invite_token`: a token for listeners only; null where none is needed or known.
+ */
+export interface InviteAck {
+  status: 'ok' | 'error';
+  message: string;
+  field: string | null;
+  code: string | null;
+  token: string | null;
 }
 /**
  * Answer to `join_room`.
@@ -68,6 +79,7 @@ export interface ListenerAck {
 export interface ListenerConfig {
   targetLanguage?: string | null;
   output?: 's2s&t' | 's2t' | 's2s' | 'none';
+  heard?: boolean;
 }
 /**
  * How many connected listeners chose a language; null is the speaker's choice.
@@ -109,6 +121,23 @@ export interface MembersPage {
   limit?: number;
 }
 /**
+ * `not_understood`: the rest of a sentence is neither written nor spoken.
+ *
+ * The decoder was less sure of it than the stream's `min_confidence`.
+ */
+export interface NotUnderstood {
+  eos: boolean;
+  speakerID: string;
+  lang: string;
+  segmentID: number;
+  seq: number;
+  startMs: number;
+  endMs: number;
+  latencyMs: number;
+  event: 'not_understood';
+  confidence: number | null;
+}
+/**
  * `place_in_line`, to a speaker that waits for a stream.
  */
 export interface PlaceInLine {
@@ -133,6 +162,7 @@ export interface RoomCounts {
 export interface RoomRules {
   passcode?: string | null;
   closed?: boolean;
+  speakersClosed?: boolean;
 }
 /**
  * `room_state_update`.
@@ -154,6 +184,7 @@ export interface RoomState {
   complete: boolean;
   counts: RoomCounts;
   listening: ListenersOf[];
+  speakersClosed: boolean;
 }
 export interface RoomStatus {
   activeConnections: number;
@@ -257,6 +288,7 @@ export interface TranscriptEntry {
   endMs: number;
   text: string;
   finished: boolean;
+  confidence: number | null;
 }
 /**
  * `translation_speech` for protocol 2. `payload` is binary: mono 16-bit little-endian.
@@ -301,6 +333,7 @@ export interface ServerPayloads {
   room_state_update: RoomState;
   translation_text: TranslationText;
   translation_speech: TranslationSpeech;
+  not_understood: NotUnderstood;
   clear_transcript: unknown;
   stream_status: StreamStatus;
   place_in_line: PlaceInLine;

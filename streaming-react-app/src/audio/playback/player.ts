@@ -1,5 +1,6 @@
 /** The page's loudspeaker: an audio context with the playback worklet and a volume. */
 import { decodePcm16 } from '../pcm';
+import { resampled } from '../resample';
 import { PLAYBACK_PROCESSOR } from './messages';
 import type { PlaybackReport, ToPlayback } from './messages';
 import workletUrl from './playback.worklet.ts?worker&url';
@@ -29,6 +30,12 @@ export class Player {
   private least = 1;
   private device: string | null = null;
   private open = true;
+  /** Speech is queued or sounds. */
+  private sounding = false;
+
+  get sampleRate(): number {
+    return this.rate;
+  }
 
   /** Makes the context and lets it sound. Call it from a click: browsers want a gesture. */
   async unlock(): Promise<void> {
@@ -47,7 +54,10 @@ export class Player {
       numberOfInputs: 0,
       outputChannelCount: [1],
     });
-    node.port.onmessage = (event: MessageEvent<PlaybackReport>) => this.onReport(event.data);
+    node.port.onmessage = (event: MessageEvent<PlaybackReport>) => {
+      this.sounding = event.data.active || event.data.behind > 0;
+      this.onReport(event.data);
+    };
     this.gain = new GainNode(context, { gain: this.volume });
     this.limiter = new DynamicsCompressorNode(context, LIMITER);
     this.limiter.connect(context.destination);
@@ -63,10 +73,12 @@ export class Player {
   /** Queues speech of one speaker. */
   async play(voice: string, pcm16: ArrayBuffer, rate: number): Promise<void> {
     if (!this.open) return;
-    if (rate !== this.rate) await this.changeRate(rate);
+    // A voice may change its rate in mid-sentence: only while nothing sounds the context may go.
+    if (rate !== this.rate && !this.sounding) await this.changeRate(rate);
     await this.unlock();
     if (this.context?.state !== 'running') return;
-    const samples = decodePcm16(pcm16);
+    const samples = resampled(decodePcm16(pcm16), rate, this.rate);
+    this.sounding = true;
     this.post({ type: 'push', voice, samples }, [samples.buffer]);
   }
 
@@ -75,6 +87,7 @@ export class Player {
     this.rate = rate;
     this.context = null;
     this.opening = null;
+    this.sounding = false;
     await old?.close();
   }
 
