@@ -280,8 +280,11 @@ class AgentWalk:
         return dict(self._targets if self._new_targets is None else self._new_targets)
 
     def set_targets(self, targets: Mapping[str, Target], whole: bool = True) -> None:
-        """Change the languages, always by segments (whatever ``whole``): those that go are finished, those that come begin with the next
-        segment; at once when none is open or all of its languages go."""
+        """Change the languages, always by segments (whatever ``whole``).
+
+        Those that go are finished, those that come begin with the next segment; at once when none
+        is open or all of its languages go.
+        """
         self._new_targets = dict(targets)
 
     @property

@@ -27,7 +27,7 @@ from seamless_server.doors.socketio.schema import (
 from seamless_server.doors.socketio.speaker import Speaker, retarget_room, speaker_of
 from seamless_server.errors import ConfigError, SeamlessError
 from seamless_server.metrics import Metrics
-from seamless_server.rooms.members import Member, Role, Room, Wish
+from seamless_server.rooms.members import Member, Room, Wish
 from seamless_server.rooms.rights import RIGHTS, Authenticator, may
 from seamless_server.rooms.rooms import Rooms
 from seamless_server.service.admission import Refused
