@@ -10,6 +10,7 @@ import csv
 import difflib
 import re
 import sys
+import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -46,9 +47,30 @@ _COUNTRIES: Mapping[str, str] = {
 }  # fmt: skip
 
 # Old codes that libraries read as something narrower, and names that they do not have.
-_OLD: Mapping[str, tuple[str, ...]] = {
-    "sh": ("srp", "hrv", "bos"), "hbs": ("srp", "hrv", "bos"), "castellano": ("spa",),
-    "mandarin": ("cmn",), "farsi": ("pes",), "fulfulde": ("fuv",),
+_OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
+    "sh": ("srp", "hrv", "bos"), "hbs": ("srp", "hrv", "bos"),
+    "serbo-croatian": ("srp", "hrv", "bos"), "serbocroatian": ("srp", "hrv", "bos"),
+    "castellano": ("spa",), "mandarin": ("cmn",), "farsi": ("pes",), "fulfulde": ("fuv",),
+    "汉语": ("cmn",), "漢語": ("cmn",), "国语": ("cmn",), "國語": ("cmn",),
+    "zh-chs": ("cmn",), "zh-cht": ("cmn_Hant",),
+    "廣東話": ("yue",), "广东话": ("yue",), "粤语": ("yue",), "粵語": ("yue",),
+    "bahasa": ("ind",), "bahasa melayu": ("zsm",), "basa jawa": ("jav",), "darija": ("ary",),
+    "egyptian": ("arz",), "brazilian": ("por",), "brasileiro": ("por",), "valencia": ("cat",),
+    "bokmal": ("nob",), "khalkha": ("khk",), "hayeren": ("hye",), "flemish": ("nld",),
+    "vlaams": ("nld",),
+}  # fmt: skip
+
+# With these scripts and territories a tag means another member of its macrolanguage, which the
+# table does not have.
+_OTHER_MEMBER = frozenset(
+    {("kur", "Latn"), ("kur", "TR"), ("aze", "Arab"), ("aze", "IR"), ("uzb", "Arab")}
+    | {("uzb", "AF"), ("pan", "Arab"), ("pan", "PK"), ("mon", "Mong")}
+)
+
+# What is mostly spoken in a territory, behind the standard that is written there.
+_SPOKEN: Mapping[tuple[str, str], str] = {
+    ("cmn_Hant", "HK"): "yue", ("cmn_Hant", "MO"): "yue", ("arb", "EG"): "arz",
+    ("arb", "MA"): "ary",
 }  # fmt: skip
 
 
@@ -156,9 +178,28 @@ def resolve(text: str, offered: Collection[str]) -> str:
     raise LanguageError(f"'{text}' is not offered; choose one of: {listed}")
 
 
-def _by_name() -> dict[str, str]:
+@lru_cache(maxsize=1)
+def _by_name() -> Mapping[str, str]:
     # Two scripts of one language share a name: the first row is the common one.
     return {one.name.casefold(): one.code for one in reversed(all_languages())}
+
+
+@lru_cache(maxsize=1)
+def _by_plain_name() -> Mapping[str, str]:
+    """Languages by their English and own names as they are typed without accents."""
+    rows = reversed(all_languages())
+    pairs = [(name, one.code) for one in rows for name in (_autonym(one.code), one.name)]
+    return {_plain(name): code for name, code in pairs if name}
+
+
+def _autonym(code: str) -> str:
+    return "" if "_" in code else langcodes.Language.get(code).autonym()
+
+
+def _plain(name: str) -> str:
+    letters = unicodedata.normalize("NFKD", name.casefold())
+    kept = (x for x in letters if unicodedata.category(x) != "Mn" and x not in "'‘’ʻʼ")
+    return " ".join("".join(kept).replace("-", " ").split())
 
 
 def _meant(wanted: str) -> tuple[Language, ...] | None:
@@ -168,8 +209,12 @@ def _meant(wanted: str) -> tuple[Language, ...] | None:
     exact = {**by_name, **_COUNTRIES, **by_code}
     if wanted in exact:
         return (table[exact[wanted]],)
-    if wanted in _OLD:
-        return tuple(table[code] for code in _OLD[wanted])
+    for name in (wanted, _plain(wanted)):
+        if name in _OTHER_NAMES:
+            return tuple(table[code] for code in _OTHER_NAMES[name])
+    plain = _by_plain_name().get(_plain(wanted))
+    if plain is not None:
+        return (table[plain],)
     typos = difflib.get_close_matches(wanted, by_name, 1, 0.9)
     tag = None if typos else _tag(wanted)
     return None if tag is None else tuple(table[code] for code in _codes_of(tag))
@@ -179,7 +224,8 @@ def _tag(wanted: str) -> langcodes.Language | None:
     """A tag, locale or name in any language as a valid language tag."""
     if not wanted:
         return None
-    locale = re.sub(r"[.@].*", "", wanted).replace("_", "-")
+    language, dash, rest = re.sub(r"[.@].*", "", wanted).replace("_", "-").partition("-")
+    locale = _COUNTRIES.get(language, language) + dash + rest
     try:
         found = langcodes.Language.get(locale)
         if found.is_valid() and found.language not in (None, "und"):
@@ -200,11 +246,13 @@ def _codes_of(tag: langcodes.Language) -> tuple[str, ...]:
         code = tag.to_alpha3()
     except LookupError:
         return ()
+    if _OTHER_MEMBER & {(code, tag.script or ""), (code, tag.territory or "")}:
+        return ()
     members = (code,) if code in _table() else _MEMBERS.get(code, ())
     if members == ("cmn",) and tag.maximize().script == "Hant":
-        # What is written there, and what is mostly spoken there.
-        return ("cmn_Hant", "yue") if tag.territory in ("HK", "MO") else ("cmn_Hant",)
-    return members
+        members = ("cmn_Hant",)
+    spoken = [_SPOKEN.get((member, tag.territory or "")) for member in members]
+    return members + tuple(code for code in spoken if code is not None)
 
 
 def lookup(code: str, direction: Direction | None = None) -> Language:

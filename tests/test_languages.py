@@ -92,6 +92,19 @@ def test_lookup_gives_the_row() -> None:
         ("Deutsch", "deu"),
         ("español", "spa"),
         ("日本語", "jpn"),
+        ("汉语", "cmn"),
+        ("廣東話", "yue"),
+        ("espanol", "spa"),
+        ("FRANÇAIS", "fra"),
+        ("o'zbek", "uzn"),
+        ("norsk bokmal", "nob"),
+        ("tieng viet", "vie"),
+        # a country's code for the language, in a locale
+        ("jp-JP", "jpn"),
+        ("cn-TW", "cmn_Hant"),
+        ("dk_DK.UTF-8", "dan"),
+        ("ku-IQ", "ckb"),
+        ("pa-IN", "pan"),
         ("Ελληνικά", "ell"),
     ],
 )
@@ -111,9 +124,16 @@ def test_a_word_shared_by_several_names_suggests_them() -> None:
 def test_what_was_one_language_suggests_its_parts():
     assert [language.code for language in suggest("sh")] == ["srp", "hrv", "bos"]
     assert [language.code for language in suggest("zh-HK")] == ["cmn_Hant", "yue"]
+    assert [language.code for language in suggest("ar-EG")] == ["arb", "arz"]
 
 
-@pytest.mark.parametrize("typed", ["se", "lat", "sqi", "kmr", "wuu", "gsw", "nan", "Turkmen", "bo"])
+OTHER_TAGS = ("ku-TR", "ku-Latn", "az-Arab", "uz-AF", "pa-PK", "mn-Mong")
+"""Other members of macrolanguages of which the models know one."""
+
+
+@pytest.mark.parametrize(
+    "typed", ["se", "lat", "sqi", "kmr", "wuu", "gsw", "nan", "Turkmen", "bo", *OTHER_TAGS]
+)
 def test_a_language_that_no_model_knows_is_not_taken_for_another(typed):
     assert suggest(typed) == ()
     with pytest.raises(LanguageError, match="which the models do not know"):
