@@ -141,48 +141,47 @@ def sound(lang: str, seconds: float, start: float, finished: bool = False,
     return SpeechOutput(lang, samples, rate, [], 0, start, start + 1, finished)
 
 
-def test_a_switch_loses_nothing_of_what_was_gathered_and_ends_the_sentence() -> None:
+def test_a_switch_lets_the_old_language_end_its_sentence() -> None:
     packer = OutputPacker("spa", buffer_limit=5)
     assert list(packer.pack(piece("spa", " ho", segment=3, end=20))) == []
-    packer.set_main("fra")
-    (event,) = packer.switched()
-    assert (event.lang, event.text, event.words) == ("spa", " ho", "ho")
-    assert (event.finished, event.main, event.segment_id) == (True, True, 3)
-    assert (event.start_ms, event.end_ms, event.seq) == (20, 20, 0)
-    assert list(packer.switched()) == []
-    (french,) = packer.pack(piece("fra", " bonjour"))
-    assert (french.main, french.seq, french.finished) == (True, 1, False)
-    # For those who listen in Spanish it goes on.
-    (spanish,) = packer.pack(piece("spa", "la, gente"))
-    assert (spanish.main, spanish.text) == (False, "la, gente")
-
-
-def test_until_the_switch_is_over_both_languages_are_the_speaker_s() -> None:
-    packer = OutputPacker("spa", buffer_limit=0)
-    (first,) = packer.pack(piece("spa", " hola"))
-    assert first.main
     packer.set_main("spa")  # the same: nothing changes
-    assert list(packer.switched()) == []
     packer.set_main("fra")
-    (rest,) = packer.pack(piece("spa", " gente", finished=True))
+    # The new one comes from the start of that sentence, for those who can wait for either.
+    (french,) = packer.pack(piece("fra", " bonjour", segment=3))
+    assert (french.main, french.coming, french.seq) == (False, True, 0)
+    # Nothing of what was gathered is lost.
+    (spanish,) = packer.pack(piece("spa", "la", segment=3, finished=True))
+    assert (spanish.text, spanish.words, spanish.finished) == (" hola", "hola", True)
+    assert (spanish.main, spanish.coming, spanish.seq) == (True, False, 1)
+    # Its speech comes behind its text, that of the new one in the same sentence is nobody's.
+    assert [one.main for one in packer.pack(sound("spa", 9, start=0, finished=True))] == [True]
+    assert [one.main for one in packer.pack(sound("fra", 9, start=0, finished=True))] == [False]
+    (rest,) = packer.pack(piece("fra", " le monde", segment=3, finished=True))
+    assert (rest.main, rest.coming) == (False, True)
+    (later,) = packer.pack(piece("fra", " salut", segment=4))
+    assert (later.main, later.coming) == (True, False)
+    (other,) = packer.pack(piece("spa", " otra gente", segment=4))
+    assert (other.main, other.coming) == (False, False)
+
+
+def test_a_new_sentence_of_the_same_segment_is_in_the_new_language() -> None:
+    packer = OutputPacker("spa", buffer_limit=0)
+    list(packer.pack(piece("spa", " hola")))
+    packer.set_main("fra")
+    list(packer.pack(piece("spa", " gente", finished=True)))
     (begun,) = packer.pack(piece("fra", " salut"))
-    assert rest.main
     assert begun.main
-    # The stream itself ended the sentence: nothing is left to close.
-    assert list(packer.switched()) == []
-    (later,) = packer.pack(piece("spa", " otra"))
-    assert not later.main
-    packer.set_main("deu")
-    assert [event.lang for event in packer.switched()] == ["fra"]
 
 
-def test_a_language_that_nobody_speaks_in_is_not_closed() -> None:
+def test_a_switch_between_sentences_is_in_force_at_once() -> None:
     packer = OutputPacker("spa", buffer_limit=0)
     list(packer.pack(piece("fra", " salut")))  # a listener's
     packer.set_main("fra")
-    assert list(packer.switched()) == []
-    packer.set_main("spa")
-    assert list(packer.switched()) == []
+    (french,) = packer.pack(piece("fra", " les gens"))
+    assert french.main
+    packer.set_main("deu")
+    (still,) = packer.pack(piece("fra", " ici"))
+    assert still.main
 
 
 def test_text_and_speech_are_gathered_up_to_the_limit_exactly() -> None:

@@ -141,7 +141,7 @@ class Scripted:
         self.log.append("finish")
         yield from self._say(self.last)
 
-    def set_targets(self, targets: Mapping[str, Target]) -> None:
+    def set_targets(self, targets: Mapping[str, Target], whole: bool = True) -> None:
         self.targets = dict(targets)
         self.log.append(("targets", *targets))
 
