@@ -107,7 +107,7 @@ class Metrics:
         )
         self.output_latency = Histogram(
             "seamless_output_latency_seconds",
-            "From the arrival of the last audio that an output needed to its sending.",
+            "From the arrival of the last audio that a live output needed until it is made.",
             ["kind"],
             buckets=LAG_BUCKETS,
             registry=registry,

@@ -18,7 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 
 from seamless_server import __version__
-from seamless_server.doors import audio_api, client_secrets, openai_audio, realtime, rest
+from seamless_server.doors import audio_api, client_secrets, examples, openai_audio, realtime, rest
 from seamless_server.doors.failures import EVERYWHERE, apologize, refuse, say
 from seamless_server.doors.guards import HeadAsGet, HostGuard, check_rights
 from seamless_server.doors.page import add_page
@@ -78,10 +78,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_headers=["*"],
         )
     guarded = [Depends(check_rights)]
-    app.include_router(rest.router, dependencies=guarded, responses=EVERYWHERE)
-    app.include_router(audio_api.router, dependencies=guarded, responses=EVERYWHERE)
-    app.include_router(openai_audio.router, dependencies=guarded)
-    app.include_router(client_secrets.router, dependencies=guarded)
+    for door in (rest, examples, audio_api):
+        app.include_router(door.router, dependencies=guarded, responses=EVERYWHERE)
+    for door in (openai_audio, client_secrets):
+        app.include_router(door.router, dependencies=guarded)
     app.include_router(realtime.router)
     app.add_exception_handler(SeamlessError, say)
     app.add_exception_handler(RequestValidationError, refuse)

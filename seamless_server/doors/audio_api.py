@@ -24,6 +24,7 @@ from seamless_server.audio.resample import at_rate
 from seamless_server.doors.failures import documented
 from seamless_server.doors.rest import parts_of
 from seamless_server.doors.uploads import (
+    SaidText,
     UploadedSound,
     UploadProgress,
     described_form,
@@ -231,7 +232,7 @@ async def _collect(
 ) -> tuple[dict[str, Any], bytes, int]:
     from seamless_server.streaming import SpeechOutput, TextOutput
 
-    segments: dict[int, dict[str, Any]] = {}
+    written = SaidText()
     speech = bytearray()
     rate = 0
     async with aclosing(events) as stream:
@@ -241,25 +242,17 @@ async def _collect(
                 rate = rate or (output.sample_rate if len(output.samples) else 0)
                 speech += to_pcm16(at_rate(output.samples, output.sample_rate, rate))
             elif isinstance(output, TextOutput):
-                segment = segments.setdefault(
-                    output.segment_id,
-                    {
-                        "segmentID": output.segment_id,
-                        "startMs": output.start_ms,
-                        "endMs": output.end_ms,
-                        "text": "",
-                    },
-                )
-                segment["text"] += output.text
-                segment["endMs"] = max(segment["endMs"], output.end_ms)
-    said = [{**segment, "text": segment["text"].strip()} for segment in segments.values()]
-    said = [segment for segment in said if segment["text"]]
+                written.add(output)
+    segments = [
+        {"segmentID": x.segment_id, "startMs": x.start_ms, "endMs": x.end_ms, "text": x.text}
+        for x in written.segments
+    ]
     result = {
         "model": model.name,
         "language": fields.target_language,
         "durationMs": sound.duration_ms,
-        "text": " ".join(segment["text"] for segment in said),
-        "segments": said,
+        "text": written.text,
+        "segments": segments,
         "notices": sound.notices,
         "speech": None,
     }

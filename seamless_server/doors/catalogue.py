@@ -26,7 +26,7 @@ class Capability(BaseModel):
 
 
 def capability(model: Model) -> Capability:
-    """How a system is offered to clients."""
+    """How a model is offered to clients."""
     speaks = bool(model.speech_languages)
     # Where things lie on this machine is nobody's business.
     description = model.description.replace(str(model.folder), model.folder.name)

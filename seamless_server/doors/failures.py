@@ -59,6 +59,8 @@ def documented(
 
 EVERYWHERE = documented(401, 403, 421, 422)
 """What any route may answer."""
+FILE: dict[int | str, dict[str, Any]] = {200: {"content": {"*/*": {}}}, **documented(404)}
+"""What a route to files answers."""
 
 
 async def say(_: Request, error: Exception) -> JSONResponse:

@@ -19,7 +19,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from seamless_server.doors.failures import STATUS, documented
 from seamless_server.doors.rest import parts_of
-from seamless_server.doors.uploads import UploadedSound, described_form, translate_file, upload_form
+from seamless_server.doors.uploads import (
+    SaidText,
+    UploadedSound,
+    described_form,
+    translate_file,
+    upload_form,
+)
 from seamless_server.errors import LanguageError, SeamlessError
 from seamless_server.languages import resolve
 from seamless_server.service.captions import CaptionMaker, to_srt, to_vtt
@@ -222,25 +228,21 @@ async def _write(parts: Any, sound: UploadedSound, wanted: StreamRequest) -> lis
 def _shaped(
     fields: AudioRequest, written: list[TextOutput], task: str, lang: str, seconds: float
 ) -> Response:
-    maker = CaptionMaker()
-    segments: dict[int, dict[str, Any]] = {}
+    maker, said = CaptionMaker(), SaidText()
     for output in written:
         maker.add(output.text, output.start_ms, output.end_ms, finished=output.finished)
-        segment = segments.setdefault(
-            output.segment_id,
-            {"id": len(segments), "start": output.start_ms / 1000, "end": 0.0, "text": ""},
-        )
-        segment["text"] += output.text
-        segment["end"] = max(segment["end"], output.end_ms / 1000)
-    said = [segment for segment in segments.values() if segment["text"].strip()]
-    text = " ".join(segment["text"].strip() for segment in said)
+        said.add(output)
     form = fields.response_format
     if form == "text":
-        return PlainTextResponse(text + "\n")
+        return PlainTextResponse(said.text + "\n")
     if form in ("srt", "vtt"):
         captions = maker.finish()
         return PlainTextResponse(to_srt(captions) if form == "srt" else to_vtt(captions))
     if form == "json":
-        return JSONResponse({"text": text})
-    facts = {"task": task, "language": lang, "duration": seconds, "text": text}
-    return JSONResponse({**facts, "segments": said})
+        return JSONResponse({"text": said.text})
+    facts = {"task": task, "language": lang, "duration": seconds, "text": said.text}
+    segments = [
+        {"id": number, "start": x.start_ms / 1000, "end": x.end_ms / 1000, "text": x.text}
+        for number, x in enumerate(said.segments)
+    ]
+    return JSONResponse({**facts, "segments": segments})

@@ -8,7 +8,7 @@ import logging
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from seamless_server.service.session import Session
 
 if TYPE_CHECKING:
     from seamless_server.doors.application import Parts
-    from seamless_server.streaming import Output
+    from seamless_server.streaming import Output, TextOutput
 
 Samples = npt.NDArray[np.float32]
 
@@ -150,6 +150,41 @@ def no_room(error: OSError) -> SeamlessError:
         "The server has no room for the upload; its operator may free some (TMPDIR).",
         code="no_room",
     )
+
+
+@dataclass(slots=True)
+class SaidSegment:
+    """The text of a segment of the source."""
+
+    segment_id: int
+    start_ms: float
+    end_ms: float
+    text: str = ""
+
+
+class SaidText:
+    """What was made of a file, for answers that come all at once."""
+
+    def __init__(self) -> None:
+        self._segments: dict[int, SaidSegment] = {}
+
+    def add(self, output: TextOutput) -> None:
+        """A piece of it."""
+        new = SaidSegment(output.segment_id, output.start_ms, output.end_ms)
+        segment = self._segments.setdefault(output.segment_id, new)
+        segment.text += output.text
+        segment.end_ms = max(segment.end_ms, output.end_ms)
+
+    @property
+    def segments(self) -> list[SaidSegment]:
+        """Those in which something was said, without space around it."""
+        said = [replace(each, text=each.text.strip()) for each in self._segments.values()]
+        return [each for each in said if each.text]
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return " ".join(each.text for each in self.segments)
 
 
 @dataclass(frozen=True, slots=True)

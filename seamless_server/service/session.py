@@ -363,6 +363,10 @@ class Session:
         end_ms = max(start_ms, self._positions.to_source(output.end_ms))
         arrived = self._positions.arrival(end_ms)
         latency = 0.0 if arrived is None else max(0.0, time.monotonic() - arrived)
+        kind = "speech" if hasattr(output, "samples") else "text"
+        self._metrics.outputs.labels(kind).inc()
+        if self._live:
+            self._metrics.output_latency.labels(kind).observe(latency)
         return replace(
             output,
             segment_id=segment,

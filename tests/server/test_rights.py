@@ -14,7 +14,7 @@ import pytest
 import socketio
 from websockets.asyncio.client import connect as open_websocket
 
-from seamless_server.doors import audio_api, client_secrets, openai_audio, rest
+from seamless_server.doors import audio_api, client_secrets, examples, openai_audio, rest
 from seamless_server.doors.guards import masked
 from seamless_server.doors.running import BackgroundServer
 from seamless_server.doors.socketio.schema import INBOUND
@@ -39,7 +39,9 @@ def token(*roles: str, seconds: float = 600.0, **claims: Any) -> str:
 def test_every_event_and_route_is_in_the_table_and_in_the_document() -> None:
     routes = {
         f"{method} {route.path}"
-        for router in (rest.router, audio_api.router, openai_audio.router, client_secrets.router)
+        for router in (
+            door.router for door in (rest, examples, audio_api, openai_audio, client_secrets)
+        )
         for route in router.routes
         for method in route.methods - {"HEAD"}
     }

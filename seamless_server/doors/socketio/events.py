@@ -396,7 +396,6 @@ class Events:
             config,
             sio=self._sio,
             settings=self._settings,
-            metrics=self._metrics,
             rooms=self._rooms,
             service=service,
             announcer=self._announcer,

@@ -26,7 +26,6 @@ class RoomSpeaker(Speaker):
             StreamConfig(rate=16_000),
             sio=parts.sio,
             settings=parts.settings,
-            metrics=parts.metrics,
             rooms=parts.rooms,
             service=parts.service,
             announcer=parts.announcer,

@@ -24,7 +24,6 @@ from seamless_server.doors.socketio.schema import (
 )
 from seamless_server.doors.socketio.wire_outputs import SpeechEvent, TextEvent
 from seamless_server.errors import SeamlessError
-from seamless_server.metrics import Metrics
 from seamless_server.rooms.members import ANY, FOLLOW, HEARD, V1, Kind, Member, Room, group_name
 from seamless_server.rooms.rooms import Rooms
 from seamless_server.service.owner import Audience, EndReason, Targets, Waiter
@@ -49,7 +48,6 @@ class Speaker(Waiter, Audience):
         *,
         sio: socketio.AsyncServer,
         settings: Settings,
-        metrics: Metrics,
         rooms: Rooms,
         service: Service,
         announcer: Announcer,
@@ -58,7 +56,6 @@ class Speaker(Waiter, Audience):
         self.config = config
         self._sio = sio
         self._settings = settings
-        self._metrics = metrics
         self._rooms = rooms
         self._service = service
         self._announcer = announcer
@@ -217,8 +214,6 @@ class Speaker(Waiter, Audience):
             await self._sio.emit(name, data, room=modern)
         if len(modern) < len(groups):
             await self._send_v1(room, f"translation_{kind}", event)
-        self._metrics.outputs.labels(kind).inc()
-        self._metrics.output_latency.labels(kind).observe(event.latency_ms / 1000)
         if isinstance(event, TextEvent):
             room.said = True
             await self._rooms.store.add_text(room.room_id, self._entry(event))
