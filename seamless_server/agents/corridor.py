@@ -20,10 +20,11 @@ from seamless_server.agents.branch import Branch, BranchAgents, Work
 from seamless_server.agents.encoder import EncoderStates, OfflineWav2VecBertEncoderAgent
 from seamless_server.agents.expressive import ListeningFeatureStates, Voice
 from seamless_server.agents.features import OnlineFeatureExtractorAgent
-from seamless_server.agents.outputs import Decision, Output, Samples, Target, Trace
+from seamless_server.agents.outputs import Decision, Output, Samples, Snapshot, Target, Trace
 from seamless_server.agents.vad import SileroVADAgent, VADStates
 from seamless_server.audio.fbank import SAMPLE_RATE
 from seamless_server.engine import Caller, Engine
+from seamless_server.errors import UsageError
 
 NOTHING = np.zeros(0, np.float32)
 
@@ -121,6 +122,20 @@ class Corridor:
     def set_targets(self, targets: Mapping[str, Target], whole: bool = True) -> None:
         """Change the languages from the next push on: see ``Stream.set_targets``."""
         self._new_targets = dict(targets), whole
+
+    def snapshot(self) -> Snapshot | None:
+        """Where another corridor can go on (`resume`); None while a segment is open."""
+        vad = None if self._open or self._vad is None else self._vad.snapshot()
+        if vad is None:
+            return None
+        return {"place": (self._heard, self._now, self._began, self.segment_id), "vad": vad}
+
+    def resume(self, state: Snapshot) -> None:
+        """Go on, before the first push, from where another corridor's `snapshot` was taken."""
+        if self._vad is None:
+            raise UsageError("a stream without voice detection cannot be resumed")
+        self._heard, self._now, self._began, self.segment_id = state["place"]
+        self._vad.resume(state["vad"])
 
     def push(self, audio: Samples, last: bool = False) -> Iterator[Output]:
         """Translate the next audio (N,), any N; ``last`` ends the stream."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +63,10 @@ class SpeechOutput:
 
 
 Output = TextOutput | SpeechOutput
+
+
+Snapshot = Mapping[str, Any]
+"""A stream between two segments, as numbers and arrays: another process may go on from there."""
 
 
 class Decision(dict[str, Any]):

@@ -7,7 +7,9 @@ does not: of sentences whose loudest 100 ms are at -60 dBFS it lets one in six t
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -37,6 +39,17 @@ class QuietSpeech:
     _loud_for: int = 0
     """Samples for which it still counts that somebody spoke loudly."""
     _gain: float = 1.0
+
+    def snapshot(self) -> dict[str, Any]:
+        """All that `resume` needs, as numbers and arrays."""
+        place = (list(self._levels), self._loud_for, self._gain)
+        return {"silero": self.silero.snapshot(), "place": place}
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        """Go on from where `snapshot` was taken."""
+        self.silero = SileroState.resumed(state["silero"])
+        levels, self._loud_for, self._gain = state["place"]
+        self._levels = deque(levels)
 
     def raised(
         self, chunk: Samples, scored: Samples, spoken: bool

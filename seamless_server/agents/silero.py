@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -38,6 +39,15 @@ class SileroState:
     hidden: Tensor = field(default_factory=lambda: torch.zeros(1, 1, HIDDEN))
     cell: Tensor = field(default_factory=lambda: torch.zeros(1, 1, HIDDEN))
     context: Tensor = field(default_factory=lambda: torch.zeros(CONTEXT))
+
+    def snapshot(self) -> list[npt.NDArray[np.float32]]:
+        """All that `resumed` needs, as arrays."""
+        return [x.numpy().copy() for x in (self.hidden, self.cell, self.context)]
+
+    @classmethod
+    def resumed(cls, state: Sequence[npt.NDArray[np.float32]]) -> SileroState:
+        """The state of which `snapshot` was taken."""
+        return cls(*map(torch.tensor, state))
 
 
 class Silero(nn.Module):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from simuleval.agents.actions import Action, ReadAction, WriteAction
@@ -56,6 +58,29 @@ class VADStates(SessionStates):
         self.position = self.taken = self.begin = 0
         self.open = False
         self.levels: list[float] = []
+
+    def snapshot(self) -> dict[str, Any] | None:
+        """All that `resume` needs to go on in another process, as numbers and arrays; None while
+        a segment may be about to begin. To be taken when everything kept has been taken."""
+        if self.held is not None:
+            return None
+        tracker = self.tracker
+        return {
+            "silero": self.silero.snapshot(),
+            "quiet": self.quiet.snapshot(),
+            "tracker": (tracker.silence_ms, tracker.speech_ms, tracker.fresh, tracker.decays),
+            "partial": self.partial.copy(),
+            "place": (self.position, self.taken, self.begin),
+        }
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        """Go on from where `snapshot` was taken."""
+        self.silero = SileroState.resumed(state["silero"])
+        self.quiet.resume(state["quiet"])
+        tracker = self.tracker
+        tracker.silence_ms, tracker.speech_ms, tracker.fresh, tracker.decays = state["tracker"]
+        self.partial = np.array(state["partial"], np.float32)
+        self.position, self.taken, self.begin = state["place"]
 
     def update_source(self, segment: Segment) -> None:
         """Take audio in; the end of the stream closes the open segment."""

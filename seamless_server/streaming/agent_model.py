@@ -18,7 +18,7 @@ from simuleval.data.segments import Segment, SpeechSegment, TextSegment
 
 from seamless_server.agents.building import from_options, keeps_state, load_class, options_of
 from seamless_server.agents.loading import choose_device
-from seamless_server.agents.outputs import Target
+from seamless_server.agents.outputs import Snapshot, Target
 from seamless_server.agents.vad import VADStates
 from seamless_server.audio.fbank import SAMPLE_RATE
 from seamless_server.audio.reader import read_audio
@@ -112,6 +112,7 @@ class AgentModel(Model):
         *,
         vad: bool = True,
         caller: Caller | None = None,
+        resume: Snapshot | None = None,
     ) -> Stream:
         """See the base class."""
         self.check_targets(targets)

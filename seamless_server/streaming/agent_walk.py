@@ -20,6 +20,7 @@ from seamless_server.agents.outputs import (
     Decision,
     Output,
     Samples,
+    Snapshot,
     SpeechOutput,
     Target,
     TextOutput,
@@ -297,6 +298,10 @@ class AgentWalk:
         self._config.pop("expressive", None)
         if wanted is not None:
             self._config["expressive"] = wanted
+
+    def snapshot(self) -> Snapshot | None:
+        """None: nobody knows what states of other people's agents hold."""
+        return None
 
     def push(self, audio: Samples, last: bool = False) -> Iterator[Output]:
         """Translate the next audio (N,), any N; ``last`` ends the stream."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seamless_server.agents.outputs import Target
+from seamless_server.agents.outputs import Snapshot, Target
 from seamless_server.audio.fbank import SAMPLE_RATE
 from seamless_server.engine import Caller
 from seamless_server.errors import LanguageError, UsageError
@@ -112,6 +112,7 @@ class Model(ModelInfo, ABC):
         *,
         vad: bool = True,
         caller: Caller | None = None,
+        resume: Snapshot | None = None,
     ) -> Stream:
         """Open a stream with its own states.
 
@@ -121,6 +122,8 @@ class Model(ModelInfo, ABC):
                 what is not given is the model's own value, else the official agents' default.
             vad: cut the audio into segments of speech; without it the whole stream is one.
             caller: who the engine's calls are made for; the stream's own by default.
+            resume: where another stream with the same options stood, to go on from there; streams
+                that give a snapshot can be resumed.
 
         Raises:
             LanguageError: the model does not offer a language.

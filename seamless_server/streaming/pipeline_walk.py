@@ -13,7 +13,15 @@ from typing import Any
 import numpy as np
 from simuleval.data.segments import EmptySegment, Segment, SpeechSegment
 
-from seamless_server.agents.outputs import Output, Samples, SpeechOutput, Target, TextOutput, Trace
+from seamless_server.agents.outputs import (
+    Output,
+    Samples,
+    Snapshot,
+    SpeechOutput,
+    Target,
+    TextOutput,
+    Trace,
+)
 from seamless_server.agents.pipeline import SeamlessPipeline
 from seamless_server.agents.text_decoder import UnitYMMATextDecoderAgent
 from seamless_server.audio.fbank import SAMPLE_RATE
@@ -74,6 +82,10 @@ class PipelineWalk:
         ((self._lang, self._target),) = targets.items()
         if before != self._lang and self._writing:
             self._left, self._writing = before, False
+
+    def snapshot(self) -> Snapshot | None:
+        """None: nobody knows what states of other people's agents hold."""
+        return None
 
     def push(self, audio: Samples, last: bool = False) -> Iterator[Output]:
         """Run one push; ``last`` marks the end of the source."""

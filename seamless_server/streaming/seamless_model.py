@@ -16,7 +16,7 @@ from seamless_server.agents.encoder import OfflineWav2VecBertEncoderAgent
 from seamless_server.agents.expressive import DualVocoderAgent, ListeningFeatureExtractorAgent
 from seamless_server.agents.features import OnlineFeatureExtractorAgent
 from seamless_server.agents.loading import AgentSystem, forget_system, load_system, voice_of
-from seamless_server.agents.outputs import Target
+from seamless_server.agents.outputs import Snapshot, Target
 from seamless_server.agents.text_decoder import (
     MMASpeechToTextDecoderAgent,
     UnitYMMATextDecoderAgent,
@@ -80,6 +80,7 @@ class SeamlessModel(Model):
         *,
         vad: bool = True,
         caller: Caller | None = None,
+        resume: Snapshot | None = None,
     ) -> Stream:
         """See the base class."""
         self.check_targets(targets)
@@ -94,6 +95,8 @@ class SeamlessModel(Model):
             walk = PipelineWalk(agent, targets, caller, takes_the_end=False)
             return Stream(walk, caller, self.check_targets)
         corridor = Corridor(self._corridor_agents(args, vad), targets, caller)
+        if resume is not None:
+            corridor.resume(resume)
         return Stream(corridor, caller, self.check_targets)
 
     def _corridor_agents(self, args: Namespace, vad: bool) -> CorridorAgents:

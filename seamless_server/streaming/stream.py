@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from seamless_server.agents.outputs import Output, Samples, Target, Trace
+from seamless_server.agents.outputs import Output, Samples, Snapshot, Target, Trace
 from seamless_server.audio.checks import checked
 from seamless_server.audio.fbank import SAMPLE_RATE
 from seamless_server.engine import Caller, Cancelled
@@ -39,6 +39,8 @@ class Walk(Protocol):
     def source_lang(self) -> str | None: ...
 
     def push(self, audio: Samples, last: bool = False) -> Iterator[Output]: ...
+
+    def snapshot(self) -> Snapshot | None: ...
 
 
 class Stream:
@@ -115,6 +117,11 @@ class Stream:
     def source_lang(self) -> str | None:
         """The language spoken, as the model was told or recognised it; None if it does not tell."""
         return self._walk.source_lang
+
+    def snapshot(self) -> Snapshot | None:
+        """Where another stream of the model can go on (``Model.open(resume=...)``) and give the
+        same outputs; None while a segment is open. The languages are not part of it."""
+        return None if self._closed else self._walk.snapshot()
 
     def push(self, samples: object, last: bool = False) -> Iterator[Output]:
         """Translate the next audio: (N,) at 16 kHz in [-1, 1], any N. Computes while iterated.

@@ -1,0 +1,45 @@
+"""A stream goes on elsewhere: from any pause, another one gives what the first would have given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from seamless_server.errors import UsageError
+from seamless_server.streaming import Model, Target
+from tests.recorded import audio
+from tests.streaming.playing import assert_alike
+
+TARGETS = {"spa": Target(speech=True)}
+
+
+def chunks(heard: Any) -> list[Any]:
+    """Pushes of a size that leaves the voice detection with half of a chunk now and then."""
+    return [heard[start : start + 4000] for start in range(0, len(heard), 4000)]
+
+
+def test_another_stream_goes_on_from_any_pause(system: Model) -> None:
+    pushes = chunks(audio("human_pauses"))
+    stream = system.open(TARGETS)
+    undisturbed, snapshots = [], {}
+    for number, push in enumerate(pushes):
+        undisturbed.append(list(stream.push(push, last=push is pushes[-1])))
+        if (snapshot := stream.snapshot()) is not None:
+            snapshots[number] = snapshot
+    first_of_segment = {state["place"][-1]: number for number, state in snapshots.items()}
+    assert len(first_of_segment) > 1
+    for number in first_of_segment.values():
+        again = system.open(TARGETS, resume=snapshots[number])
+        rest = [out for p in pushes[number + 1 :] for out in again.push(p, last=p is pushes[-1])]
+        assert_alike(rest, [output for step in undisturbed[number + 1 :] for output in step])
+
+
+def test_there_is_no_snapshot_within_a_segment(system: Model) -> None:
+    stream = system.open({"spa": Target()})
+    for push in chunks(audio("human_short")):
+        for _ in stream.push(push):
+            pass
+        assert (stream.snapshot() is None) == (stream.state == "speech")
+    with pytest.raises(UsageError, match="voice detection"):
+        system.open(TARGETS, vad=False, resume=system.open(TARGETS).snapshot())
