@@ -47,7 +47,7 @@ gpu-check: setup ## Measure this machine's GPU in steps of half an hour in all; 
 	@$(BIN)/seamless-server bench gpu-check $(ARGS)
 
 train-mini: ## Train the small embedded model anew (hours on two cores)
-	@EXTRAS=dev,evaluation,redis,train scripts/setup.sh
+	@EXTRAS=dev,evaluation,cluster,train scripts/setup.sh
 	@scripts/system_packages.sh espeak-ng libflite1 festival festvox-kdlpc16k festvox-us-slt-hts \
 	  wine wine64 gcc-mingw-w64-x86-64 pocketsphinx-testdata npm \
 	  asterisk-core-sounds-en-g722 asterisk-core-sounds-es-g722 asterisk-core-sounds-fr-g722 \

@@ -18,7 +18,7 @@ LOCK = ROOT / "constraints.txt"
 PINNED_BY_HAND = "torch==2.13.0\n"
 HEADER = """\
 # Locked versions of everything in pyproject.toml with all extras, for Python 3.10 to 3.13:
-#     pip install -c constraints.txt -e ".[dev,evaluation,redis]"
+#     pip install -c constraints.txt -e ".[dev,evaluation,cluster]"
 # Made by `make lock`; edit pyproject.toml instead.
 """
 

@@ -4,11 +4,11 @@
 #
 #   PYTHON=python3.12 scripts/setup.sh      choose the interpreter (default: the first of 3.11, 3.12, 3.13, 3.10)
 #   NO_WHISPER=1 scripts/setup.sh           do not fetch Whisper base
-#   EXTRAS=dev,evaluation,redis,asr scripts/setup.sh   choose the optional parts (default: dev,evaluation,redis)
+#   EXTRAS=dev,evaluation,cluster,asr scripts/setup.sh   choose the optional parts (default: dev,evaluation,cluster)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-EXTRAS=${EXTRAS:-dev,evaluation,redis}
+EXTRAS=${EXTRAS:-dev,evaluation,cluster}
 APP=streaming-react-app
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }

@@ -217,7 +217,7 @@ _OPTIONAL = {
     "redis": ("Redis client", "redis", "several server processes sharing rooms"),
     "sounddevice": ("sounddevice", "mic", "speaking into `stream mic`"),
     "sacrebleu": ("Scores and reports", "evaluation", "`evaluate`, and the pages of `bench`"),
-    "ray": ("Ray Serve", "ray", "placing replicas on many GPUs"),
+    "ray": ("Ray Serve", "cluster", "fronts and engines on several machines"),
     "faster-whisper": ("faster-whisper", "asr", "ASR-BLEU, scoring translated speech"),
     "openai-whisper": ("openai-whisper", "openai-whisper", "ASR-BLEU as the official tool does it"),
     "omnisteval": ("OmniSTEval", "longform", "scoring long recordings"),

@@ -90,6 +90,15 @@ class NumericalError(SeamlessError):
         )
 
 
+class NoPlaceError(SeamlessError):
+    """As many streams run as can."""
+
+    code = "max_speakers"
+
+    def __init__(self) -> None:
+        super().__init__("Every stream of this server is in use.")
+
+
 class DependencyError(SeamlessError):
     """A package or program that this request needs is not installed.
 

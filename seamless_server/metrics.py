@@ -142,6 +142,18 @@ class Metrics:
         self.outputs = Counter(
             "seamless_outputs", "Outputs sent to rooms.", ["kind"], registry=registry
         )
+        self.moves = Counter(
+            "seamless_stream_moves",
+            "Streams that went to another engine, because theirs was lost or is to stop.",
+            ["reason"],
+            registry=registry,
+        )
+        self.gap = Histogram(
+            "seamless_stream_gap_seconds",
+            "For how long a stream that moved stood still.",
+            buckets=LAG_BUCKETS,
+            registry=registry,
+        )
         self.skipped = Counter(
             "seamless_skipped_messages",
             "Messages not sent to clients that do not keep up.",

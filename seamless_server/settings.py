@@ -253,6 +253,22 @@ class Settings(BaseSettings):
     redis_prefix: str = "seamless"
     """Prefix of every key and channel there."""
 
+    # Several machines
+    role: Literal["all", "front", "engine"] = "all"
+    """What this process is: `all` of a server; a `front`, which has the page, the rooms and all
+    connections, but no model; or `engine`, which runs models for fronts (docs/scaling.md)."""
+    ray_address: str = ""
+    """`host:6379` of the Ray cluster that joins fronts and engines. Empty: the one that runs on
+    this machine; an engine starts one if there is none. `new`: an engine starts one anyway."""
+    engines: str = "1"
+    """Engines that run: a number, or `1..8` for as many as their places are used."""
+    engine_places: Annotated[int, Field(ge=1)] = 8
+    """Streams that one engine takes at once (docs/scaling.md says what a device carries)."""
+    engine_gpus: Annotated[float, Field(ge=0)] | None = None
+    """GPUs of one engine. Empty: 1 where Ray sees one, else 0."""
+    engine_cpus: Positive = 1.0
+    """Processors that Ray sets aside for one engine."""
+
     # Debug recordings
     allow_debug: Literal["auto", "yes", "no"] = "auto"
     """Record streams that ask for `debug`. `auto`: only for clients on this very machine."""
@@ -337,6 +353,19 @@ class Settings(BaseSettings):
     def option_policy(self) -> OptionPolicy:
         """What `stream_options` says."""
         return read_policy(self.stream_options)
+
+    @field_validator("engines")
+    @classmethod
+    def _engines(cls, value: str) -> str:
+        if not re.fullmatch(r"[1-9]\d{0,3}(\.\.[1-9]\d{0,3})?", value):
+            raise ValueError(f"'{value}' is neither a number nor two such as 1..8")
+        return value
+
+    @property
+    def engine_range(self) -> tuple[int, int]:
+        """The least and the most engines."""
+        least, _, most = self.engines.partition("..")
+        return int(least), int(most or least)
 
     @field_validator("auth_for")
     @classmethod

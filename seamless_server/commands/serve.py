@@ -56,6 +56,20 @@ def serve(
     redis_url: Annotated[
         str | None, typer.Option(help="Share rooms with other replicas through this Redis.")
     ] = None,
+    role: Annotated[
+        str | None,
+        typer.Option(help="all, or a part of a server on several machines: front, engine."),
+    ] = None,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(help="HOST:6379 of the Ray cluster that joins fronts and engines."),
+    ] = None,
+    engines: Annotated[
+        str | None, typer.Option(help="Engines to run: a number, or 1..8 as they are used.")
+    ] = None,
+    engine_places: Annotated[
+        int | None, typer.Option(help="Streams that one engine takes at once.")
+    ] = None,
     root_path: Annotated[
         str | None, typer.Option(help="Path below which a proxy serves it, such as /translate.")
     ] = None,
@@ -92,6 +106,10 @@ def serve(
         debug_dir=debug_dir,
         cors_origins=cors_origins,
         redis_url=redis_url,
+        role=role,
+        ray_address=ray_address,
+        engines=engines,
+        engine_places=engine_places,
         root_path=root_path,
         page_dir=page_dir,
         log_level=None if log_level == "trace" else log_level,
@@ -110,6 +128,17 @@ def serve(
             raise UsageError(
                 f"--ssl-certfile, --ssl-keyfile: no usable certificate and key in PEM ({reason})"
             ) from None
+
+    if settings.role == "engine":
+        from seamless_server.cluster.joining import require_cluster
+
+        require_cluster()
+        from seamless_server.cluster.running import run_engines
+        from seamless_server.doors.running import set_up_logging
+
+        set_up_logging(settings.log_level, as_json=settings.log_json)
+        run_engines(settings)
+        return
 
     from seamless_server.doors.running import run
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import socketio
 from fastapi import Depends, FastAPI
@@ -28,7 +25,7 @@ from seamless_server.doors.socketio.connections import Connection, Connections
 from seamless_server.doors.socketio.delivery import LocalManager, make_server
 from seamless_server.doors.socketio.events import Events
 from seamless_server.doors.socketio.speaker import retarget_room
-from seamless_server.errors import ConfigError, SeamlessError
+from seamless_server.errors import SeamlessError
 from seamless_server.metrics import Metrics
 from seamless_server.rooms.members import Room
 from seamless_server.rooms.rights import Authenticator
@@ -37,15 +34,13 @@ from seamless_server.rooms.store import MemoryStore, StateStore
 from seamless_server.service.admission import Admission
 from seamless_server.service.drain import drain_on_signals
 from seamless_server.service.load import Load
+from seamless_server.service.loading import engine_kind, model_loader, worker_count
 from seamless_server.service.lock import OwnerLock
 from seamless_server.service.recording import Recorder
 from seamless_server.service.served_models import Loader, Models, engine_stats
 from seamless_server.service.service import Service
 from seamless_server.service.tasks import Tasks
 from seamless_server.settings import Settings, read_settings
-
-if TYPE_CHECKING:
-    from seamless_server.streaming import Model
 
 logger = logging.getLogger(__name__)
 
@@ -205,11 +200,11 @@ def _lifespan(
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        workers = _workers(settings)
+        workers = worker_count(settings)
         pool = ThreadPoolExecutor(workers, thread_name_prefix="stream")
-        load = Load(1 if _engine(settings) == "scheduled" else workers)
+        load = Load(1 if engine_kind(settings) == "scheduled" else workers)
         names = list(dict.fromkeys(choice.name for choice in settings.models))
-        models = Models(names, _loader(settings, workers), on_warm=load.expect)
+        models = Models(names, _loader(settings, metrics, workers), on_warm=load.expect)
         parts = _assemble(settings, metrics, sio, models, pool, load)
         app.state.parts = parts
         await parts.rooms.store.start(parts.rooms.changed)
@@ -244,70 +239,15 @@ def _soon(loop: asyncio.AbstractEventLoop, action: Callable[[], None]) -> None:
         loop.call_soon_threadsafe(action)
 
 
-def _loader(settings: Settings, workers: int) -> Loader:
-    choices = {choice.name: choice for choice in settings.models}
+def _loader(settings: Settings, metrics: Metrics, workers: int) -> Loader:
+    if settings.role != "front":
+        return model_loader(settings, workers)
+    from seamless_server.cluster.joining import require_cluster
 
-    def load(name: str, progress: Callable[[str], None]) -> Model:
-        # Fewer kernels than the engine asks for by itself: sessions come and go for days, and the
-        # memory of a server must not creep upwards meanwhile.
-        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "512")
-        # Only now, in the background: importing torch alone takes seconds.
-        import torch
+    require_cluster()
+    from seamless_server.cluster.model import remote_loader
 
-        from seamless_server.streaming import load_model
-
-        torch.set_num_threads(_threads(settings, workers))
-        model = load_model(
-            None if name == "auto" else name,
-            device=settings.device,
-            dtype=settings.dtype,
-            progress=progress,
-            engine=_engine(settings),
-            voice=_voice(settings, name),
-        )
-        choice = choices[name]
-        speaks = choice.modalities is None or "s2s" in choice.modalities
-        model.narrow(choice.target_langs, speaks)
-        return model
-
-    return load
-
-
-def _voice(settings: Settings, name: str) -> Path | None:
-    """The expressive voice for a model; None for one whose units it does not speak.
-
-    Raises:
-        CheckpointError: it is wanted and not there.
-    """
-    from seamless_server.agents.loading import voice_of
-    from seamless_server.checkpoints.cards import default_model, find_model
-
-    if not settings.use_expressive_model:
-        return None
-    try:
-        folder = find_model(default_model() if name == "auto" else name)
-        return voice_of(folder, settings.expressive_voice)
-    except ConfigError as error:
-        logger.warning("%s is served without the expressive voice: %s", name, error)
-        return None
-
-
-def _engine(settings: Settings) -> str:
-    """The engine that `auto` means."""
-    return "scheduled" if settings.engine == "auto" else settings.engine
-
-
-def _workers(settings: Settings) -> int:
-    # With the scheduled engine streams mostly wait for it; threads are made when they are needed.
-    cores = os.cpu_count() or 1
-    return settings.workers or (64 if _engine(settings) == "scheduled" else cores)
-
-
-def _threads(settings: Settings, workers: int) -> int:
-    """CPU threads of one network call: the cores are shared with what streams do themselves."""
-    cores = os.cpu_count() or 1
-    sharing = 2 if _engine(settings) == "scheduled" else workers
-    return settings.threads_per_worker or max(1, cores // sharing)
+    return remote_loader(settings, metrics)
 
 
 def _store(settings: Settings) -> StateStore:

@@ -23,6 +23,7 @@ STATUS = {
     "loading": 503,
     "no_model": 503,
     "max_speakers": 503,
+    "no_engine": 503,
     "server_locked": 503,
     "restarting": 503,
     "no_room": 507,

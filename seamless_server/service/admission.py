@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from seamless_server.errors import SeamlessError
+from seamless_server.errors import NoPlaceError, SeamlessError
 from seamless_server.metrics import Metrics
 from seamless_server.service.line import Line
 from seamless_server.service.load import Load
@@ -36,7 +36,7 @@ _AWAY_SECONDS = 10.0
 
 
 class Refused(SeamlessError):
-    """No stream can be started now; the code says why: `server_locked` or `max_speakers`."""
+    """No stream can be started now; the code says why: `server_locked` or `restarting`."""
 
 
 @dataclass(eq=False)
@@ -89,6 +89,8 @@ class Admission:
         self.draining = False
         """The server is about to end: nobody starts any more."""
         self._renewing: set[str] = set()
+        self._full_until = 0.0
+        """When engines elsewhere are to be asked again whether they have a place (monotonic)."""
         self._moved = asyncio.Event()
         self._told: dict[str, tuple[int, int]] = {}
 
@@ -105,7 +107,8 @@ class Admission:
             live: audio comes as it is spoken, so that being late counts.
 
         Raises:
-            Refused: the server is locked, or nothing is free.
+            Refused: the server is locked, or is to end.
+            NoPlaceError: nothing is free, and the owner does not wait or the line is full.
         """
         if start is None:
             self.leave_line(owner.key)
@@ -126,12 +129,26 @@ class Admission:
             self.leave_line(owner.key)
             return self._give(owner, live)
         if start is None or not isinstance(owner, Waiter):
-            raise Refused("Every stream of this server is in use.", code="max_speakers")
+            raise NoPlaceError
         if not self.line.join(owner.key, Turn(owner, start)):
-            raise Refused("Every stream of this server is in use.", code="max_speakers")
+            raise NoPlaceError
         self._told.pop(owner.key, None)
         self.changed()
         return None
+
+    def back_in_line(self, owner: Owner, start: Callable[[Place], Awaitable[object]]) -> None:
+        """An owner was admitted, but engines elsewhere have no place: it waits before all others.
+
+        Raises:
+            NoPlaceError: it cannot wait.
+        """
+        self._full_until = time.monotonic() + _ASK_AGAIN_SECONDS
+        if not isinstance(owner, Waiter) or not self.line.join(
+            owner.key, Turn(owner, start), first=True
+        ):
+            raise NoPlaceError
+        self._told.pop(owner.key, None)
+        self.changed()
 
     @asynccontextmanager
     async def _renewal(self, key: str) -> AsyncIterator[Place | None]:
@@ -171,6 +188,8 @@ class Admission:
 
     async def _has_place(self, key: str, *, waits: bool) -> bool:
         """Whether an owner may start beside those who speak, and before those who wait."""
+        if waits and time.monotonic() < self._full_until:
+            return False
         if self._lock.held_by(key) or key in self._renewing:
             return True
         if (first := self.line.first()) is not None and first != key:
@@ -284,6 +303,8 @@ class Admission:
     async def _start(self, turn: Turn, place: Place) -> None:
         try:
             await turn.start(place)
+        except NoPlaceError:
+            self.back_in_line(turn.waiter, turn.start)
         except SeamlessError as error:
             await turn.waiter.refused(error.message)
         except Exception:

@@ -29,10 +29,13 @@ class Line(Generic[Entry]):
     def __contains__(self, key: object) -> bool:
         return key in self._waiting
 
-    def join(self, key: str, entry: Entry) -> bool:
-        """Takes the last place, or keeps the one it has; `False` if all are taken."""
+    def join(self, key: str, entry: Entry, *, first: bool = False) -> bool:
+        """Takes the last place (or the first), or keeps the one it has; `False` if all are
+        taken."""
         if key not in self._waiting and len(self._waiting) >= self._places:
             return False
+        if first and key not in self._waiting:
+            self._waiting = {key: entry, **self._waiting}
         self._waiting[key] = entry
         self._away.pop(key, None)
         return True

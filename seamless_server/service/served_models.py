@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from seamless_server.errors import ConfigError, SeamlessError
 from seamless_server.service.load import LIMIT
 
@@ -22,8 +20,8 @@ if TYPE_CHECKING:
     from seamless_server.engine.stats import SchedulerStats
     from seamless_server.streaming import Model
 
-Loader = Callable[[str, Callable[[str], None]], "Model"]
-"""Makes a model of a name or folder, and tells meanwhile what it does."""
+Loader = Callable[[str, Callable[[str], None]], Sequence["Model"]]
+"""Makes the models of a name or folder, and tells meanwhile what it does."""
 
 
 @dataclass(slots=True)
@@ -83,6 +81,11 @@ class Models:
         self._started = time.monotonic()
         self._thread.start()
 
+    def load(self) -> None:
+        """Loads in the caller's thread; `progress` then says how it ended."""
+        self._started = time.monotonic()
+        self._run()
+
     def on_change(self, callback: Callable[[], None]) -> None:
         """Who is told of each step from now on."""
         self._on_change = callback
@@ -140,11 +143,11 @@ class Models:
         try:
             for name in self._names:
                 self._step(name, "loading")
-                model = self._load(name, partial(self._step, name))
-                self._step(model.name, "warming up")
-                self._on_warm(_warm_up(model))
-                self._models[model.name] = model
-                self._progress.loaded.append(model.name)
+                for model in self._load(name, partial(self._step, name)):
+                    self._step(model.name, "warming up")
+                    self._on_warm(model.warm_up())
+                    self._models[model.name] = model
+                    self._progress.loaded.append(model.name)
             # What is loaded stays: the collector need not walk through it again and again, which
             # takes longer than the event loop may be held up.
             gc.collect()
@@ -162,33 +165,6 @@ class Models:
         self._progress.state, self._progress.error = "failed", message
         logger.error("%s: %s", self._progress.model, message)
         self._on_change()
-
-
-def _warm_up(model: Model) -> float:
-    """Pays for first calls now, so that the first speaker does not.
-
-    Returns the seconds that a second of audio then takes.
-    """
-    from seamless_server.streaming import Target
-
-    lang = (model.speech_languages or model.text_languages)[0]
-    target = Target(text=True, speech=lang in model.speech_languages)
-    # Without voice detection, which would let none of the noise through.
-    stream = model.open({lang: target}, vad=False)
-    try:
-        noise = 0.05 * np.random.default_rng(0).standard_normal(model.sample_rate * 3)
-        first, again = np.split(noise.astype(np.float32), [model.sample_rate * 2])
-        for _ in stream.push(first):
-            pass
-        started = time.perf_counter()
-        for _ in stream.push(again):
-            pass
-        took = time.perf_counter() - started
-        for _ in stream.finish():
-            pass
-    finally:
-        stream.close()
-    return took
 
 
 def engine_stats(model: Model) -> SchedulerStats | None:

@@ -6,7 +6,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from seamless_server.errors import ConfigError, SeamlessError
+from seamless_server.errors import ConfigError, NoPlaceError, SeamlessError
 from seamless_server.metrics import Metrics
 from seamless_server.service.admission import Admission, Place
 from seamless_server.service.owner import Audience, EndReason, Owner, StreamRequest
@@ -60,7 +60,8 @@ class Service:
                 None, and the stream starts when its turn comes.
 
         Raises:
-            Refused: the server is locked, or no place is free.
+            Refused: the server is locked.
+            NoPlaceError: no place is free.
             SeamlessError: the model cannot do it, or the owner left meanwhile.
         """
         self._model(request)  # what cannot start need not wait
@@ -69,7 +70,15 @@ class Service:
             return await self._start(place, request, audience)
 
         place = await self.admission.take(owner, start if waits else None, live=request.live)
-        return None if place is None else await start(place)
+        if place is None:
+            return None
+        try:
+            return await start(place)
+        except NoPlaceError:
+            if not waits:
+                raise
+            self.admission.back_in_line(owner, start)
+            return None
 
     async def drain(self) -> None:
         """Ends all streams with their last word, and completes their recordings."""

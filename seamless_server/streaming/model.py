@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from seamless_server.agents.outputs import Snapshot, Target
 from seamless_server.audio.fbank import SAMPLE_RATE
@@ -129,6 +132,30 @@ class Model(ModelInfo, ABC):
             LanguageError: the model does not offer a language.
             ConfigError: an option is unknown or out of its range.
         """
+
+    def warm_up(self) -> float:
+        """Pay for first calls now, so that the first speaker does not.
+
+        Returns the seconds that a second of audio then takes.
+        """
+        lang = (self.speech_languages or self.text_languages)[0]
+        target = Target(text=True, speech=lang in self.speech_languages)
+        # Without voice detection, which would let none of the noise through.
+        stream = self.open({lang: target}, vad=False)
+        try:
+            noise = 0.05 * np.random.default_rng(0).standard_normal(self.sample_rate * 3)
+            first, again = np.split(noise.astype(np.float32), [self.sample_rate * 2])
+            for _ in stream.push(first):
+                pass
+            started = time.perf_counter()
+            for _ in stream.push(again):
+                pass
+            took = time.perf_counter() - started
+            for _ in stream.finish():
+                pass
+        finally:
+            stream.close()
+        return took
 
     def close(self) -> None:
         """Give its memory back; it has no streams any more."""

@@ -25,7 +25,7 @@ from seamless_server.doors.socketio.schema import (
     parse,
 )
 from seamless_server.doors.socketio.speaker import Speaker, retarget_room, speaker_of
-from seamless_server.errors import ConfigError, SeamlessError
+from seamless_server.errors import ConfigError, NoPlaceError, SeamlessError
 from seamless_server.metrics import Metrics
 from seamless_server.rooms.members import Member, Room, Wish
 from seamless_server.rooms.rights import RIGHTS, Authenticator, may
@@ -413,7 +413,7 @@ class Events:
         waits = config.wait and member.protocol >= 2
         try:
             session = await service.open(speaker, request, speaker, waits=waits)
-        except Refused as refused:
+        except (Refused, NoPlaceError) as refused:
             return _error(refused.code)
         except ConfigError as error:
             field = {"model": "model_name", "speech": "model_type"}.get(error.field, error.field)

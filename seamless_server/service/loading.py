@@ -1,0 +1,90 @@
+"""How the settings say that models are loaded."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seamless_server.errors import ConfigError
+from seamless_server.service.served_models import Loader
+from seamless_server.settings import Settings
+
+if TYPE_CHECKING:
+    from seamless_server.streaming import Model
+
+logger = logging.getLogger(__name__)
+
+
+def model_loader(settings: Settings, workers: int) -> Loader:
+    """Loads models as the settings say.
+
+    Args:
+        workers: streams that compute at once.
+    """
+    choices = {choice.name: choice for choice in settings.models}
+
+    def load(name: str, progress: Callable[[str], None]) -> list[Model]:
+        # Fewer kernels than the engine asks for by itself: sessions come and go for days, and the
+        # memory of a server must not creep upwards meanwhile.
+        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "512")
+        # Only now, in the background: importing torch alone takes seconds.
+        import torch
+
+        from seamless_server.streaming import load_model
+
+        torch.set_num_threads(_threads(settings, workers))
+        model = load_model(
+            None if name == "auto" else name,
+            device=settings.device,
+            dtype=settings.dtype,
+            progress=progress,
+            engine=engine_kind(settings),
+            voice=_voice(settings, name),
+        )
+        choice = choices[name]
+        speaks = choice.modalities is None or "s2s" in choice.modalities
+        model.narrow(choice.target_langs, speaks)
+        return [model]
+
+    return load
+
+
+def _voice(settings: Settings, name: str) -> Path | None:
+    """The expressive voice for a model; None for one whose units it does not speak.
+
+    Raises:
+        CheckpointError: it is wanted and not there.
+    """
+    from seamless_server.agents.loading import voice_of
+    from seamless_server.checkpoints.cards import default_model, find_model
+
+    if not settings.use_expressive_model:
+        return None
+    try:
+        folder = find_model(default_model() if name == "auto" else name)
+        return voice_of(folder, settings.expressive_voice)
+    except ConfigError as error:
+        logger.warning("%s is served without the expressive voice: %s", name, error)
+        return None
+
+
+def engine_kind(settings: Settings) -> str:
+    """The engine that `auto` means."""
+    return "scheduled" if settings.engine == "auto" else settings.engine
+
+
+def worker_count(settings: Settings) -> int:
+    """Threads in which streams compute."""
+    # With the scheduled engine streams mostly wait for it; threads are made when they are needed.
+    cores = os.cpu_count() or 1
+    return settings.workers or (64 if engine_kind(settings) == "scheduled" else cores)
+
+
+def _threads(settings: Settings, workers: int) -> int:
+    """CPU threads of one network call: the cores are shared with what streams do themselves."""
+    cores = os.cpu_count() or 1
+    sharing = 2 if engine_kind(settings) == "scheduled" else workers
+    return settings.threads_per_worker or max(1, cores // sharing)

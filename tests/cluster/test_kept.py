@@ -1,0 +1,68 @@
+"""What another engine says again goes out once, however it is cut into pieces."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seamless_server.cluster.kept import Kept
+from seamless_server.streaming import Output, SpeechOutput, Target, TextOutput
+
+SAID = " Uno dos tres, cuatro."
+SOUND = np.linspace(-1, 1, 40, dtype=np.float32)
+cuts = st.lists(st.integers(0, 40), max_size=5).map(sorted)
+
+
+def pieces(cuts_of_text: list[int], cuts_of_sound: list[int]) -> list[Output]:
+    """Two sentences of one segment, as an early stop gives them, in pieces."""
+    made: list[Output] = []
+    for _ in range(2):
+        at = [0, *(min(cut, len(SAID)) for cut in cuts_of_text), len(SAID)]
+        for start, end in pairwise(at):
+            made.append(TextOutput("spa", SAID[start:end], 3, 0.0, 9.0, False))
+        made.append(TextOutput("spa", "", 3, 0.0, 9.0, True))
+        at = [0, *cuts_of_sound, len(SOUND)]
+        for start, end in pairwise(at):
+            last = end == len(SOUND) and end == at[-1]
+            sound = SOUND[start:end]
+            made.append(SpeechOutput("spa", sound, 16_000, [], 3, 0.0, 9.0, last and end > start))
+    return made
+
+
+def heard(outputs: list[Output]) -> tuple[str, list[float], int]:
+    """Text with its ends, sound, and how often that ended."""
+    text, sound, ends = "", [], 0
+    for output in outputs:
+        if isinstance(output, TextOutput):
+            text += output.text + "|" * output.finished
+        else:
+            sound += output.samples.tolist()
+            ends += output.finished
+    return text, sound, ends
+
+
+@given(cuts, cuts, cuts, cuts, st.integers(0, 30), st.integers(0, 30))
+def test_a_replay_goes_out_once(
+    text: list[int], sound: list[int], other: list[int], again: list[int], first: int, second: int
+) -> None:
+    kept = Kept({"spa": Target(speech=True)})
+    undisturbed = pieces(text, sound)
+    gone_out = [new for output in undisturbed[:first] for new in kept.new(output)]
+    kept.replay()
+    # The second engine dies as well, anywhere.
+    gone_out += [new for output in pieces(other, again)[:second] for new in kept.new(output)]
+    kept.replay()
+    gone_out += [new for output in undisturbed for new in kept.new(output)]
+    assert heard(gone_out) == heard(undisturbed)
+
+
+def test_after_a_pause_nothing_is_left_to_replay() -> None:
+    kept = Kept({"spa": Target()})
+    output = TextOutput("spa", " Uno", 0, 0.0, 9.0, True)
+    assert list(kept.new(output)) == [output]
+    kept.paused({"place": 1})
+    assert kept.replay() == []
+    assert list(kept.new(output)) == [output]

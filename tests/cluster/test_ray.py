@@ -1,0 +1,144 @@
+"""A front and two engines in a real Ray cluster, a real client, the embedded model."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from seamless_server.doors.running import BackgroundServer
+from tests.server.conftest import Peer, settings, speech
+
+MODEL = "SeamlessStreaming-mini"
+
+
+@pytest.fixture(scope="module")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a cluster with two engines of two places."""
+    folder = tmp_path_factory.mktemp("ray")
+    change = pytest.MonkeyPatch()
+    change.setenv("RAY_AUTH_TOKEN", "0123456789abcdef" * 4)
+    change.setenv("RAY_TMPDIR", str(folder))
+    flags = ["--ray-address", "new", "--engines", "2", "--engine-places", "2", "--model", MODEL]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "seamless_server", "serve", "--role", "engine", *flags],
+        stderr=subprocess.PIPE,
+        env={**os.environ, "SEAMLESS_DEVICE": "cpu", "SEAMLESS_ENGINE_CPUS": "0.5"},
+        text=True,
+    )
+    assert process.stderr is not None
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if found := re.search(r"--role front --ray-address (\S+)`", line):
+            break
+    else:
+        pytest.fail("the engines did not start: " + "".join(said[-20:]))
+    yield found[1]
+    import ray
+
+    ray.shutdown()
+    process.terminate()
+    process.wait(60)
+    change.undo()
+
+
+@pytest.fixture(scope="module")
+def front(engines: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackgroundServer]:
+    folder = tmp_path_factory.mktemp("front")
+    chosen = settings(folder, models=("auto",), role="front", ray_address=engines)
+    with BackgroundServer(chosen) as server:
+        assert server.app.state.parts.models.ready
+        yield server
+
+
+class Peers:
+    """Clients of a front, in a room of their own each."""
+
+    def __init__(self, front: BackgroundServer, *names: str) -> None:
+        self._front, self._names = front, names
+
+    async def __aenter__(self) -> list[Peer]:
+        self._peers = []
+        for name in self._names:
+            peer = Peer(name)
+            address = f"{self._front.url}?clientID={name}&protocol=2"
+            await peer.sio.connect(address, socketio_path="/ws/socket.io", transports=["websocket"])
+            await peer.join()
+            await peer.call("set_dynamic_config", {"targetLanguage": "spa"})
+            self._peers.append(peer)
+        return self._peers
+
+    async def __aexit__(self, *_: object) -> None:
+        for peer in self._peers:
+            await peer.sio.disconnect()
+
+
+def said(peer: Peer) -> list[tuple[int, str]]:
+    """Text by segment, from the first one on."""
+    texts: dict[int, str] = {}
+    for data in peer.of("translation_text"):
+        texts[data["segmentID"]] = texts.get(data["segmentID"], "") + data["payload"]
+    first = min(texts)
+    return [(segment - first, texts[segment]) for segment in sorted(texts)]
+
+
+def sound(peer: Peer) -> int:
+    """Bytes of speech."""
+    return sum(len(data["payload"]) for data in peer.of("translation_speech"))
+
+
+def engine_of(front: BackgroundServer, name: str) -> Any:
+    """What the engine of a speaker says of itself."""
+    session = front.app.state.parts.service.session(name)
+    return session._stream._walk._call.facts
+
+
+async def test_a_kill_in_mid_sentence_is_not_noticed(front: BackgroundServer) -> None:
+    pcm = speech("human_pauses")
+    async with Peers(front, "a", "b") as (undisturbed, disturbed):
+        assert (await undisturbed.configure())["status"] == "ok"
+        await undisturbed.speak(pcm)
+        await undisturbed.call("stop_stream")
+        assert len(said(undisturbed)) > 1
+        assert sound(undisturbed) > 10_000
+
+        await disturbed.configure()
+        before = engine_of(front, "b")
+        await disturbed.speak(pcm[: 16_000 * 7], pause=0.1)
+        await disturbed.until("translation_text")
+        os.kill(before["pid"], signal.SIGKILL)
+        await disturbed.speak(pcm[16_000 * 7 :], pause=0.1)
+        await disturbed.until("stream_status", lambda state: state["queuedMs"] < 500)
+        assert engine_of(front, "b")["engine"] != before["engine"]
+        await disturbed.call("stop_stream")
+        assert said(disturbed) == said(undisturbed)
+        assert sound(disturbed) == sound(undisturbed)
+        assert not disturbed.of("server_exception")
+    moves = front.app.state.parts.metrics.render().decode()
+    assert 'seamless_stream_moves_total{reason="lost"} 1.0' in moves
+
+
+async def test_the_line_is_that_of_all_engines(front: BackgroundServer) -> None:
+    """Each engine has two places; a fifth speaker waits, and comes in when one of four ends."""
+    async with Peers(front, "c", "d", "e", "f", "g") as five:
+        for peer in five[:4]:
+            while (await peer.configure(wait=True))["status"] != "ok":
+                # The engine that was killed is not back yet.
+                await peer.until("place_in_line", lambda place: place["state"] == "admitted")
+                break
+        used = {engine_of(front, peer.client_id)["engine"] for peer in five[:4]}
+        assert len(used) == 2
+        assert (await five[4].configure())["message"] == "max_speakers"
+        answer = await five[4].configure(wait=True)
+        assert (answer["status"], answer["position"]) == ("waiting", 1)
+        await five[1].call("stop_stream")
+        await five[4].until("place_in_line", lambda place: place["state"] == "admitted")
+        await asyncio.gather(*(peer.call("stop_stream") for peer in five))
