@@ -90,7 +90,11 @@ class NumericalError(SeamlessError):
         )
 
 
-class NoPlaceError(SeamlessError):
+class Refused(SeamlessError):
+    """No stream can be started now; the code says why: `server_locked`, `restarting`."""
+
+
+class NoPlaceError(Refused):
     """As many streams run as can."""
 
     code = "max_speakers"

@@ -40,6 +40,7 @@ LAYERS = (
     ("evaluation", "bench", "client", "trial", "diagnosis"),
     ("doors",),
     ("rooms",),
+    ("cluster",),
     ("service",),
     ("streaming",),
     ("agents_whisper",),

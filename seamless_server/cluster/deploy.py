@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import signal
+import sys
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,8 +13,8 @@ from ray import serve
 from ray.serve import Application
 from ray.serve.config import RequestRouterConfig
 
-from seamless_server.cluster.engine import Engine
-from seamless_server.cluster.joining import ClusterError
+from seamless_server.cluster.engine import EngineReplica
+from seamless_server.cluster.joining import ClusterError, join
 from seamless_server.cluster.router import EngineRouter
 from seamless_server.cluster.wire import APPLICATION, DEPLOYMENT
 from seamless_server.settings import Settings, read_settings
@@ -52,7 +55,7 @@ def make_application(settings: Settings, gpus: float) -> Application:
             "downscale_delay_s": 60.0,
         }
     deployment = serve.deployment(
-        Engine,
+        EngineReplica,
         name=DEPLOYMENT,
         # A stream holds one call and has one more under way at most; the engine itself counts
         # places, and answers when it has none left.
@@ -115,3 +118,31 @@ def _reason(error: BaseException) -> str:
     lines = [line.strip() for text in found for line in text.splitlines() if line.strip()]
     ours = [line for line in lines if "seamless_server.errors." in line]
     return (ours or lines or ["Ray Serve gives no reason"])[-1 if ours else 0]
+
+
+def run_engines(settings: Settings) -> None:
+    """Joins or starts the cluster, deploys the engines, and waits for SIGTERM or Ctrl-C.
+
+    Raises:
+        ClusterError: the cluster cannot be joined, or no engine starts.
+    """
+    import ray
+
+    ended = threading.Event()
+    join(settings.ray_address, computes=True)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    try:
+        address = ray.get_runtime_context().gcs_address
+        sys.stderr.write(f"\n  Engines start in the Ray cluster at {address}.\n")
+        sys.stderr.flush()
+        deploy(settings)
+        sys.stderr.write(
+            "  Engines are ready. Start fronts with `seamless-server serve --role front "
+            f"--ray-address {address}`.\n\n"
+        )
+        sys.stderr.flush()
+        ended.wait()
+    finally:
+        # A cluster that this process started ends with it; another one goes on.
+        ray.shutdown()

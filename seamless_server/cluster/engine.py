@@ -52,7 +52,7 @@ class _Running:
     decisions: list[Decision] = field(default_factory=list)
 
 
-class Engine:
+class EngineReplica:
     """The class that Ray Serve deploys. Its methods run in one event loop, streams in threads.
 
     Args:

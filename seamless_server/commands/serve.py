@@ -133,7 +133,7 @@ def serve(
         from seamless_server.cluster.joining import require_cluster
 
         require_cluster()
-        from seamless_server.cluster.running import run_engines
+        from seamless_server.cluster.deploy import run_engines
         from seamless_server.doors.running import set_up_logging
 
         set_up_logging(settings.log_level, as_json=settings.log_json)

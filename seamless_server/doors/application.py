@@ -245,7 +245,7 @@ def _loader(settings: Settings, metrics: Metrics, workers: int) -> Loader:
     from seamless_server.cluster.joining import require_cluster
 
     require_cluster()
-    from seamless_server.cluster.model import remote_loader
+    from seamless_server.cluster.remote import remote_loader
 
     return remote_loader(settings, metrics)
 

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from seamless_server.errors import NoPlaceError, SeamlessError
+from seamless_server.errors import NoPlaceError, Refused, SeamlessError
 from seamless_server.metrics import Metrics
 from seamless_server.service.line import Line
 from seamless_server.service.load import Load
@@ -33,10 +33,6 @@ _ASK_AGAIN_SECONDS = 1.0
 _RESTARTS = "The server is about to restart: connect again in a moment."
 _AWAY_SECONDS = 10.0
 """Who has been away for so long gives way to somebody who waits, and loses its own place."""
-
-
-class Refused(SeamlessError):
-    """No stream can be started now; the code says why: `server_locked` or `restarting`."""
 
 
 @dataclass(eq=False)

@@ -7,23 +7,23 @@ import queue
 import threading
 from typing import Any
 
-from seamless_server.cluster.engine import Engine
+from seamless_server.cluster.engine import EngineReplica
 from seamless_server.cluster.link import Lost, NoEngine
 from seamless_server.cluster.wire import OpenRequest, PushRequest
 from seamless_server.errors import NoPlaceError, SeamlessError
 from tests.recorded import CHECKPOINT
 
 
-def make_engines(count: int) -> list[Engine]:
+def make_engines(count: int) -> list[EngineReplica]:
     """Engines with two places each."""
     settings = {"models": (str(CHECKPOINT),), "device": "cpu", "engine_places": 2}
-    return [Engine(settings, name=f"engine {number}") for number in range(count)]
+    return [EngineReplica(settings, name=f"engine {number}") for number in range(count)]
 
 
 class NearbyLink:
     """Opens streams on the first engine that has a place."""
 
-    def __init__(self, engines: list[Engine]) -> None:
+    def __init__(self, engines: list[EngineReplica]) -> None:
         self.loop = asyncio.new_event_loop()
         threading.Thread(target=self.loop.run_forever, daemon=True).start()
         self.engines = engines
@@ -52,7 +52,7 @@ class NearbyLink:
 class NearbyCall:
     """A stream on one of them."""
 
-    def __init__(self, link: NearbyLink, engine: Engine, request: OpenRequest) -> None:
+    def __init__(self, link: NearbyLink, engine: EngineReplica, request: OpenRequest) -> None:
         self.engine, self.facts = engine.name, {}
         self.leaving = False
         self.came: queue.SimpleQueue[Any] = queue.SimpleQueue()

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from seamless_server.cluster.engine import Engine
+from seamless_server.cluster.engine import EngineReplica
 from seamless_server.cluster.link import NoEngine
-from seamless_server.cluster.model import RemoteModel
+from seamless_server.cluster.remote import RemoteModel
 from seamless_server.errors import LanguageError, NoPlaceError, SeamlessError
 from seamless_server.streaming import Model, Output, Target
 from tests.cluster.nearby import NearbyCall, NearbyLink, make_engines
@@ -30,12 +30,12 @@ def undisturbed() -> list[Output]:
 
 
 @pytest.fixture(scope="module")
-def engines() -> list[Engine]:
+def engines() -> list[EngineReplica]:
     return make_engines(2)
 
 
 @pytest.fixture
-def link(engines: list[Engine]) -> NearbyLink:
+def link(engines: list[EngineReplica]) -> NearbyLink:
     return NearbyLink(list(engines))
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from seamless_server.errors import SeamlessError
+from seamless_server.errors import Refused, SeamlessError
 from seamless_server.metrics import Metrics
-from seamless_server.service.admission import LATE_MS, Admission, Place, Refused
+from seamless_server.service.admission import LATE_MS, Admission, Place
 from seamless_server.service.load import LIMIT, Load
 from seamless_server.service.lock import OwnerLock
 from seamless_server.service.owner import Owner

@@ -25,12 +25,11 @@ from seamless_server.doors.socketio.schema import (
     parse,
 )
 from seamless_server.doors.socketio.speaker import Speaker, retarget_room, speaker_of
-from seamless_server.errors import ConfigError, NoPlaceError, SeamlessError
+from seamless_server.errors import ConfigError, Refused, SeamlessError
 from seamless_server.metrics import Metrics
 from seamless_server.rooms.members import Member, Room, Wish
 from seamless_server.rooms.rights import RIGHTS, Authenticator, may
 from seamless_server.rooms.rooms import Rooms
-from seamless_server.service.admission import Refused
 from seamless_server.service.lock import OwnerLock
 from seamless_server.service.owner import StreamRequest
 from seamless_server.service.service import Service
@@ -413,7 +412,7 @@ class Events:
         waits = config.wait and member.protocol >= 2
         try:
             session = await service.open(speaker, request, speaker, waits=waits)
-        except (Refused, NoPlaceError) as refused:
+        except Refused as refused:
             return _error(refused.code)
         except ConfigError as error:
             field = {"model": "model_name", "speech": "model_type"}.get(error.field, error.field)
