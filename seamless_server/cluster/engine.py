@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,9 +24,10 @@ from seamless_server.cluster.wire import (
     unpack_targets,
 )
 from seamless_server.errors import SeamlessError
-from seamless_server.service.loading import model_loader, worker_count
+from seamless_server.service.model_loader import model_loader, worker_count
 from seamless_server.service.served_models import Models, engine_stats
 from seamless_server.settings import Settings
+from seamless_server.streaming import ModelInfo
 
 if TYPE_CHECKING:
     from seamless_server.agents.outputs import Decision
@@ -246,19 +247,11 @@ class EngineReplica:
 
 
 def _facts(model: Model) -> dict[str, Any]:
-    """What a front must know of a model to offer it."""
-    folder = model.folder
-    return {
-        "name": model.name,
-        # Where things lie on this machine is nobody's business.
-        "description": model.description.replace(str(folder), folder.name if folder else ""),
-        "sample_rate": model.sample_rate,
-        "output_rate": model.output_rate,
-        "text_languages": list(model.text_languages),
-        "speech_languages": list(model.speech_languages),
-        "expressive_languages": list(model.expressive_languages),
-        "source_languages": list(model.source_languages),
-    }
+    """What a front must know of a model to offer it: the fields of `ModelInfo`."""
+    facts = {field.name: getattr(model, field.name) for field in fields(ModelInfo)}
+    # Where things lie on this machine is nobody's business.
+    facts["description"] = model.description.replace(str(model.folder), model.folder.name)
+    return {**facts, "folder": model.folder.name}
 
 
 def _replica_name() -> str:

@@ -12,6 +12,7 @@ from seamless_server.checkpoints.cards import find_card
 from seamless_server.cluster.joining import ClusterError, join
 from seamless_server.cluster.link import Link, NoEngine
 from seamless_server.cluster.walk import Moved, RemoteCaller, RemoteWalk
+from seamless_server.engine import Caller
 from seamless_server.errors import ConfigError
 from seamless_server.metrics import Metrics
 from seamless_server.service.served_models import Loader
@@ -33,34 +34,11 @@ class RemoteModel(Model):
     """
 
     def __init__(self, link: Link, facts: Mapping[str, Any], moved: Moved) -> None:
-        self._link, self._facts, self._moved = link, facts, moved
-        self.name, self.description = facts["name"], facts["description"]
-        self.defaults, self.compat = {}, None
-        self.text_languages = tuple(facts["text_languages"])
-        self.speech_languages = tuple(facts["speech_languages"])
-        self.source_languages = tuple(facts["source_languages"])
-
-    @property
-    def folder(self) -> Path | None:
-        """Where this machine has its files too; None if it has them not."""
-        card = find_card(self.name)
-        return None if card is None or not card.folder.is_dir() else card.folder
-
-    @property
-    def sample_rate(self) -> int:
-        """See `Model`."""
-        return int(self._facts["sample_rate"])
-
-    @property
-    def output_rate(self) -> int:
-        """See `Model`."""
-        return int(self._facts["output_rate"])
-
-    @property
-    def expressive_languages(self) -> tuple[str, ...]:
-        """See `Model`."""
-        known = self._facts["expressive_languages"]
-        return tuple(lang for lang in self.speech_languages if lang in known)
+        card = find_card(facts["name"])
+        # Phrases and sample sounds are there where this machine has the model too.
+        folder = Path(facts["folder"]) if card is None else card.folder
+        super().__init__(**{**facts, "folder": folder})
+        self._link, self._moved = link, moved
 
     def warm_up(self) -> float:
         """Engines do so before they take anything; what it took there says nothing here."""
@@ -72,9 +50,13 @@ class RemoteModel(Model):
         options: StreamOptions | Mapping[str, Any] | None = None,
         *,
         vad: bool = True,
+        caller: Caller | None = None,
         resume: Snapshot | None = None,
     ) -> Stream:
         """Open a stream on an engine.
+
+        Args:
+            caller: not used: what computes is elsewhere.
 
         Raises:
             NoPlaceError: no engine has a place.
@@ -85,10 +67,10 @@ class RemoteModel(Model):
         self.check_targets(targets)
         if not isinstance(options, StreamOptions):
             options = read_options(options or {})
-        caller = RemoteCaller()
+        remote = RemoteCaller()
         given = options.model_dump(exclude_none=True)
-        walk = RemoteWalk(self._link, self.name, targets, given, vad, caller, self._moved, resume)
-        return Stream(walk, caller, self.check_targets)
+        walk = RemoteWalk(self._link, self.name, targets, given, vad, remote, self._moved, resume)
+        return Stream(walk, remote, self.check_targets)
 
 
 def remote_loader(settings: Settings, metrics: Metrics) -> Loader:

@@ -34,8 +34,8 @@ from seamless_server.rooms.store import MemoryStore, StateStore
 from seamless_server.service.admission import Admission
 from seamless_server.service.drain import drain_on_signals
 from seamless_server.service.load import Load
-from seamless_server.service.loading import engine_kind, model_loader, worker_count
 from seamless_server.service.lock import OwnerLock
+from seamless_server.service.model_loader import engine_kind, model_loader, worker_count
 from seamless_server.service.recording import Recorder
 from seamless_server.service.served_models import Loader, Models, engine_stats
 from seamless_server.service.service import Service

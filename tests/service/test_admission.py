@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from seamless_server.errors import Refused, SeamlessError
+from seamless_server.errors import NoPlaceError, Refused, SeamlessError
 from seamless_server.metrics import Metrics
 from seamless_server.service.admission import LATE_MS, Admission, Place
 from seamless_server.service.load import LIMIT, Load
@@ -164,7 +164,7 @@ async def test_the_last_place_is_given_once(floors: Make) -> None:
     await settled()
     old.may_end.set()
     came = await asyncio.gather(*rivals, return_exceptions=True)
-    assert [type(one) for one in came] == [Running, Refused, Refused]
+    assert [type(one) for one in came] == [Running, NoPlaceError, NoPlaceError]
     assert list(floor.admission.places) == ["b"]
 
 
