@@ -217,6 +217,7 @@ def _lifespan(
             }
         )
         sio.manager.on_change = parts.connections.tell_remote_listeners
+        sio.manager.is_room = lambda name: parts.rooms.get(name) is not None
         models.on_change(lambda: _soon(loop, parts.announcer.server_changed))
         models.start()
         parts.tasks.spawn(parts.connections.tend(), "tending")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from redis import Redis as RedisClient
 from redis import asyncio as aioredis
 
 from seamless_server.doors.running import BackgroundServer
@@ -267,3 +268,53 @@ async def test_members_of_a_replica_that_died_are_forgotten(
         lambda s: s["counts"]["members"] == 1,
         after=len(witness.events),
     )
+
+
+async def test_a_rooms_events_go_only_where_somebody_is(
+    replicas: Pair, redis: Redis, connect: Connect, tmp_path: Path
+) -> None:
+    here, _ = replicas
+    speaker, near = await connect(here), await connect(here)
+    room = await speaker.join(None, "speaker")
+    await near.join(room, "listener")
+    await near.call("set_listener_config", {"targetLanguage": "deu", "output": "s2s&t"})
+    client = RedisClient.from_url(redis.url)
+    await speaker.configure()
+    await speaker.speak(speech("human_short"))
+    await speaker.call("stop_stream")
+    read = client.info("stats")["total_net_output_bytes"]
+    sound = b"".join(data["payload"] for data in near.of("translation_speech"))
+    assert read < 1.5 * len(sound)  # the one replica that has somebody there reads it
+    for _ in range(100):  # until it has been written
+        entries = client.xrange(f"{tmp_path.name}:events:{room}")
+        held = b"".join(part for _, fields in entries for part in fields.values())
+        if sound and all(data["payload"] in held for data in near.of("translation_speech")):
+            break
+        await asyncio.sleep(0.05)
+    else:
+        pytest.fail("the room's stream does not hold its sound as it is")
+
+
+async def test_a_replica_that_was_cut_off_from_redis_catches_up(
+    replicas: Pair, redis: Redis, connect: Connect
+) -> None:
+    here, there = replicas
+    speaker, near = await connect(here), await connect(here)
+    far = await connect(there)
+    room = await speaker.join(None, "speaker")
+    await near.join(room, "listener")
+    await far.join(room, "listener")
+    await speaker.until("room_state_update", lambda state: len(state["members"]) == 3)
+    client = RedisClient.from_url(redis.url)
+    await speaker.configure()
+    pcm = speech("human_pauses")
+    for start in range(0, len(pcm), 16_000):
+        await speaker.speak(pcm[start : start + 16_000])
+        client.client_kill_filter(_type="normal", skipme=True)
+        await asyncio.sleep(0.05)
+    await speaker.call("stop_stream")
+    last = near.of("translation_text")[-1]
+    await far.until("translation_text", lambda text: _place(text) == _place(last))
+    assert far.of("translation_text") == near.of("translation_text")
+    heard = [data["payload"] for data in near.of("translation_speech")]
+    assert [data["payload"] for data in far.of("translation_speech")] == heard

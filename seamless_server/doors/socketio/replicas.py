@@ -1,18 +1,25 @@
-"""Events between replicas, through Redis: nobody waits for it, and what it missed comes later."""
+"""Events between replicas, through Redis: nobody waits for it, and what it missed comes later.
+
+Every room has a Redis stream that holds its last events, binary parts as they are; a replica reads
+those of the rooms in which it has somebody, each from where it stopped reading. What is for all
+replicas, or for one client elsewhere, goes through one stream more.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from typing import Any
 
 import orjson
 import socketio
 from redis import asyncio as aioredis
+from socketio.packet import Packet
 
 from seamless_server.doors.socketio.codec import Json
 from seamless_server.doors.socketio.delivery import LocalManager
@@ -20,13 +27,20 @@ from seamless_server.doors.socketio.delivery import LocalManager
 logger = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 0.5
-_SETTLE_SECONDS = 1.5
-"""After an outage: time for the other replicas to listen again, before they are told anything."""
 _PROBE_SECONDS = 1.0
 _MOST_BYTES = 64 * 2**20
 """Messages that wait for Redis; beyond it the oldest is lost."""
 _REMEMBERED = 8_192
 """Messages of others that are known, so that one that was sent twice counts once."""
+_KEPT = 400
+"""Events that a room's stream holds for replicas that were away: minutes, with sound."""
+_KEPT_SECONDS = 120
+_AT_ONCE = 64
+_BLOCK_MS = 1_000
+_LOOK_SECONDS = 5.0
+"""How often rooms in which nobody is left are found."""
+
+Message = dict[bytes, bytes]
 
 
 class RedisManager(socketio.AsyncRedisManager, LocalManager):  # type: ignore[misc]
@@ -34,7 +48,7 @@ class RedisManager(socketio.AsyncRedisManager, LocalManager):  # type: ignore[mi
 
     Args:
         url: of Redis.
-        channel: on which replicas talk.
+        channel: prefix of the streams' names.
         timeout: seconds that one command may take.
     """
 
@@ -45,12 +59,20 @@ class RedisManager(socketio.AsyncRedisManager, LocalManager):  # type: ignore[mi
         """Redis does not answer."""
         self.on_change: Callable[[bool], None] = lambda away: None
         """Told when Redis goes away and when it is back."""
-        self._waiting: deque[tuple[str, bytes]] = deque()
+        self.is_room: Callable[[str], bool] = lambda name: False
+        """Whether there is a room of that code."""
+        self._waiting: deque[tuple[str, Message]] = deque()
         self._waiting_bytes = 0
         self._more = asyncio.Event()
         self._numbers = itertools.count()
-        self._seen: deque[str] = deque(maxlen=_REMEMBERED)
-        self._known: set[str] = set()
+        self._seen: deque[bytes] = deque(maxlen=_REMEMBERED)
+        self._known: set[bytes] = set()
+        self._skew = 0.0
+        """Seconds that the clock of Redis is ahead."""
+        self._places: dict[str, str] = {}
+        """Streams that are read, and how far they were."""
+        self._other_rooms = asyncio.Event()
+        self._looked = 0.0
         self._publisher: Any = aioredis.from_url(
             url, socket_timeout=timeout, socket_connect_timeout=timeout
         )
@@ -60,72 +82,196 @@ class RedisManager(socketio.AsyncRedisManager, LocalManager):  # type: ignore[mi
         super().initialize()
         self.server.start_background_task(self._send_all)
 
+    # -- out ------------------------------------------------------------------------------------
+
+    async def emit(
+        self,
+        event: str,
+        data: Any,
+        namespace: str | None = None,
+        room: Any = None,
+        skip_sid: Any = None,
+        callback: Any = None,
+        to: Any = None,
+        **others: Any,
+    ) -> None:
+        """To clients of this replica at once, and to those of others through Redis."""
+        room = to or room
+        namespace = namespace or "/"
+        if callback is not None:
+            await super().emit(event, data, namespace, room, skip_sid, callback, **others)
+            return
+        await LocalManager.emit(self, event, data, namespace, room, skip_sid)
+        if isinstance(room, str) and self.is_connected(room, namespace):
+            return  # a client of this replica
+        arguments = list(data) if isinstance(data, tuple) else [] if data is None else [data]
+        parts: list[bytes] = []
+        if Packet.data_is_binary(arguments):
+            arguments, parts = Packet.deconstruct_binary(arguments)
+        header = {"method": "emit", "event": event, "data": arguments, "namespace": namespace}
+        header |= {"room": room, "skip_sid": skip_sid, "host_id": self.host_id}
+        self._post(self._stream(room), header, parts)
+
     async def _publish(self, data: Any) -> None:
+        """What is not an event of ours: for all replicas."""
+        self._post(self.channel, data, [])
+
+    def _stream(self, room: Any) -> str:
+        """The stream of what is emitted to a room, or to delivery groups of one."""
+        name = room[0] if isinstance(room, list) and room else room
+        code = name.partition("|")[0] if isinstance(name, str) else ""
+        return f"{self.channel}:{code}" if code and self.is_room(code) else self.channel
+
+    def _post(self, stream: str, header: dict[str, Any], parts: list[bytes]) -> None:
         """Stands in line; nobody waits for Redis."""
-        name = f"{self.host_id}:{next(self._numbers)}"
-        message = Json.dumps({**data, "uid": name}).encode()
-        self._waiting.append((name, message))
-        self._waiting_bytes += len(message)
+        name = f"{self.host_id}:{next(self._numbers)}".encode()
+        message = {b"uid": name, b"head": Json.dumps(header).encode()}
+        message |= {b"%d" % number: bytes(part) for number, part in enumerate(parts)}
+        self._waiting.append((stream, message))
+        self._waiting_bytes += _size(message)
         while self._waiting_bytes > _MOST_BYTES:
-            self._waiting_bytes -= len(self._waiting.popleft()[1])
+            self._waiting_bytes -= _size(self._waiting.popleft()[1])
         self._more.set()
 
     async def _send_all(self) -> None:
         """Publishes in order; what fails is published again when Redis is back."""
         while True:
-            with suppress(asyncio.TimeoutError):
+            with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._more.wait(), _PROBE_SECONDS)
             try:
-                if not self._waiting:
+                batch = list(itertools.islice(self._waiting, _AT_ONCE))
+                if batch:
+                    await asyncio.wait_for(self._add(batch), self._timeout)
+                else:
                     self._more.clear()
-                    await asyncio.wait_for(self._publisher.ping(), self._timeout)
-                    self._set_away(False)
-                    continue
-                name, message = self._waiting[0]
-                if self.away:
-                    await asyncio.wait_for(self._publisher.ping(), self._timeout)
-                    await asyncio.sleep(_SETTLE_SECONDS)
-                await asyncio.wait_for(
-                    self._publisher.publish(self.channel, message), self._timeout
-                )
+                    seconds, micro = await asyncio.wait_for(self._publisher.time(), self._timeout)
+                    self._skew = seconds + micro / 1e6 - time.time()
                 self._set_away(False)
-                if self._waiting and self._waiting[0][0] == name:
-                    self._waiting.popleft()
-                    self._waiting_bytes -= len(message)
             except asyncio.CancelledError:
                 raise
             except Exception as error:
                 logger.debug("Redis: %r", error)
                 self._set_away(True)
                 await asyncio.sleep(_RETRY_SECONDS)
+                continue
+            for sent in batch:
+                if self._waiting and self._waiting[0] is sent:
+                    self._waiting.popleft()
+                    self._waiting_bytes -= _size(sent[1])
+
+    async def _add(self, batch: list[tuple[str, Message]]) -> None:
+        async with self._publisher.pipeline(transaction=False) as pipe:
+            for stream, message in batch:
+                pipe.xadd(stream, message, maxlen=_KEPT, approximate=True)
+            for stream in {stream for stream, _ in batch}:
+                pipe.expire(stream, _KEPT_SECONDS)
+            await pipe.execute()
 
     def _set_away(self, away: bool) -> None:
         if away is not self.away:
             self.away = away
             self.on_change(away)
 
+    # -- in -------------------------------------------------------------------------------------
+
+    def basic_enter_room(self, sid: str, namespace: str, room: Any, eio_sid: Any = None) -> None:
+        """A client of this replica is in a room, whose stream is read from now on."""
+        super().basic_enter_room(sid, namespace, room, eio_sid)
+        if isinstance(room, str) and room != sid:
+            stream = f"{self.channel}:{room.partition('|')[0]}"
+            if stream not in self._places:
+                self._places[stream] = self._now()
+                self._other_rooms.set()
+
+    def _now(self) -> str:
+        """The place in a stream behind what is there now."""
+        return f"{int((time.time() + self._skew) * 1000)}-0"
+
+    def _forget_rooms(self) -> None:
+        """Streams of rooms in which nobody is left are not read any more."""
+        if time.monotonic() - self._looked < _LOOK_SECONDS:
+            return
+        self._looked = time.monotonic()
+        names = {name.partition("|")[0] for name in self.rooms.get("/", {}) if name}
+        wanted = {self.channel, *(f"{self.channel}:{name}" for name in names)}
+        for stream in self._places.keys() - wanted:
+            del self._places[stream]
+
     async def _listen(self) -> AsyncIterator[Any]:
-        """Messages of all replicas, each once."""
+        """What other replicas ask for; their events are delivered here."""
+        self._places[self.channel] = self._now()
         while True:
+            client: Any = aioredis.from_url(
+                self.redis_url, socket_connect_timeout=self._timeout, socket_timeout=None
+            )
             try:
-                client: Any = aioredis.from_url(
-                    self.redis_url, socket_connect_timeout=self._timeout
-                )
-                async with client, client.pubsub(ignore_subscribe_messages=True) as channel:
-                    await channel.subscribe(self.channel)
-                    async for item in channel.listen():
-                        message = orjson.loads(item["data"])
-                        if self._is_new(message.get("uid")):
-                            yield message
+                async with client:
+                    while True:
+                        for header in await self._read(client):
+                            yield header
             except asyncio.CancelledError:
                 raise
             except Exception as error:
                 logger.debug("Redis: %r", error)
-            await asyncio.sleep(_RETRY_SECONDS)
+                await asyncio.sleep(_RETRY_SECONDS)
 
-    def _is_new(self, name: str | None) -> bool:
-        if name is None:
-            return True
+    async def _read(self, client: Any) -> list[dict[str, Any]]:
+        """Reads on; delivers events and returns everything else."""
+        self._forget_rooms()
+        self._other_rooms.clear()
+        reading = asyncio.ensure_future(
+            client.xread(dict(self._places), count=_AT_ONCE, block=_BLOCK_MS)
+        )
+        changed = asyncio.ensure_future(self._other_rooms.wait())
+        try:
+            limit = _BLOCK_MS / 1000 + self._timeout
+            await asyncio.wait({reading, changed}, timeout=limit, return_when="FIRST_COMPLETED")
+            if not reading.done():
+                if not changed.done():
+                    raise TimeoutError
+                # Another room is to be read too. What this read may have got is read again.
+                reading.cancel()
+                await asyncio.gather(reading, return_exceptions=True)
+                return []
+            return await self._deliver(reading.result())
+        finally:
+            changed.cancel()
+            reading.cancel()
+
+    async def _deliver(self, found: Any) -> list[dict[str, Any]]:
+        others: list[dict[str, Any]] = []
+        for key, entries in found.items() if isinstance(found, dict) else found or ():
+            stream = key.decode()
+            for place, message in _flat(entries):
+                if stream in self._places:
+                    self._places[stream] = place.decode()
+                if not self._is_new(message[b"uid"]):
+                    continue
+                header = orjson.loads(message.pop(b"head"))
+                if header["method"] != "emit":
+                    others.append(header)
+                elif header["host_id"] != self.host_id:
+                    await self._emit_here(header, message)
+        return others
+
+    async def _emit_here(self, header: dict[str, Any], message: Message) -> None:
+        data = header["data"]
+        if len(message) > 1:
+            parts = [message[b"%d" % number] for number in range(len(message) - 1)]
+            data = Packet.reconstruct_binary(data, parts)
+        try:
+            await LocalManager.emit(
+                self,
+                header["event"],
+                tuple(data),
+                header["namespace"],
+                header["room"],
+                header["skip_sid"],
+            )
+        except Exception:
+            logger.exception("an event of another replica could not be delivered")
+
+    def _is_new(self, name: bytes) -> bool:
         if name in self._known:
             return False
         if len(self._seen) == _REMEMBERED:
@@ -133,3 +279,14 @@ class RedisManager(socketio.AsyncRedisManager, LocalManager):  # type: ignore[mi
         self._seen.append(name)
         self._known.add(name)
         return True
+
+
+def _size(message: Message) -> int:
+    return sum(map(len, message.values()))
+
+
+def _flat(entries: Any) -> list[tuple[bytes, Message]]:
+    """Entries of a stream in either form in which the Redis client gives them."""
+    if entries and isinstance(entries[0], list) and entries[0] and isinstance(entries[0][0], tuple):
+        return [entry for part in entries for entry in part]
+    return list(entries)
