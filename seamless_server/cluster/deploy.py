@@ -13,7 +13,7 @@ from ray import serve
 from ray.serve import Application
 from ray.serve.config import RequestRouterConfig
 
-from seamless_server.cluster.engine import EngineReplica
+from seamless_server.cluster.engine_replica import EngineReplica
 from seamless_server.cluster.joining import ClusterError, join
 from seamless_server.cluster.router import EngineRouter
 from seamless_server.cluster.wire import APPLICATION, DEPLOYMENT

@@ -29,7 +29,7 @@ class RemoteModel(Model):
     """A model whose streams run in engines elsewhere.
 
     Args:
-        facts: what an engine tells of it (`cluster.engine`).
+        facts: what an engine tells of it (`cluster.engine_replica`).
         moved: told of every stream that changes its engine.
     """
 

@@ -77,6 +77,7 @@ class RemoteWalk:
     """
 
     expressive: bool | None = None
+    source_lang: str | None = None
     trace: Trace | None = None
 
     def __init__(
@@ -195,7 +196,7 @@ class RemoteWalk:
                 code, sentence = rest
                 raise SeamlessError(sentence, code=code) if sentence else RuntimeError(code)
             elif kind == "done" and rest[:2] == [self.epoch, self._number]:
-                _, _, self._state, stats, pause = rest
+                _, _, self._state, self.source_lang, stats, pause = rest
                 self._caller.counted(stats)
                 if pause is not None:
                     self._kept.paused(pause)

@@ -7,7 +7,7 @@ import queue
 import threading
 from typing import Any
 
-from seamless_server.cluster.engine import EngineReplica
+from seamless_server.cluster.engine_replica import EngineReplica
 from seamless_server.cluster.link import Lost, NoEngine
 from seamless_server.cluster.wire import OpenRequest, PushRequest
 from seamless_server.errors import NoPlaceError, SeamlessError

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from seamless_server.cluster.engine import EngineReplica
+from seamless_server.cluster.engine_replica import EngineReplica
 from seamless_server.cluster.link import NoEngine
 from seamless_server.cluster.remote import RemoteModel
 from seamless_server.errors import LanguageError, NoPlaceError, SeamlessError

@@ -111,8 +111,8 @@ class EngineReplica:
 
         Yields `("opened", facts)`, `("full", engine)` or `("refused", code, sentence)`; then for
         every push `("outputs", epoch, first number, outputs)` as they are made and one `("done",
-        epoch, push, state, stats, snapshot)`, or `("failed", code, sentence)`; `("beat",)` in
-        between.
+        epoch, push, state, language spoken, stats, snapshot)`, or `("failed", code, sentence)`;
+        `("beat",)` in between.
         """
         if request["protocol"] != PROTOCOL:
             yield ("refused", "version", _versions(request["protocol"]))
@@ -234,6 +234,7 @@ class EngineReplica:
                 running.epoch,
                 push["number"],
                 stream.state,
+                stream.source_lang,
                 stream.stats,
                 stream.snapshot(),
             )
