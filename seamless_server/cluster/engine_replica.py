@@ -216,7 +216,7 @@ class EngineReplica:
         assert stream is not None
         try:
             if push["targets"] is not None:
-                stream.set_targets(unpack_targets(push["targets"]))
+                stream.set_targets(unpack_targets(push["targets"]), push["whole"])
             stream.expressive = push["expressive"]
             stream.trace = running.decisions.append if push["trace"] else None
             for output in stream.push(np.asarray(push["audio"], np.float32), last=push["last"]):

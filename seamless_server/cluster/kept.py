@@ -20,6 +20,8 @@ class Push:
     last: bool
     targets: dict[str, Target] | None
     """From this push on; None changes nothing."""
+    whole: bool
+    """See ``Stream.set_targets``."""
     expressive: bool | None
 
 

@@ -96,6 +96,7 @@ class RemoteWalk:
         self._key = uuid.uuid4().hex
         self._kept = Kept(dict(targets), resume)
         self._new_targets: dict[str, Target] | None = None
+        self._whole = True
         self._state = "listening"
         self._losses = 0
         self._number = 0
@@ -115,9 +116,9 @@ class RemoteWalk:
         """The languages wanted."""
         return dict(self._new_targets or self._kept.targets_now)
 
-    def set_targets(self, targets: Mapping[str, Target]) -> None:
-        """Change the languages from the next push on."""
-        self._new_targets = dict(targets)
+    def set_targets(self, targets: Mapping[str, Target], whole: bool = True) -> None:
+        """Change the languages from the next push on: see ``Stream.set_targets``."""
+        self._new_targets, self._whole = dict(targets), whole
 
     def snapshot(self) -> Snapshot | None:
         """None while something was pushed since the last pause."""
@@ -129,7 +130,7 @@ class RemoteWalk:
             self._leave()
             self._find_engine("leaving", time.monotonic())
         targets, self._new_targets = self._new_targets, None
-        push = Push(audio, last, targets, self.expressive)
+        push = Push(audio, last, targets, self._whole, self.expressive)
         self._kept.pushes.append(push)
         todo = [push]
         while todo:
@@ -184,6 +185,7 @@ class RemoteWalk:
                 "audio": push.audio,
                 "last": push.last,
                 "targets": None if push.targets is None else pack_targets(push.targets),
+                "whole": push.whole,
                 "expressive": push.expressive,
                 "trace": self.trace is not None,
             }

@@ -56,6 +56,8 @@ class PushRequest(TypedDict):
     last: bool
     targets: dict[str, tuple[bool, bool]] | None
     """In force from this push on; None changes nothing."""
+    whole: bool
+    """See ``Stream.set_targets``."""
     expressive: bool | None
     trace: bool
     """Whether decisions are wanted among the outputs."""
