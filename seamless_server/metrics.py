@@ -83,6 +83,7 @@ class Metrics:
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
         self.connections = Gauge("seamless_connections", "Clients connected.", registry=registry)
+        self.tasks = Gauge("seamless_tasks", "Tasks of the event loop.", registry=registry)
         self.rooms = Gauge("seamless_rooms", "Rooms that exist.", registry=registry)
         self.sessions = Gauge("seamless_sessions", "Streams that run.", registry=registry)
         self.waiting = Gauge(

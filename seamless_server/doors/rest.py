@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from fastapi import APIRouter, Request, Response
@@ -132,6 +133,7 @@ async def metrics(request: Request) -> Response:
     parts = parts_of(request)
     if not parts.settings.metrics:
         raise SeamlessError("Metrics are turned off.", code="not_found")
+    parts.metrics.tasks.set(len(asyncio.all_tasks()))
     return PlainTextResponse(parts.metrics.render(), media_type="text/plain; version=0.0.4")
 
 

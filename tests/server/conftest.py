@@ -76,15 +76,15 @@ def run(tmp_path: Path) -> Iterator[Run]:
     yield start
     for program in programs:
         program.process.kill()
-        program.process.communicate()
+        program.process.wait()
 
 
 class Peer:
     """A Socket.IO client that keeps everything it gets."""
 
-    def __init__(self, client_id: str) -> None:
+    def __init__(self, client_id: str, **options: Any) -> None:
         self.client_id = client_id
-        self.sio = socketio.AsyncClient(reconnection=False)
+        self.sio = socketio.AsyncClient(reconnection=False, **options)
         self.events: list[tuple[str, Any]] = []
         self.room: str | None = None
         self._news = asyncio.Condition()
@@ -149,7 +149,7 @@ class Peer:
             await asyncio.sleep(pause)
 
     def text(self, lang: str | None = None) -> str:
-        """The text that came by protocol 2."""
+        """The text that came; by protocol 1 without the spaces between events."""
         return "".join(
             data["payload"]
             for data in self.of("translation_text")

@@ -1,10 +1,11 @@
-"""The server as a process of its own, for what ends or cripples a whole process."""
+"""The server and Redis as processes of their own, for what ends or cripples a whole process."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,9 +19,15 @@ from tests.recorded import CHECKPOINT
 
 
 class Program:
-    """`seamless-server serve` as a process of its own."""
+    """`seamless-server serve` as a process of its own.
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    Args:
+        folder: for its log and recordings.
+        module: what is run in place of `seamless_server`.
+        settings: variables of its environment.
+    """
+
+    def __init__(self, folder: Path, module: str = "seamless_server", **settings: str) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -34,16 +41,15 @@ class Program:
             "SEAMLESS_DEBUG_MIN_FREE_MB": "0",
             **settings,
         }
-        command = [sys.executable, "-m", "seamless_server", "serve", "--model", str(CHECKPOINT)]
-        self.process = subprocess.Popen(
-            [*command, "--port", str(port), "--device", "cpu"],
-            env=environment,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        command = [sys.executable, "-m", module, "serve", "--model", str(CHECKPOINT)]
+        self._log = folder / f"server-{port}.log"
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*command, "--port", str(port), "--device", "cpu"], env=environment, stderr=log
+            )
         until = time.monotonic() + 120
         while not self._ready():
-            assert self.process.poll() is None, self.process.communicate()[1]
+            assert self.process.poll() is None, self.log
             assert time.monotonic() < until
             time.sleep(0.1)
 
@@ -60,7 +66,45 @@ class Program:
     def end(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
+    @property
+    def log(self) -> str:
+        """What was logged so far."""
+        return self._log.read_text("utf-8", errors="replace")
+
     async def code(self) -> tuple[int, str]:
         """The exit code, and what was logged."""
-        log = (await asyncio.to_thread(self.process.communicate, timeout=120))[1]
-        return self.process.returncode, log
+        return await asyncio.to_thread(self.process.wait, timeout=120), self.log
+
+
+class Redis:
+    """A real Redis that can hang, die and come back."""
+
+    def __init__(self, folder: Path) -> None:
+        program = shutil.which("redis-server")
+        assert program, "install Debian's redis-server, as `make test` does"
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        self._command = [program, "--port", str(self._port), "--save", "", "--dir", str(folder)]
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+        self.start()
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self._port)).close()
+                return
+            except OSError:
+                assert self._process.poll() is None
+                time.sleep(0.02)
+
+    def hang(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def wake(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()

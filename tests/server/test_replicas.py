@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import signal
-import socket
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,42 +16,9 @@ from seamless_server.rooms.store import Change
 from seamless_server.rooms.store_redis import RedisStore
 
 from .conftest import Connect, speech
+from .programs import Redis
 
 Start = Callable[..., BackgroundServer]
-
-
-class Redis:
-    """A real Redis that can hang, die and come back."""
-
-    def __init__(self, folder: Path) -> None:
-        program = shutil.which("redis-server")
-        assert program, "install Debian's redis-server, as `make test` does"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
-        self._command = [program, "--port", str(self._port), "--save", "", "--dir", str(folder)]
-        self.url = f"redis://127.0.0.1:{self._port}/0"
-        self.start()
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self._port)).close()
-                return
-            except OSError:
-                assert self._process.poll() is None
-                time.sleep(0.02)
-
-    def hang(self) -> None:
-        self._process.send_signal(signal.SIGSTOP)
-
-    def wake(self) -> None:
-        self._process.send_signal(signal.SIGCONT)
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
 
 
 @pytest.fixture

@@ -98,13 +98,14 @@ class LocalManager(socketio.AsyncManager):  # type: ignore[misc]
 
 
 class _OneLine(logging.Filter):
-    """What a broken client causes is one line in the log, not a traceback each."""
+    """What a broken client causes is one line in the log and no error of the server's."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.exc_info and record.exc_info[1] is not None:
             record.msg = f"{record.getMessage()}: {record.exc_info[1]!r}"
-            record.args, record.exc_info, record.levelno = (), None, logging.WARNING
-            record.levelname = "WARNING"
+            record.args, record.exc_info = (), None
+        if record.levelno > logging.WARNING:
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
         return True
 
 
