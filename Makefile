@@ -2,7 +2,7 @@
 # PYTHON=python3.12 chooses the interpreter, ARGS="..." passes arguments on.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test test-fast lint format evaluate train-mini gpu-check screenshots doctor lock audit docker-check clean
+.PHONY: help setup serve test test-fast lint format evaluate train-mini gpu-check screenshots doctor soak lock audit docker-check clean
 
 BIN := .venv/bin
 APP := streaming-react-app
@@ -60,6 +60,10 @@ screenshots: setup ## Take the documentation's pictures of the running page
 
 doctor: setup ## Show what this machine has and lacks
 	@$(BIN)/seamless-server doctor $(ARGS)
+
+soak: setup ## Everything at once for half an hour: make soak ARGS="--minutes 2"
+	@scripts/system_packages.sh redis-server
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 lock: setup ## Resolve constraints.txt anew for all supported Pythons
 	@$(BIN)/python scripts/lock.py

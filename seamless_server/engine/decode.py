@@ -195,8 +195,10 @@ class DecodingBatch:
         tokens = torch.tensor([list(x.step.tokens) for x in self.loops], device=self._device)
         positions = torch.tensor([[x.step.position] for x in self.loops], device=self._device)
         zero = torch.zeros(rows, dtype=torch.long, device=self._device)
+        ends = [loop.end for loop in self.loops]
         # One more than needed, so that used never equals the number of new tokens.
-        used = max(2, *(loop.end for loop in self.loops))
+        used = max(2, *ends)
+        self.slots.clean(ends, used, max(self.slots.frames_used[:rows]))
         features, p_choose = self.decoder(tokens, memory, positions, cache, used, zero)
         return features[:, 0], self._best(self.loops, features[:, 0]), p_choose
 
@@ -279,6 +281,7 @@ class StaticSteps:
         banned = padded([*(x.banned for x in steps), *empty], NGRAM_WINDOW)
         repeated = padded([*(x.repeated for x in steps), *empty], shape[3])
         table = [a + b + c for a, b, c in zip(places, banned, repeated, strict=True)]
+        self._slots.clean([x.position + 1 for x in steps], shape[1], shape[2])
         self._host[: shape[0], : len(table[0])] = torch.tensor(table)
         self._inputs.copy_(self._host, non_blocking=True)
         if shape[3]:

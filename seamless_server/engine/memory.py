@@ -2,12 +2,13 @@
 
 A slot holds keys and values of one loop's target and of its source. Slots stay dense: whoever
 leaves is replaced by the last one. They grow with the longest sentence; within a budget of bytes
-that means fewer of them, until the long sentences are gone. Attention multiplies what it masks, so
-places of a slot that its loop has not written hold zeros, whoever had them before.
+that means fewer of them, until the long sentences are gone. Attention multiplies what it masks, and
+0 x NaN is NaN: places that a step reads and nobody has written are zeroed in front of it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -151,17 +152,14 @@ class Slots:
     def fill(
         self, slot: int, cache: DecoderCache, memory: SourceMemory, row: int, used: int, frames: int
     ) -> None:
-        """Copy one row of a prefill into a slot; nothing of its former owner is left."""
+        """Copy one row of a prefill into a slot."""
         self.reserve(used + 1, frames)
         for old, new in ((self.cache.keys, cache.keys), (self.cache.values, cache.values)):
             old[:, slot, :, :used] = new[:, row, :, :used]
-            old[:, slot, :, used:] = 0
         for layer, keys in enumerate(memory.keys):
             self.source_keys[layer, slot, :, :frames] = keys[row, :, :frames]
             self.source_values[layer, slot, :, :frames] = memory.values[layer][row, :, :frames]
             self.energy_keys[layer, slot] = memory.energy_keys[layer][row]
-        self.source_keys[:, slot, :, frames:] = 0
-        self.source_values[:, slot, :, frames:] = 0
         self.lengths[slot] = frames
         self.frames_used[slot] = frames
 
@@ -177,6 +175,25 @@ class Slots:
             tensor[:, target] = tensor[:, source]
         self.lengths[target] = self.lengths[source]
         self.frames_used[target] = self.frames_used[source]
+
+    def clean(self, used: Sequence[int], positions: int, frames: int) -> None:
+        """Zero what a step over the first slots reads beside what their loops have written.
+
+        Args:
+            used: positions of each slot that are written, or will be by the step.
+            positions: that the step attends to. frames: of the sources, likewise.
+        """
+        rows = len(used)
+        for tensors, ends, size in (
+            ((self.cache.keys, self.cache.values), used, positions),
+            ((self.source_keys, self.source_values), self.frames_used[:rows], frames),
+        ):
+            first = min(ends)
+            if first < size:
+                unused = torch.arange(first, size) >= torch.tensor(ends)[:, None]
+                mask = unused[:, None, :, None].to(self._device, non_blocking=True)
+                for tensor in tensors:
+                    tensor[:, :rows, :, first:size].masked_fill_(mask, 0)
 
     def view(self, rows: int) -> tuple[DecoderCache, SourceMemory]:
         """The first slots as a batch, no longer than its longest source."""

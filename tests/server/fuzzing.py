@@ -328,6 +328,7 @@ class Fuzzer:
             auth={"resumeKey": key},
             socketio_path="/ws/socket.io",
             transports=["websocket"],
+            wait_timeout=30,
         )
         return sio
 

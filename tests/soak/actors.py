@@ -308,10 +308,13 @@ def fuzz(world: World, events: int) -> None:
         asyncio.run(fuzzer.play(steps))
 
     while not world.is_over() and fuzzer.events < events:
-        if fuzzer.events < events * world.elapsed / (0.9 * world.seconds):
-            play()
-        else:
+        if fuzzer.events >= events * world.elapsed / (0.9 * world.seconds):
             time.sleep(0.5)
+            continue
+        try:
+            play()
+        except Exception as error:
+            world.failures.append(f"fuzz: {error!r}")
     world.counts["fuzzed events"] = fuzzer.events
 
 
