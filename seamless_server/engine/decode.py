@@ -281,7 +281,7 @@ class StaticSteps:
         banned = padded([*(x.banned for x in steps), *empty], NGRAM_WINDOW)
         repeated = padded([*(x.repeated for x in steps), *empty], shape[3])
         table = [a + b + c for a, b, c in zip(places, banned, repeated, strict=True)]
-        self._slots.clean([x.position + 1 for x in steps], shape[1], shape[2])
+        self._slots.clean([x.position + 1 for x in steps], shape[1], shape[2], launches=True)
         self._host[: shape[0], : len(table[0])] = torch.tensor(table)
         self._inputs.copy_(self._host, non_blocking=True)
         if shape[3]:

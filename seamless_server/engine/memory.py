@@ -176,20 +176,26 @@ class Slots:
         self.lengths[target] = self.lengths[source]
         self.frames_used[target] = self.frames_used[source]
 
-    def clean(self, used: Sequence[int], positions: int, frames: int) -> None:
+    def clean(
+        self, used: Sequence[int], positions: int, frames: int, *, launches: bool = False
+    ) -> None:
         """Zero what a step over the first slots reads beside what their loops have written.
 
         Args:
             used: positions of each slot that are written, or will be by the step.
             positions: that the step attends to. frames: of the sources, likewise.
+            launches: are dear, as they are on GPUs; else what is read and written is.
         """
         rows = len(used)
         for tensors, ends, size in (
             ((self.cache.keys, self.cache.values), used, positions),
             ((self.source_keys, self.source_values), self.frames_used[:rows], frames),
         ):
-            first = min(ends)
-            if first < size:
+            if not launches:
+                for row, end in enumerate(ends):
+                    for tensor in tensors if end < size else ():
+                        tensor[:, row, :, end:size].zero_()
+            elif (first := min(ends)) < size:
                 unused = torch.arange(first, size) >= torch.tensor(ends)[:, None]
                 mask = unused[:, None, :, None].to(self._device, non_blocking=True)
                 for tensor in tensors:
