@@ -152,14 +152,17 @@ class Slots:
     def fill(
         self, slot: int, cache: DecoderCache, memory: SourceMemory, row: int, used: int, frames: int
     ) -> None:
-        """Copy one row of a prefill into a slot."""
+        """Copy one row of a prefill into a slot; nothing of its former owner is left."""
         self.reserve(used + 1, frames)
         for old, new in ((self.cache.keys, cache.keys), (self.cache.values, cache.values)):
             old[:, slot, :, :used] = new[:, row, :, :used]
+            old[:, slot, :, used:] = 0
         for layer, keys in enumerate(memory.keys):
             self.source_keys[layer, slot, :, :frames] = keys[row, :, :frames]
             self.source_values[layer, slot, :, :frames] = memory.values[layer][row, :, :frames]
             self.energy_keys[layer, slot] = memory.energy_keys[layer][row]
+        self.source_keys[:, slot, :, frames:] = 0
+        self.source_values[:, slot, :, frames:] = 0
         self.lengths[slot] = frames
         self.frames_used[slot] = frames
 
