@@ -359,6 +359,8 @@ class AudioAck(_Outbound):
     """Answer to `incoming_audio`, if one is asked for."""
 
     queuedMs: float
+    receivedMs: float | None = None
+    """All audio that came of this stream; null while none runs."""
 
 
 INBOUND: dict[str, tuple[tuple[str, Any], ...]] = {

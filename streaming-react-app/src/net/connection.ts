@@ -188,6 +188,12 @@ export class Connection {
     );
   }
 
+  /** Audio of the running stream that the server has; null if it does not tell. */
+  async receivedMs(): Promise<number | null> {
+    const answer = await this.ask<Partial<AudioAck> | null>('incoming_audio', new ArrayBuffer(0));
+    return answer?.receivedMs ?? null;
+  }
+
   private disconnected(reason: string): void {
     this.onLink({ type: 'disconnected', reason });
     // After a disconnect by the server the library does not come back by itself.

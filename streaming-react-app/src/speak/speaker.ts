@@ -168,7 +168,6 @@ export class Speaker {
   /** The connection went away: audio waits here. */
   lost(): void {
     this.configured = false;
-    this.uplink?.reset();
   }
 
   /** The connection is back, and this member in its room. */
@@ -177,8 +176,7 @@ export class Speaker {
     if (phase === 'finishing') {
       await this.abandon();
     } else if (phase === 'live' && !restarted && this.room.streaming) {
-      this.configured = true;
-      this.uplink?.flush();
+      await this.goOn();
     } else if (phase === 'live' || phase === 'waiting') {
       this.state.setState({ place: null });
       await this.configure();
@@ -199,6 +197,17 @@ export class Speaker {
   async setOwnVoice(ownVoice: boolean): Promise<void> {
     preferences.setState({ ownVoice });
     await this.tellLanguages();
+  }
+
+  /** The stream still runs: the server says from where it goes on. */
+  private async goOn(): Promise<void> {
+    const { attempt } = this;
+    const receivedMs = await this.connection.receivedMs().catch(() => null);
+    // Lost again: the next `restored` asks again.
+    if (!this.connection.connected || attempt !== this.attempt) return;
+    this.uplink?.resume(receivedMs);
+    this.configured = true;
+    this.uplink?.flush();
   }
 
   private open(spec: SourceSpec): Promise<RunningSource> {
@@ -253,6 +262,7 @@ export class Speaker {
   }
 
   private async begin(): Promise<void> {
+    this.uplink?.begin();
     this.configured = true;
     this.state.setState({
       phase: 'live',

@@ -24,6 +24,9 @@ export interface UplinkOptions {
   slowDownAboveMs: number;
 }
 
+/** Times come rounded from the server. */
+const ROUNDING_MS = 1;
+
 const DEFAULTS: UplinkOptions = {
   ackEveryMs: 200,
   maxUnackedMs: 2000,
@@ -50,6 +53,10 @@ export class Uplink {
   private queuedMs = 0;
   private slow = false;
   private epoch = 0;
+  /** Messages that the server may not have, with where each ends. */
+  private unconfirmed: { pcm: ArrayBuffer; endMs: number }[] = [];
+  /** Where the stream that runs now began. */
+  private streamFromMs = 0;
 
   constructor(
     private readonly port: UplinkPort,
@@ -82,9 +89,32 @@ export class Uplink {
     this.flush();
   }
 
-  /** The connection was lost: what was sent may never be acknowledged. */
-  reset(): void {
+  /**
+   * The stream goes on after a lost connection. What the server does not have of it goes out again,
+   * and nothing twice.
+   *
+   * @param receivedMs All that it has of this stream; null if it does not tell.
+   */
+  resume(receivedMs: number | null): void {
+    this.goBack(receivedMs === null ? this.sentMs : this.streamFromMs + receivedMs);
+  }
+
+  /** A stream begins. What was not acknowledged of one before it goes out again. */
+  begin(): void {
+    this.goBack(this.ackedMs);
+    this.streamFromMs = this.sentMs;
+  }
+
+  /** Takes back what was sent behind a place; answers to it are of no use any more. */
+  private goBack(fromMs: number): void {
     this.epoch += 1;
+    const lost = this.unconfirmed.filter(({ endMs }) => endMs > fromMs + ROUNDING_MS);
+    this.unconfirmed = [];
+    const parts = lost.map(({ pcm }) => pcm);
+    const ms = parts.reduce((sum, pcm) => sum + this.milliseconds(pcm), 0);
+    this.held.unshift(...parts);
+    this.heldMs += ms;
+    this.sentMs -= ms;
     this.ackedMs = this.sentMs;
     this.askedMs = this.sentMs;
     this.queuedMs = 0;
@@ -114,6 +144,7 @@ export class Uplink {
     this.heldMs = Math.max(0, this.heldMs - length);
     this.sentMs += length;
     const pcm = parts.length === 1 && parts[0] ? parts[0] : joinBuffers(parts);
+    this.unconfirmed.push({ pcm, endMs: this.sentMs });
     if (this.sentMs - this.askedMs < this.options.ackEveryMs) {
       this.port.send(pcm);
       return;
@@ -124,6 +155,7 @@ export class Uplink {
     this.port.send(pcm, (queuedMs) => {
       if (epoch !== this.epoch) return;
       this.ackedMs = Math.max(this.ackedMs, position);
+      this.unconfirmed = this.unconfirmed.filter(({ endMs }) => endMs > this.ackedMs);
       this.queuedMs = queuedMs;
       this.flush();
     });

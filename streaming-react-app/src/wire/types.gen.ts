@@ -14,6 +14,7 @@ export interface Ack {
  */
 export interface AudioAck {
   queuedMs: number;
+  receivedMs: number | null;
 }
 /**
  * A model that is served.
