@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import jwt
+from pydantic import SecretStr
 
 from seamless_server.settings import Settings
 
@@ -113,9 +114,7 @@ class Authenticator:
             return Grant(ROLES, operator=True)
         if _same(self._secret, token):
             return Grant(ROLES)
-        if self._secret is not None and hmac.compare_digest(
-            self._listeners_secret().encode(), token.encode()
-        ):
+        if self._secret and _same(SecretStr(self._listeners_secret()), token):
             return Grant(free | {"listener"})
         claims = self._claims(token)
         if claims is None:
@@ -179,7 +178,7 @@ class Authenticator:
         return claims
 
 
-def _same(secret: Any, token: str) -> bool:
+def _same(secret: SecretStr | None, token: str) -> bool:
     return secret is not None and hmac.compare_digest(
         token.encode("utf-8", "surrogatepass"), secret.get_secret_value().encode()
     )

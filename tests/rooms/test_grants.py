@@ -172,6 +172,7 @@ def test_a_token_says_who_its_bearer_is_and_until_when() -> None:
         "a.b",
         "\ud800",
     ],
+    ids=lambda bad: f"{len(bad)} characters",
 )  # fmt: skip
 def test_a_token_with_anything_wrong_is_as_good_as_none(bad: str) -> None:
     checked = auth(auth_jwt_key=KEY, auth_for="speaker,listener")
@@ -191,6 +192,53 @@ def test_only_the_algorithms_named_are_accepted() -> None:
     assert "speaker" in checked.grant(token(key="k" * 64, algorithm="HS384")).roles
     assert "speaker" in checked.grant(token(key="k" * 64, algorithm="HS512")).roles
     assert "speaker" not in checked.grant(token(key="k" * 64, algorithm="HS256")).roles
+
+
+# -- tokens for listeners --------------------------------------------------------------------------
+
+
+def test_a_listener_s_token_lets_people_listen_and_nothing_else() -> None:
+    shared = auth(auth_secret="s3cret", auth_for="speaker,listener")
+    made = shared.listener_token()
+    assert made is not None
+    assert "s3cret" not in made
+    assert shared.grant(made) == Grant(frozenset({"listener"}))
+    assert shared.standings(made) == {"anybody", "listener"}
+    for wrong in (made[:-1], made + "x", made.upper()):
+        assert shared.grant(wrong) == Grant(frozenset())
+    # It holds as long as the secret that it is made of.
+    assert auth(auth_secret="other", auth_for="listener").grant(made).roles == {"speaker"}
+    assert auth(auth_secret="", auth_for="speaker,listener").grant(
+        auth(auth_secret="", auth_for="speaker,listener").listener_token()
+    ) == Grant(frozenset())
+
+
+def test_a_listener_s_token_is_a_web_token_where_those_are_used() -> None:
+    signed = auth(
+        auth_jwt_key=KEY, auth_for="speaker,listener", auth_jwt_audience="talks",
+        auth_jwt_algorithms="RS256,HS256",
+    )  # fmt: skip
+    grant = signed.grant(signed.listener_token())
+    assert grant.roles == {"listener"}
+    assert not grant.operator
+    assert grant.expires is not None
+    assert 6.9 < (grant.expires - time.time()) / 86_400 < 7.1
+    plain = auth(auth_jwt_key=KEY, auth_for="speaker,listener")
+    assert plain.grant(plain.listener_token()).roles == {"listener"}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"auth_secret": "s3cret"},
+        {"auth_jwt_key": KEY},
+        {"operator_secret": "boss", "auth_for": "listener"},
+        {"auth_jwt_key": "-----BEGIN", "auth_jwt_algorithms": "RS256", "auth_for": "listener"},
+    ],
+)
+def test_where_none_is_needed_or_can_be_made_there_is_none(settings: dict[str, Any]) -> None:
+    assert auth(**settings).listener_token() is None
 
 
 # -- where a token comes from ----------------------------------------------------------------------

@@ -8,9 +8,11 @@ from typing import Any
 import orjson
 import pytest
 
+from seamless_server.errors import SeamlessError
 from seamless_server.rooms.members import (
     Held,
     Member,
+    Role,
     Room,
     Wish,
     group_name,
@@ -56,6 +58,8 @@ def room(*members: Member, replay_bytes: int = 1000) -> Room:
         ({"wish": Wish("spa", "s2s")}, {"ROOM|spa|speech"}),
         ({"wish": Wish("spa", "none")}, set()),
         ({"wish": Wish(None, "s2t")}, {"ROOM|*|text"}),
+        ({"wish": Wish("spa", "s2t", heard=True)}, {"ROOM|spa|text", "ROOM|=|text"}),
+        ({"wish": Wish("spa", "none", heard=True)}, {"ROOM|=|text"}),
         ({"wish": None}, {"ROOM|follow"}),
         ({"protocol": 1}, {"ROOM|v1"}),
         ({"protocol": 1, "wish": Wish("spa", "s2t")}, {"ROOM|v1"}),
@@ -178,7 +182,8 @@ def test_members_are_read_in_pages_that_stay_where_they_are() -> None:
 def test_a_member_is_the_same_on_another_replica() -> None:
     full = Member(
         "ana", sid="s1", protocol=2, name="Ana", roles=frozenset({"speaker", "listener"}),
-        target_language="spa", expressive=True, wish=Wish("fra", "s2t"), model_type="s2s&t",
+        target_language="spa", source_language="deu", expressive=True,
+        wish=Wish("fra", "s2t", heard=True), model_type="s2s&t",
         streaming=True, resume_key="key", subject="iss|ana", room_id="ROOM", since=12.5,
         segment_base=7,
     )  # fmt: skip
@@ -187,11 +192,12 @@ def test_a_member_is_the_same_on_another_replica() -> None:
     again = Member.from_record(record)
     assert again.record() == full.record()
     assert again.roles == {"speaker", "listener"}
-    assert again.wish == Wish("fra", "s2t")
+    assert again.wish == Wish("fra", "s2t", heard=True)
     assert again.groups() == full.groups()
     kept = {
         "client_id", "sid", "protocol", "name", "roles", "target_language", "expressive", "wish",
         "model_type", "streaming", "resume_key", "subject", "room_id", "since", "segment_base",
+        "source_language",
     }  # fmt: skip
     assert set(record) == kept
     assert all(record[key] == value for key, value in vars(full).items() if key in kept - {
@@ -221,6 +227,7 @@ def test_how_long_a_member_has_been_away(clock: Clock) -> None:
     ("fields", "config"),
     [
         ({"target_language": "spa"}, {"targetLanguage": "spa"}),
+        ({"source_language": "deu"}, {"sourceLanguage": "deu"}),
         ({"expressive": False}, {"expressive": False}),
         ({"target_language": "spa", "expressive": True},
          {"targetLanguage": "spa", "expressive": True}),
@@ -248,14 +255,57 @@ def test_a_room_passes_to_the_longest_standing_speaker_when_its_owner_goes() -> 
 
 
 def test_the_facts_of_a_room_are_taken_over() -> None:
-    made = room()
-    assert made.facts() == {"owner": None, "passcode": None, "closed": False}
-    made.owner, made.passcode, made.closed = "ana", "open", True
-    other = room()
-    other.take_over(orjson.loads(orjson.dumps(made.facts())))
-    assert (other.owner, other.passcode, other.closed) == ("ana", "open", True)
+    made, other = room(), room()
+    assert made.facts() == {
+        "owner": None, "passcode": None, "closed": False, "speakers_closed": False
+    }  # fmt: skip
+    for facts in (
+        {"owner": "ana", "passcode": "open", "closed": True, "speakers_closed": False},
+        {"owner": "bob", "passcode": None, "closed": False, "speakers_closed": True},
+    ):
+        other.take_over(orjson.loads(orjson.dumps(facts)))
+        assert other.facts() == facts
     other.take_over({})
-    assert (other.owner, other.passcode, other.closed) == (None, None, False)
+    assert other.facts() == made.facts()
+
+
+def refusal(made: Room, client_id: str, passcode: str | None, *roles: Role) -> str:
+    try:
+        made.let_in(client_id, passcode, roles)
+    except SeamlessError as error:
+        return error.code
+    return "in"
+
+
+def test_a_passcode_and_a_closed_room_keep_others_out_and_nobody_who_is_in() -> None:
+    made = room(member("in"), member("owner", roles={"speaker"}))
+    made.owner = "owner"
+    assert refusal(made, "new", None, "speaker") == "in"
+    made.passcode = "open"
+    assert refusal(made, "new", "open") == "in"
+    for wrong in (None, "", "Open", "open "):
+        assert refusal(made, "new", wrong, "listener") == "passcode"
+    assert refusal(made, "in", None, "listener", "speaker") == "in"
+    made.closed = True
+    assert refusal(made, "new", "open", "listener") == "room_closed"
+    assert refusal(made, "new", "wrong", "listener") == "passcode"
+    assert refusal(made, "in", None, "listener") == "in"
+    made.passcode = None
+    assert refusal(made, "new", None, "listener") == "room_closed"
+
+
+def test_a_room_with_its_speakers_takes_listeners_only() -> None:
+    made = room(member("in"), member("speaks", roles={"speaker"}), member("owner"))
+    made.owner = "owner"
+    made.speakers_closed = True
+    assert refusal(made, "new", None, "listener") == "in"
+    assert refusal(made, "new", None, "listener", "speaker") == "speakers_closed"
+    assert refusal(made, "in", None, "speaker") == "speakers_closed"
+    assert refusal(made, "in", None, "listener") == "in"
+    assert refusal(made, "speaks", None, "speaker", "listener") == "in"
+    assert refusal(made, "owner", None, "speaker") == "in"
+    made.owner = "gone"  # an owner that is not there has no place either
+    assert refusal(made, "gone", None, "speaker") == "speakers_closed"
 
 
 def test_a_new_room_is_empty_and_open(clock: Clock) -> None:

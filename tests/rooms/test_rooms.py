@@ -161,7 +161,8 @@ async def test_a_room_whose_owner_leaves_is_passed_on_and_replicas_hear_of_it(
     assert store.facts == {}
     await rooms.leave(owner)
     assert room.owner == "speaker"
-    assert store.facts == {"ROOM": {"owner": "speaker", "passcode": None, "closed": False}}
+    assert store.facts == {"ROOM": room.facts()}
+    assert store.facts["ROOM"]["owner"] == "speaker"
     await rooms.leave(speaker)
     assert room.owner is None
 
@@ -463,7 +464,7 @@ async def test_pieces_of_one_sentence_are_one_entry() -> None:
     store = MemoryStore(10)
     await store.add_text("ROOM", entry("", finished=True))  # nothing was said
     await store.add_text("ROOM", entry(" Hola", end=100))
-    await store.add_text("ROOM", entry(" mundo ", end=90))
+    await store.add_text("ROOM", {**entry(" mundo ", end=90), "confidence": 0.5})
     await store.add_text("ROOM", entry("", end=250, finished=True))
     await store.add_text("ROOM", entry(" Salut", lang="fra"))
     await store.add_text("ROOM", entry(" Otra", who="bob"))
@@ -472,6 +473,7 @@ async def test_pieces_of_one_sentence_are_one_entry() -> None:
     kept = await store.transcript("ROOM")
     assert [one["text"] for one in kept] == ["Hola mundo", "Salut", "Otra", "Luego"]
     assert (kept[0]["endMs"], kept[0]["finished"]) == (250, True)
+    assert kept[0]["confidence"] is None  # the newest piece's
     assert not kept[1]["finished"]
     assert sorted(store.rooms()) == ["OTHR", "ROOM"]
     assert store.entries("ROOM")[0]["text"] == " Hola mundo "

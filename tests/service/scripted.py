@@ -113,6 +113,7 @@ class Scripted:
         self.states: list[str] = []
         self.trace: Any = None
         self.expressive: bool | None = None
+        self.source_lang: str | None = None
         self.targets: dict[str, Target] = {}
         self.stats: dict[str, tuple[float, int]] = {}
         self.closed = self.cancelled = False
@@ -143,7 +144,7 @@ class Scripted:
 
     def set_targets(self, targets: Mapping[str, Target], whole: bool = True) -> None:
         self.targets = dict(targets)
-        self.log.append(("targets", *targets))
+        self.log.append(("targets", *targets, *([] if whole else ["from here"])))
 
     def cancel(self) -> None:
         self.cancelled = True
@@ -159,12 +160,8 @@ class Heard(Audience):
     def __init__(self) -> None:
         self.outputs: list[Any] = []
         self.end: tuple[EndReason, BaseException | None, int] | None = None
-        self.rest: list[Any] = []
         self.fails = 0
         self.recordings: list[tuple[str, list[str]]] = []
-
-    def packed_rest(self) -> Iterator[Any]:
-        yield from self.rest
 
     async def on_output(self, packed: Any) -> None:
         if self.fails:
