@@ -105,6 +105,8 @@ def text(words: str, *, segment: int = 0, start: float = 0.0, end: float = 0.0,
 class Scripted:
     """A stream: says what it was told to for each push, and remembers what it got."""
 
+    source_lang: str | None = None
+
     def __init__(self, *says: list[Output] | BaseException) -> None:
         self.says = list(says)
         self.heard: list[np.ndarray] = []

@@ -5,6 +5,7 @@ export const UI_LANGUAGES = {
   en: 'English',
   es: 'Español',
   fr: 'Français',
+  id: 'Bahasa Indonesia',
   it: 'Italiano',
   ja: '日本語',
   nl: 'Nederlands',
@@ -14,6 +15,7 @@ export const UI_LANGUAGES = {
   sv: 'Svenska',
   tr: 'Türkçe',
   uk: 'Українська',
+  vi: 'Tiếng Việt',
   zh: '中文',
 } as const;
 

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import {
   direction,
@@ -7,6 +8,7 @@ import {
   readLanguages,
   searchLanguages,
 } from './languages';
+import { OWN_NAMES } from './ownNames';
 import type { Language } from './languages';
 
 const language = (code: string, name: string, script = 'Latn'): Language => ({
@@ -65,6 +67,26 @@ describe('languages', () => {
     const italian = language('ita', 'Italian');
     const metallic = language('xxx', 'Metaitalic');
     expect(searchLanguages([metallic, italian], 'ital', 'en')[0]).toEqual(italian);
+  });
+
+  it('has an own name for every language that a model may know', () => {
+    const table = readFileSync('../seamless_server/data/languages.tsv', 'utf8').trim().split('\n');
+    const codes = table.slice(1).map((row) => row.split('\t')[0] ?? '');
+    expect(codes.length).toBeGreaterThan(90);
+    expect(Object.keys(OWN_NAMES).sort()).toEqual(codes.sort());
+    const names = Object.values(OWN_NAMES);
+    expect(new Set(names).size).toBe(names.length);
+  });
+
+  it.each([
+    ['farsi', 'pes'],
+    ['Filipino', 'tgl'],
+    ['flemish', 'nld'],
+    ['traditional', 'cmn_Hant'],
+    ['kiswahili', 'swh'],
+  ])('finds by the name that people use: %s', (typed, code) => {
+    const known = Object.keys(OWN_NAMES).map((one) => language(one, `Language ${one}`));
+    expect(searchLanguages(known, typed, 'en').map((one) => one.code)).toEqual([code]);
   });
 
   it("finds what a person reads by the browser's languages", () => {

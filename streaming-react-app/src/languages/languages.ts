@@ -1,4 +1,6 @@
 /** Languages by the codes of the models: names for people, tags for the browser, direction. */
+import { COMMON_NAMES } from './commonNames';
+import { OWN_NAMES } from './ownNames';
 
 export interface Language {
   /** Three letters, as the model says it; a script may follow (`cmn_Hant`). */
@@ -52,6 +54,7 @@ export function readLanguages(offered: readonly string[], tags: readonly string[
   return [...new Set(found.map(({ code }) => code))];
 }
 
+/** A language's name in another one, as the browser knows it. */
 function nameIn(locale: string, tag: string): string | null {
   try {
     if (Intl.DisplayNames.supportedLocalesOf([locale]).length === 0) return null;
@@ -61,17 +64,9 @@ function nameIn(locale: string, tag: string): string | null {
   }
 }
 
-const nativeNames = new Map<string, string>();
-
-/** The language's name in itself ("Deutsch"), or its English name where the browser has none. */
+/** The language's name in itself ("Deutsch"), or its English name where none is known. */
 export function nativeName(language: Language): string {
-  const known = nativeNames.get(language.code);
-  if (known !== undefined) return known;
-  const tag = languageTag(language.code);
-  const name = nameIn(tag, tag) ?? language.name;
-  const capital = name.charAt(0).toLocaleUpperCase(tag) + name.slice(1);
-  nativeNames.set(language.code, capital);
-  return capital;
+  return OWN_NAMES[language.code] ?? language.name;
 }
 
 /** The language's name in the interface's language, or its English name. */
@@ -96,7 +91,12 @@ export function searchLanguages(
   const wanted = fold(query.trim());
   if (wanted === '') return [...languages];
   const rank = (language: Language): number => {
-    const names = [language.name, nativeName(language), localName(language, uiLanguage)].map(fold);
+    const names = [
+      language.name,
+      nativeName(language),
+      localName(language, uiLanguage),
+      ...(COMMON_NAMES[language.code] ?? '').split(' ').filter(Boolean),
+    ].map(fold);
     if (names.some((name) => name.startsWith(wanted))) return 0;
     if (language.code.toLowerCase().startsWith(wanted)) return 1;
     if (names.some((name) => name.split(/[\s(-]+/).some((word) => word.startsWith(wanted))))
