@@ -27,7 +27,10 @@ export default function HostDialog({ onClose }: { onClose: () => void }) {
   const others = Object.values(state?.members ?? {}).filter(
     (member) => member.client_id !== room.me && member.roles.length > 0,
   );
-  const named = (id: string) => state?.members[id]?.name || nameOf(id);
+  const named = (id: string, number: number) => {
+    const speaks = state?.speakers.includes(id) ?? false;
+    return state?.members[id]?.name?.trim() || (speaks ? nameOf(id) : t('host.guest', { number }));
+  };
 
   if (ending) {
     return (
@@ -104,8 +107,8 @@ export default function HostDialog({ onClose }: { onClose: () => void }) {
         <h3 id="host-people">{t('host.people')}</h3>
         {others.length === 0 && <p className="hint">{t('status.nobody')}</p>}
         <ul className="people">
-          {others.map((member) => {
-            const name = named(member.client_id);
+          {others.map((member, i) => {
+            const name = named(member.client_id, i + 1);
             const speaks = member.roles.includes('speaker');
             return (
               <li key={member.client_id}>

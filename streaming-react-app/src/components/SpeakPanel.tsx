@@ -78,12 +78,6 @@ export default function SpeakPanel() {
 
   return (
     <>
-      {idle && firstRun && (
-        <FirstRun
-          onSample={clips.length > 0 ? () => change({ kind: 'clip' }) : null}
-          onClose={() => preferences.setState({ firstRun: false })}
-        />
-      )}
       <section className="group" aria-label={t('speak.source')}>
         {state.problem && (
           <ProblemAlert problem={state.problem} onClose={() => speaker.dismissProblem()} />
@@ -131,6 +125,12 @@ export default function SpeakPanel() {
           />
         )}
       </section>
+      {idle && firstRun && (
+        <FirstRun
+          onSample={clips.length > 0 ? () => change({ kind: 'clip' }) : null}
+          onClose={() => preferences.setState({ firstRun: false })}
+        />
+      )}
       <section className="group" aria-labelledby="languages-title">
         <h2 id="languages-title">{t('speak.languages')}</h2>
         <LanguagePicker
