@@ -26,6 +26,7 @@ import numpy.typing as npt
 from typing_extensions import Self
 
 from seamless_server.audio.arrays import MOST_CHANNELS, ArrayLike, as_frames
+from seamless_server.audio.chains import ChainedDecoder, open_decoder
 from seamless_server.audio.checks import checked
 from seamless_server.audio.decoding import UNKNOWN_SIZE, Decoder, Frames, NotSound, Raw, can_seek
 from seamless_server.audio.level import LevelMeter
@@ -58,7 +59,7 @@ class AudioReader:
         *,
         rate: int,
         channel: str | int = "auto",
-        decoder: Decoder | None = None,
+        decoder: Decoder | ChainedDecoder | None = None,
         source_rate: int = 0,
         channels: int = 0,
         declared_ms: float | None = None,
@@ -132,7 +133,7 @@ class AudioReader:
         for frames, rate in self._gathered():
             if form != (rate, frames.shape[1]):
                 if mixer is not None and resampler is not None:
-                    yield self._through(mixer, resampler, None)
+                    yield self._through(mixer, resampler, _no_frames(form))
                 form = (rate, frames.shape[1])
                 mixer = Mixer(rate, self._channel)
                 try:
@@ -155,12 +156,10 @@ class AudioReader:
             self._meter.add(frames)
             yield self._through(mixer, resampler, frames)
         if mixer is not None and resampler is not None:
-            yield self._through(mixer, resampler, None)
+            yield self._through(mixer, resampler, _no_frames(form))
 
-    def _through(self, mixer: Mixer, resampler: StreamResampler, frames: Frames | None) -> Samples:
-        last = frames is None
-        if frames is None:
-            frames = np.zeros((0, self.channels), np.float32)
+    def _through(self, mixer: Mixer, resampler: StreamResampler, frames: Frames) -> Samples:
+        last = not len(frames)
         try:
             mono = mixer.process(frames, last=last)
         except UsageError as error:
@@ -307,6 +306,10 @@ def check_rate(rate: object) -> int:
     return int(number)
 
 
+def _no_frames(form: tuple[int, int] | None) -> Frames:
+    return np.zeros((0, 1 if form is None else form[1]), np.float32)
+
+
 def _slices(frames: Frames, rate: int) -> Iterator[tuple[Frames, int]]:
     size = max(1, rate * _PIECE_MS // 1000)
     for start in range(0, len(frames), size):
@@ -346,7 +349,7 @@ def _open_file(
             buffered = (
                 io.BufferedReader(cast(Any, file)) if isinstance(file, io.RawIOBase) else file
             )
-            decoder = Decoder(buffered, ending, raw)
+            decoder: Decoder | ChainedDecoder = open_decoder(buffered, ending, raw)
             live = False
         else:
             pipe = _Pipe(file)
@@ -356,7 +359,7 @@ def _open_file(
             else:
                 whole = pipe.whole()
                 files += (whole,)
-                decoder = Decoder(whole, ending, raw)
+                decoder = open_decoder(whole, ending, raw)
     except (NotSound, OSError) as error:
         for opened in files:
             opened.close()

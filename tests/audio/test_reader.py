@@ -95,6 +95,28 @@ def test_all_parts_of_a_chained_file_are_heard(container: str, codec: str) -> No
 
 
 @pytest.mark.parametrize(
+    ("container", "codec", "rates"),
+    [
+        ("mp3", "libmp3lame", (16_000, 24_000)),
+        ("ogg", "libopus", (48_000, 24_000)),
+        ("flac", "flac", (16_000, 44_100)),
+        ("wav", "pcm_s16le", (44_100, 8_000)),
+    ],
+)
+def test_parts_of_a_chained_file_may_differ(
+    container: str, codec: str, rates: tuple[int, int]
+) -> None:
+    mono = encode(clip(rates[0]), rates[0], container, codec)
+    both = encode(np.stack([clip(rates[1])] * 2, 1), rates[1], container, codec)
+    for data in (mono + both, both + mono):
+        samples, sound = heard(data)
+        assert sound.duration_ms == pytest.approx(4000, abs=250)
+        assert len(samples) == pytest.approx(sound.duration_ms * 16, abs=320)
+        assert likeness(clip(), samples[-len(clip()) - 3000 :]) > 0.95
+        assert sound.notices == []
+
+
+@pytest.mark.parametrize(
     ("container", "codec"),
     [
         ("mp3", "libmp3lame"),
