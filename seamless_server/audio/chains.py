@@ -15,7 +15,7 @@ from typing import Any
 from seamless_server.audio.decoding import UNKNOWN_SIZE, Decoder, Frames, NotSound, Raw, can_seek
 
 _FLAC = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22")
-"""How FLAC begins: its name, and a STREAMINFO of 34 bytes, whether or not the last of its blocks."""
+"""How FLAC begins: its name, and a STREAMINFO of 34 bytes, which may be its last block."""
 _BEGINS = 2
 """Flag of an Ogg page that begins a stream (RFC 3533)."""
 
@@ -110,7 +110,7 @@ def _beginnings(file: Any) -> list[int]:
     """Where the parts of a chained WAV, Ogg or FLAC file begin; nothing of other files."""
     begin = file.tell()
     head = file.read(12)
-    found = []
+    found: list[int] = []
     if head[:4] == b"OggS":
         found = _ogg_beginnings(file, begin)
     elif head[:4] == b"RIFF" and head[8:] == b"WAVE":
@@ -122,7 +122,7 @@ def _beginnings(file: Any) -> list[int]:
 
 
 def _wav_beginnings(file: Any, at: int) -> list[int]:
-    found = []
+    found: list[int] = []
     while True:
         file.seek(at)
         head = file.read(12)
@@ -136,7 +136,8 @@ def _wav_beginnings(file: Any, at: int) -> list[int]:
 
 
 def _ogg_beginnings(file: Any, at: int) -> list[int]:
-    found, within = [], True
+    found: list[int] = []
+    within = True
     while True:
         file.seek(at)
         head = file.read(27)
@@ -152,7 +153,8 @@ def _ogg_beginnings(file: Any, at: int) -> list[int]:
 
 def _flac_beginnings(file: Any, at: int) -> list[int]:
     file.seek(at)
-    found, tail, size = [], b"", len(_FLAC[0])
+    found: list[int] = []
+    tail, size = b"", len(_FLAC[0])
     while data := file.read(2**20):
         window = tail + data
         place = window.find(b"fLaC")

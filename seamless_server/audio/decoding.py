@@ -16,6 +16,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from seamless_server.audio.resample import MAX_RATE, MIN_RATE
 from seamless_server.errors import SeamlessError, UsageError
 
 Frames = npt.NDArray[np.float32]
@@ -78,6 +79,8 @@ class Raw:
                 "raw: say RATE,CHANNELS,ENCODING, for example 16000,1,s16le; an encoding is one of "
                 + ", ".join(RAW_FORMATS)
             )
+        if not MIN_RATE <= int(match[1]) <= MAX_RATE:
+            raise UsageError(f"raw: a rate from {MIN_RATE} to {MAX_RATE} Hz, not {int(match[1])}")
         return cls(int(match[1]), int(match[2]), encoding)
 
 
