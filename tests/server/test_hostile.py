@@ -287,3 +287,35 @@ async def test_a_file_sent_all_at_once_is_no_flood(
     await peer.call("stop_stream")
     assert peer.of("server_exception") == []
     assert max(text["endMs"] for text in peer.of("translation_text")) > 8_000
+
+
+async def test_long_polling_takes_many_events_at_once_and_tells_of_too_many(
+    shared_server: BackgroundServer, connect: Connect
+) -> None:
+    spoken = await connect(shared_server)
+    peer = Peer("polling")
+    await peer.sio.connect(
+        f"{shared_server.url}?clientID=polling&protocol=2",
+        socketio_path="/ws/socket.io",
+        transports=["polling"],
+        wait_timeout=30,
+    )
+    audio = speech("human_short")
+    for one, size in ((spoken, 5461), (peer, len(audio) // 16 + 1)):
+        await one.join()
+        await one.configure(model_type="s2t")
+        await one.speak(audio, chunk=size)
+        await one.call("stop_stream")
+    assert peer.text() == spoken.text()
+    assert peer.of("server_exception") == []
+
+    address = f"{shared_server.url}/ws/socket.io/?EIO=4&transport=polling&sid={peer.sio.eio.sid}"
+    async with httpx.AsyncClient() as http:
+        for body in ("\x1e".join(['42["set_name","x"]'] * 300), "\x1e\x1e", "\xff"):
+            before = len(peer.events)
+            await http.post(address, content=body)
+            told = await peer.until("server_exception", after=before)
+            assert told["code"] == "invalid"
+            assert "256" in told["message"]
+    assert (await peer.call("set_name", "still here"))["status"] == "ok"
+    await peer.sio.disconnect()

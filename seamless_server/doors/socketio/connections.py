@@ -16,7 +16,7 @@ import socketio
 from socketio.exceptions import ConnectionRefusedError
 
 from seamless_server.doors.socketio.announcer import Announcer
-from seamless_server.doors.socketio.sockets import Sockets
+from seamless_server.doors.socketio.sockets import MOST_PACKETS, Sockets
 from seamless_server.doors.socketio.speaker import retarget_room
 from seamless_server.metrics import Metrics
 from seamless_server.rooms.members import Member, Role
@@ -118,10 +118,22 @@ class Connections:
         if not member.roles <= grant.roles:
             member.roles = frozenset(role for role in member.roles if role in grant.roles)
         self.open[sid] = connection
+        if (eio_sid := self.sockets.of(sid)) is not None:
+            self.sockets.tell_refusals(eio_sid, lambda: self._tell_refusal(connection))
         self._metrics.connections.set(len(self.open))
         self._tasks.spawn(self._welcome(connection), "welcoming a client")
         if grant.expires is not None:
             self._tasks.spawn(self._watch_token(connection), "watching a token")
+
+    async def _tell_refusal(self, connection: Connection) -> None:
+        self._metrics.refused.labels("invalid").inc()
+        if connection.limits.notices.take():
+            await self._announcer.complain(
+                connection.sid,
+                f"Nothing of a request was taken: send at most {MOST_PACKETS} packets in one.",
+                code="invalid",
+                member=connection.member,
+            )
 
     def _check_room_for(self, address: str, client_id: str) -> None:
         settings = self._settings

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -18,8 +19,9 @@ HANDSHAKE_SECONDS = 4.0
 LIFE_SECONDS = 2.0
 """How long a client may take to say that it is there."""
 _CLOSE_SECONDS = 1.0
-# Audio comes in two packets an event; sixteen events may be sent in one request of long polling.
-Payload.max_decode_packets = 256
+MOST_PACKETS = 256
+"""Packets in one request of long polling; audio comes in two an event."""
+Payload.max_decode_packets = MOST_PACKETS
 
 
 class _ClosableWebSocket(WebSocket):  # type: ignore[misc]
@@ -51,6 +53,19 @@ class Sockets:
         """The Engine.IO session of a Socket.IO session."""
         found: str | None = self._sio.manager.eio_sid_from_sid(sid, "/")
         return found
+
+    def tell_refusals(self, eio_sid: str, tell: Callable[[], Awaitable[None]]) -> None:
+        """Tells of a request of long polling that is refused, which Engine.IO drops silently."""
+        socket = self._sio.eio.sockets[eio_sid]
+        handle = socket.handle_post_request
+
+        async def handled(environ: Any) -> None:
+            try:
+                await handle(environ)
+            except ValueError:  # too many packets, or none at all
+                await tell()
+
+        socket.handle_post_request = handled
 
     async def close(self, eio_sid: str) -> None:
         """Closes a socket for good; returns soon, also when the client does not read."""
