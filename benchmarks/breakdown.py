@@ -17,7 +17,8 @@ import torch
 
 from seamless_server.bench.breakdown import breakdown_run
 from seamless_server.bench.simulation import SimulatedSpeaker, speech_for_load
-from seamless_server.checkpoints.fitting import INT8, PRECISIONS, converted
+from seamless_server.checkpoints.fitting import PRECISIONS, converted
+from seamless_server.checkpoints.int8 import INT8
 from seamless_server.checkpoints.random_model import random_checkpoint
 
 

@@ -97,7 +97,8 @@ class Settings(BaseSettings):
     device: str = "auto"
     """Where the networks run: `auto`, `cpu`, `cuda:0`, `mps`."""
     dtype: str = "auto"
-    """Number format of the networks: `auto` (`fp16` on CUDA, else `fp32`), `fp32`, `fp16`, `bf16`,
+    """Number format of the networks: `auto` (`fp16` on CUDA, else `fp32`; for a large model on a
+    CPU the fastest of `fp32`, `bf16` and `int8` by a trial at the start), `fp32`, `fp16`, `bf16`,
     `int8` (large models on CPUs), `int8-weights` (smaller on GPUs); docs/benchmarks.md says what
     the last two change."""
     engine: Literal["auto", "inline", "scheduled"] = "auto"

@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from seamless_server.agents.loading import load_system
 from seamless_server.checkpoints import load_checkpoint
 from seamless_server.checkpoints.cards import find_model
-from seamless_server.errors import CheckpointError
+from seamless_server.checkpoints.fitting import quantized
+from seamless_server.checkpoints.loader import read_tensors
+from seamless_server.errors import CheckpointError, ConfigError
 from tests.recorded import CHECKPOINT, RECORDINGS
 
 
@@ -49,6 +52,40 @@ def test_a_converted_model_verifies_and_is_the_same(tmp_path: Path, dtype: str) 
         assert old.keys() == new.keys()
         for key in old:
             torch.testing.assert_close(new[key], old[key], atol=tolerance, rtol=tolerance)
+
+
+def test_a_model_converted_to_int8_is_mapped_and_decides_as_one_quantized_at_its_start(
+    tmp_path: Path,
+) -> None:
+    target = tmp_path / "whole"
+    done = models("convert", str(CHECKPOINT), "--output", str(target), "--dtype", "int8")
+    assert done.returncode == 0, done.stderr
+    assert "all tensors fit" in models("verify", str(target)).stdout
+    made = load_system(target, "cpu").checkpoint
+    wanted = quantized(load_checkpoint(CHECKPOINT), "int8")
+    for part in ("encoder", "decoder", "t2u", "vocoder"):
+        old, new = getattr(wanted, part).state_dict(), getattr(made, part).state_dict()
+        assert old.keys() == new.keys()
+        assert all(torch.equal(new[key], old[key]) for key in old)
+    weight = made.decoder.state_dict()["layers.0.ffn.inner_proj.weight"]
+    assert weight.dtype == torch.int8
+    assert str(target / "model.safetensors") in mapping_of(weight.data_ptr())
+    # On a GPU the same file is widened in each call.
+    elsewhere = read_tensors(target, whole="int8-weights")
+    assert elsewhere.problems == []
+    again = models("convert", str(target), "--output", str(tmp_path / "again"))
+    assert "convert the published files" in again.stderr
+    with pytest.raises(ConfigError, match="int8 weights"):
+        load_system(target, "cpu", "fp32")
+
+
+def mapping_of(address: int) -> str:
+    """The line of this process's memory map in which an address lies."""
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        low, high = (int(end, 16) for end in line.split()[0].split("-"))
+        if low <= address < high:
+            return line
+    raise AssertionError(hex(address))
 
 
 def test_verify_names_every_tensor_that_does_not_fit(tmp_path: Path) -> None:

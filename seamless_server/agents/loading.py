@@ -11,8 +11,10 @@ from pathlib import Path
 
 import torch
 
+from seamless_server.checkpoints import model_file
 from seamless_server.checkpoints.cards import default_model, find_model
-from seamless_server.checkpoints.fitting import INT8, quantized
+from seamless_server.checkpoints.fitting import quantized
+from seamless_server.checkpoints.int8 import INT8
 from seamless_server.checkpoints.loader import Checkpoint, load_checkpoint, read_folder_config
 from seamless_server.checkpoints.pretssel import (
     VOICES,
@@ -176,6 +178,14 @@ def load_system(
     where = choose_device(device)
     precision = choose_dtype(dtype, where)
     form = str(dtype) if dtype in INT8 else str(precision)
+    stored = model_file.is_int8(folder)
+    if stored:
+        if dtype in DTYPES and where.type == "cpu":
+            raise ConfigError(
+                "dtype",
+                f"{folder.name} holds int8 weights, which cannot be made {dtype} again: use auto",
+            )
+        form = "int8" if where.type == "cpu" else "int8-weights"
     if engine not in ENGINES:
         raise ConfigError("engine", f"{engine!r} is not one of {', '.join(ENGINES)}")
     with _lock:
@@ -193,7 +203,7 @@ def load_system(
             checkpoint = replace(checkpoint, voice=load_voice(voice, where, precision))
         if where.type != "cpu" and not os.environ.get("OMP_NUM_THREADS"):
             torch.set_num_threads(1)  # VAD, all that is left to the CPU, is too small to share
-        if form in INT8:
+        if form in INT8 and not stored:
             checkpoint = quantized(checkpoint, form)
         system = AgentSystem(checkpoint, _make_engine(engine, checkpoint, progress))
         _systems[(folder, str(where), form, speech, engine, voice)] = system

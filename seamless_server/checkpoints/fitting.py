@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import torch
 
+from seamless_server.checkpoints.int8 import INT8, quantized_network
 from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.nn.fitted import fit
 from seamless_server.nn.fitted_vocoder import fit_vocoder
-from seamless_server.nn.linears import quantize
 from seamless_server.nn.onednn import onednn_is_faster
 
 MOST_BYTES = 2 << 30
@@ -36,26 +36,16 @@ def fit_to_device(checkpoint: Checkpoint) -> Checkpoint:
     )
 
 
-INT8 = ("int8", "int8-weights")
-"""Whole numbers: for weights and inputs on processors, or for weights alone on any device."""
-
-
-def keeps_precision(name: str) -> bool:
-    """Layers that stay as they are: the energies of p_choose, which decide between READ and WRITE
-    at a threshold, and the few small layers behind which everything is rounded to whole numbers."""
-    return "energy_proj" in name or "duration_predictor" in name or name == "final_proj"
-
-
 def quantized(checkpoint: Checkpoint, kind: str) -> Checkpoint:
     """The same system with linear layers of int8; ``kind`` is one of :data:`INT8`.
 
-    Embeddings (which are also the output projection), convolutions and the vocoder stay.
+    The vocoder stays.
     """
     return replace(
         checkpoint,
-        encoder=quantize(checkpoint.encoder, kind, keeps_precision),
-        decoder=quantize(checkpoint.decoder, kind, keeps_precision),
-        t2u=None if checkpoint.t2u is None else quantize(checkpoint.t2u, kind, keeps_precision),
+        encoder=quantized_network(checkpoint.encoder, kind),
+        decoder=quantized_network(checkpoint.decoder, kind),
+        t2u=None if checkpoint.t2u is None else quantized_network(checkpoint.t2u, kind),
     )
 
 

@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from seamless_server.checkpoints import model_file, published
 from seamless_server.checkpoints.config_file import read_config
+from seamless_server.checkpoints.int8 import OUTPUT, quantized_network
 from seamless_server.checkpoints.keys import (
     LAYOUTS,
     FileTensors,
@@ -112,7 +113,10 @@ class FolderTensors:
 
 
 def read_tensors(
-    folder: Path, speech: bool = True, config: ModelConfig | None = None
+    folder: Path,
+    speech: bool = True,
+    config: ModelConfig | None = None,
+    whole: str = "int8",
 ) -> FolderTensors:
     """Map the tensors of a folder under this package's names and compare them with its networks.
 
@@ -121,6 +125,7 @@ def read_tensors(
     Args:
         speech: False leaves the speech output's networks and files out.
         config: what the networks are, instead of what the folder says.
+        whole: which layers compute with weights that the file has in int8: one of ``INT8``.
 
     Raises:
         CheckpointError: a file is missing or unreadable.
@@ -133,6 +138,11 @@ def read_tensors(
         config = without_speech(config)
     networks = build_networks(config)
     own = folder / model_file.FILE
+    if model_file.is_int8(folder):
+        networks = {
+            part: network if part == "vocoder" else quantized_network(network, whole)
+            for part, network in networks.items()
+        }
     found = _read_store(own, networks) if own.is_file() else _read_files(folder, config, networks)
     if is_published:
         fitted = published.fit_tables(config, found.states.get("t2u", {}))
@@ -147,6 +157,10 @@ def _read_store(path: Path, networks: Mapping[str, nn.Module]) -> FileTensors:
     found = FileTensors({part: states.get(part, {}) for part in networks})
     for part, network in networks.items():
         wanted = set(network.state_dict())
+        if part == "decoder" and isinstance(network, TextDecoder) and network.output is None:
+            # Of a file with int8 weights, elsewhere than on a processor.
+            for key in [key for key in found.states[part] if key.startswith(OUTPUT)]:
+                del found.states[part][key]
         found.problems += [
             f"{part}.{key}: extra, {list(tensor.shape)}"
             for key, tensor in found.states[part].items()
@@ -250,7 +264,8 @@ def load_checkpoint(
         raise CheckpointError(folder, "is not a folder with a model")
     if progress is not None:
         progress(f"reading tensors, {_size(folder) / 1e9:.1f} GB")
-    found = read_tensors(folder, speech)
+    whole = "int8" if torch.device(device).type == "cpu" else "int8-weights"
+    found = read_tensors(folder, speech, whole=whole)
     config, networks, states = found.config, found.networks, found.states
     tokenizers = read_tokenizers(folder, config)
     if found.problems:
@@ -264,7 +279,8 @@ def load_checkpoint(
             progress(f"loading {part}")
         state = states.pop(part)
         for key in list(state):
-            state[key] = state[key].to(device=device, dtype=dtype)
+            exact = state[key].dtype == torch.int8 or key.endswith(".scales")
+            state[key] = state[key].to(device, state[key].dtype if exact else dtype)
         network.load_state_dict(state, assign=True)
         network.requires_grad_(False).eval()
     encoder, decoder = networks["encoder"], networks["decoder"]

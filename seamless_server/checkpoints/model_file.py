@@ -14,6 +14,20 @@ from torch import Tensor
 from seamless_server.errors import CheckpointError
 
 FILE = "model.safetensors"
+FORM, INT8_FORM = "form", "int8"
+"""A file's own word for what its weights are, where they are not plain numbers."""
+
+
+def is_int8(folder: Path) -> bool:
+    """Whether the file of a folder, if it has one, holds int8 weights."""
+    path = folder / FILE
+    if not path.is_file():
+        return False
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            return (file.metadata() or {}).get(FORM) == INT8_FORM
+    except (SafetensorError, OSError, ValueError):
+        return False  # who reads it says what is wrong
 
 
 def read_model_file(path: Path) -> dict[str, dict[str, Tensor]]:
@@ -36,12 +50,19 @@ def read_model_file(path: Path) -> dict[str, dict[str, Tensor]]:
 
 
 def write_model_file(
-    path: Path, states: Mapping[str, Mapping[str, Tensor]], dtype: torch.dtype | None = None
+    path: Path,
+    states: Mapping[str, Mapping[str, Tensor]],
+    dtype: torch.dtype | None = None,
+    *,
+    int8: bool = False,
 ) -> None:
     """Write the tensors of all networks, in ``dtype`` or as they are.
 
     The file appears under its name only when it is complete, with the rights that the user's umask
     gives.
+
+    Args:
+        int8: says of the tensors that they have been quantized.
 
     Raises:
         OSError: it cannot be written.
@@ -57,7 +78,7 @@ def write_model_file(
     partial.touch()
     mode = partial.stat().st_mode
     try:
-        save_file(flat, partial, metadata={"format": "pt"})
+        save_file(flat, partial, metadata={"format": "pt", **({FORM: INT8_FORM} if int8 else {})})
         partial.chmod(mode)
         partial.replace(path)
     except SafetensorError as error:

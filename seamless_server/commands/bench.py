@@ -98,7 +98,8 @@ def capacity(
     """Find how many speakers each mode carries in real time with a p95 lag below 500 ms."""
     from seamless_server.bench.capacity import capacity_run
     from seamless_server.bench.simulation import MODES
-    from seamless_server.checkpoints.fitting import INT8, PRECISIONS
+    from seamless_server.checkpoints.fitting import PRECISIONS
+    from seamless_server.checkpoints.int8 import INT8
     from seamless_server.errors import UsageError
 
     for given, known in ((form or [], (*PRECISIONS, *INT8)), (mode or [], MODES)):
@@ -204,7 +205,8 @@ def _prepare(
 
     from seamless_server.agents.loading import choose_device, choose_dtype
     from seamless_server.bench.simulation import SimulatedSpeaker, speech_for_load
-    from seamless_server.checkpoints.fitting import INT8, quantized
+    from seamless_server.checkpoints.fitting import quantized
+    from seamless_server.checkpoints.int8 import INT8
     from seamless_server.checkpoints.random_model import random_checkpoint
 
     where = choose_device(device)

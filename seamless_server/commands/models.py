@@ -128,20 +128,22 @@ def convert(
     output: Annotated[
         Path | None, typer.Option(help="Folder to write to; the same if absent.")
     ] = None,
-    dtype: Annotated[str, typer.Option(help="as-is, fp32, fp16 or bf16.")] = "as-is",
+    dtype: Annotated[str, typer.Option(help="as-is, fp32, fp16, bf16 or int8.")] = "as-is",
 ) -> None:
     """Write model.safetensors: all networks in one file, in any precision.
 
     It needs no .pt files beside it. Half precision halves the disk; loading takes about as long.
+    int8 is for processors: faster, in less memory, a little less exact, and mapped instead of
+    converted at each start.
     """
     from seamless_server.agents.loading import DTYPES
     from seamless_server.checkpoints.cards import find_model
     from seamless_server.checkpoints.convert import convert_folder
 
-    if dtype != "as-is" and dtype not in DTYPES:
-        raise UsageError(f"--dtype must be one of as-is, {', '.join(DTYPES)}")
+    if dtype not in ("as-is", "int8", *DTYPES):
+        raise UsageError(f"--dtype must be one of as-is, {', '.join(DTYPES)}, int8")
     began = time.perf_counter()
-    path = convert_folder(find_model(folder), output, DTYPES.get(dtype))
+    path = convert_folder(find_model(folder), output, DTYPES.get(dtype), int8=dtype == "int8")
     size = path.stat().st_size / 1e6
     typer.echo(f"{path}: {size:.1f} MB in {time.perf_counter() - began:.1f} s")
 

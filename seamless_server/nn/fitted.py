@@ -160,6 +160,8 @@ class FusedTextDecoder(TextDecoder):
 
     def logits(self, features: Tensor) -> Tensor:
         """As in :class:`TextDecoder`."""
+        if self.output is not None:
+            return super().logits(features)
         if self._logits is None:
             self._logits = packed_weight(self.embed.weight)
         return packed_product(features, self._logits, None)

@@ -180,6 +180,8 @@ class TextDecoder(nn.Module):
 
     def __init__(self, config: TextDecoderConfig) -> None:
         super().__init__()
+        self.output: nn.Module | None = None
+        """The embedding table as output projection in another form (int8)."""
         self.config = config
         self.embed = nn.Embedding(config.vocab_size, config.model_dim)
         self.layers = nn.ModuleList(TextDecoderLayer(config) for _ in range(config.num_layers))
@@ -287,5 +289,8 @@ class TextDecoder(nn.Module):
         )
 
     def logits(self, features: Tensor) -> Tensor:
-        """(..., D) -> (..., V); the output projection is the embedding table."""
+        """(..., D) -> (..., V); the output projection is the embedding table, or a form of it."""
+        if self.output is not None:
+            made: Tensor = self.output(features)
+            return made
         return F.linear(features, self.embed.weight)

@@ -39,7 +39,7 @@ def model_loader(settings: Settings, workers: int) -> Loader:
         model = load_model(
             None if name == "auto" else name,
             device=settings.device,
-            dtype=settings.dtype,
+            dtype=_dtype(settings, name, progress),
             progress=progress,
             engine=engine_kind(settings),
             voice=_voice(settings, name),
@@ -50,6 +50,22 @@ def model_loader(settings: Settings, workers: int) -> Loader:
         return [model]
 
     return load
+
+
+def _dtype(settings: Settings, name: str, progress: Callable[[str], None]) -> str:
+    """The precision of the settings; of a large model on a processor the fastest."""
+    from seamless_server.agents.loading import choose_device
+    from seamless_server.agents.precision import usual_dtype
+    from seamless_server.checkpoints.cards import default_model, find_model
+
+    if settings.dtype != "auto":
+        return settings.dtype
+    folder = find_model(default_model() if name == "auto" else name)
+    dtype, why = usual_dtype(folder, choose_device(settings.device))
+    if why:
+        progress(why)
+        logger.warning("%s: %s; SEAMLESS_DTYPE chooses another", name, why)
+    return dtype
 
 
 def _voice(settings: Settings, name: str) -> Path | None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from seamless_server.checkpoints import Checkpoint
-from seamless_server.checkpoints.fitting import keeps_precision
+from seamless_server.checkpoints.int8 import keeps_precision
 from seamless_server.nn import DecoderCache
 from seamless_server.nn.fitted import FusedTextDecoder, fit
 from seamless_server.nn.fitted_vocoder import fit_vocoder

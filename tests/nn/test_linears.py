@@ -30,7 +30,7 @@ def test_int8_stays_within_a_step_of_its_scales(
 ) -> None:
     linear = layer(64, 32, bias)
     x = torch.randn(5, 7, 64).to(dtype)
-    got, wanted = kind(linear)(x), linear(x.float())
+    got, wanted = kind(linear.weight, linear.bias)(x), linear(x.float())
     assert got.dtype == dtype
     assert got.shape == wanted.shape
     # Half a step of a weight and of an input, times what they are multiplied with, summed.
@@ -48,7 +48,9 @@ def test_int8_stays_within_a_step_of_its_scales(
 def test_a_row_of_zeros_gives_the_bias() -> None:
     linear = layer(16, 8)
     for kind in (Int8WeightLinear, Int8Linear):
-        torch.testing.assert_close(kind(linear)(torch.zeros(3, 16)), linear.bias.expand(3, -1))
+        torch.testing.assert_close(
+            kind(linear.weight, linear.bias)(torch.zeros(3, 16)), linear.bias.expand(3, -1)
+        )
 
 
 @pytest.mark.parametrize(
