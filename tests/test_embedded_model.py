@@ -69,7 +69,7 @@ def quieter(samples: Samples, level_db: float) -> Samples:
     meter = LevelMeter(16_000)
     meter.add(samples)
     gain = 10 ** ((level_db - meter.level_db) / 20)
-    return np.round(samples * gain * 32_768).astype(np.float32) / 32_768
+    return np.round(samples * gain * 32_768).astype(np.float32) / np.float32(32_768)
 
 
 def test_quiet_speech_is_heard(mini: Model) -> None:

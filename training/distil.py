@@ -55,4 +55,5 @@ class Distillation(nn.Module):
         if not wanted or not bool(self.spread.any()):
             return x.sum() * 0.0
         states = (torch.cat(wanted) - self.mean) / self.spread
-        return (self.map(x[real]).float() - states).square().mean()
+        error: Tensor = (self.map(x[real]).float() - states).square().mean()
+        return error

@@ -22,6 +22,7 @@ from faster_whisper import WhisperModel
 
 from seamless_server.engine import VocodeRequest
 from seamless_server.streaming import SpeechOutput, Target, TextOutput, load_model
+from seamless_server.streaming.seamless_model import SeamlessModel
 from training import config, metrics, recogniser, units
 from training.text import grammar, sample
 
@@ -73,6 +74,7 @@ def main() -> None:
         str(args.recognizer), device="cpu", compute_type="float32", cpu_threads=1
     )
     system = load_model(args.model, device="cpu")
+    assert isinstance(system, SeamlessModel)
     chosen: dict[str, None] = {}
     for sentence in sample.stream(515, held_out=True):
         if len(chosen) == args.sentences:

@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from training import teacher
 from training.features import fbank
 from training.speech import engines
 from training.text import sample
+
+Array = npt.NDArray[Any]
 
 PER_SHARD = 256
 
@@ -52,9 +55,9 @@ def make_shard(
     """
     rng = random.Random(seed)
     stream = sample.stream(seed, held_out)
-    features: list[np.ndarray] = []  # type: ignore[type-arg]
+    features: list[Array] = []
     described: list[dict[str, Any]] = []
-    states: list[np.ndarray] = []  # type: ignore[type-arg]
+    states: list[Array] = []
     while len(features) < size:
         voice, sentence = engines.draw_voice(rng, engine), next(stream)
         samples = engines.speak(sentence.text("eng"), voice)
@@ -69,23 +72,21 @@ def make_shard(
 
 def write_shard(
     path: Path,
-    features: list[np.ndarray],  # type: ignore[type-arg]
+    features: list[Array],
     described: list[dict[str, Any]],
-    states: list[np.ndarray],  # type: ignore[type-arg]
+    states: list[Array],
 ) -> None:
     """Write a shard; ``states`` of the teacher may be empty."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part.npz")
-    taught = {}
+    kept: dict[str, Any] = {
+        "features": np.concatenate(features),
+        "lengths": np.array([len(x) for x in features]),
+        "described": np.array(json.dumps(described, ensure_ascii=False)),
+    }
     if states:
-        taught = {"states": np.concatenate(states), "heard": np.array([len(s) for s in states])}
-    np.savez(
-        part,
-        features=np.concatenate(features),
-        lengths=np.array([len(x) for x in features]),
-        described=np.array(json.dumps(described, ensure_ascii=False)),
-        **taught,
-    )
+        kept |= {"states": np.concatenate(states), "heard": np.array([len(s) for s in states])}
+    np.savez(part, **kept)
     part.rename(path)
 
 

@@ -155,8 +155,9 @@ def _decoder_features(
     decoder_folder: Path, vocabulary: Vocabulary, sentences: int, seed: int
 ) -> Features:
     from training.cache_states import encode_rows, load_encoder
-    from training.data import Utterance
-    from training.make_speech import make_utterance
+    from training.data import Utterance, joined
+    from training.features import fbank
+    from training.make_speech import describe
     from training.speech import engines
     from training.text import sample
     from training.train_decoder import Translator, source_states
@@ -170,8 +171,11 @@ def _decoder_features(
     for number, sentence in enumerate(itertools.islice(sample.stream(seed), sentences)):
         if number % 500 == 0:
             print(number, "of", sentences, "sentences through the decoder", flush=True)
-        x, described = make_utterance(rng, engines.draw_voice(rng), [sentence])
-        states = encode_rows(trainer, vocabulary, [Utterance(x, described)])[0][0]
+        voice = engines.draw_voice(rng)
+        x = fbank(engines.speak(sentence.text("eng"), voice))
+        spoken = Utterance(x, describe(voice, sentence))
+        heard = joined([spoken], [], rng.randint(0, 45), rng.randint(8, 60))
+        states = encode_rows(trainer, vocabulary, [heard])[0][0]
         with torch.inference_mode():
             source, lengths = source_states(model, [states])
             memory = model.decoder.project_source(source, lengths)

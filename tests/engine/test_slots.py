@@ -48,8 +48,8 @@ def holds(slots: Slots, slot: int, cache: DecoderCache, source: SourceMemory, ro
     for kept, new in ((keys, cache.keys), (values, cache.values)):
         assert torch.equal(kept[:, :, :used], new[:, row, :, :used])
         assert not kept[:, :, used:].any()
-    for kept, new in ((source_keys, source.keys), (source_values, source.values)):
-        assert torch.equal(kept[:, :, :frames], torch.stack(new)[:, row, :, :frames])
+    for kept, layers in ((source_keys, source.keys), (source_values, source.values)):
+        assert torch.equal(kept[:, :, :frames], torch.stack(layers)[:, row, :, :frames])
         assert not kept[:, :, frames:].any()
     assert torch.equal(energy, torch.stack(source.energy_keys)[:, row])
     assert int(slots.lengths[slot]) == slots.frames_used[slot] == frames

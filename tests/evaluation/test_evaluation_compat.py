@@ -12,6 +12,7 @@ from seamless_server.agents.compat import OFFICIAL_OPTIONS
 from seamless_server.cli import app
 from seamless_server.evaluation.systems import resolve_system
 from seamless_server.streaming import load_model
+from seamless_server.streaming.seamless_model import SeamlessModel
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 
@@ -26,9 +27,11 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_streams_take_the_official_evaluations_options(published: str) -> None:
     mended = load_model(published, "cpu", "fp32")
+    assert isinstance(mended, SeamlessModel)
     assert mended.defaults["block_ngrams"]
     assert mended.defaults["decision_threshold"] == 0.7
     official = load_model(published, "cpu", "fp32", compat="official")
+    assert isinstance(official, SeamlessModel)
     assert official.defaults == dict(OFFICIAL_OPTIONS)
     assert not official.defaults["block_ngrams"]
     assert not official.defaults["denormalize"]

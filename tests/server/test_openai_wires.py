@@ -252,6 +252,7 @@ async def test_the_stream_of_a_session_may_end_by_itself(start_server: Start) ->
     server = start_server()
     async with session(server) as (socket, _):
         parts = server.app.state.parts
+        assert server.loop is not None
         asyncio.run_coroutine_threadsafe(parts.service.drain(), server.loop).result(30)
         await until(socket, "session.closed")
 

@@ -40,6 +40,12 @@ class Voice:
     pitch: float = 1.0
 
 
+def _at_rate(samples: Samples, rate: float, quality: str = "HQ") -> Samples:
+    """At the rate of all engines' speech."""
+    found: Samples = soxr.resample(samples, rate, RATE, quality=quality)
+    return found.astype(np.float32)
+
+
 def trimmed(samples: Samples, threshold: float = 0.003) -> Samples:
     """Without the silence at either end."""
     loud = np.flatnonzero(np.abs(samples) > threshold)
@@ -82,8 +88,8 @@ class Espeak:
         self._lib.espeak_Synchronize()
         if not self._pieces:
             return np.zeros(0, np.float32)
-        samples = np.concatenate(self._pieces).astype(np.float32) / 32768
-        return soxr.resample(samples, self._rate, RATE, quality="LQ").astype(np.float32)
+        samples = np.concatenate(self._pieces).astype(np.float32) / np.float32(32768)
+        return _at_rate(samples, self._rate, quality="LQ")
 
     def phonemes(self, text: str, language: str) -> str:
         """The text's phonemes in IPA."""
@@ -114,10 +120,9 @@ class Flite:
     """flite through its libraries."""
 
     def __init__(self) -> None:
-        load = {"mode": ctypes.RTLD_GLOBAL}
-        self._lib = ctypes.CDLL("libflite.so.1", **load)
+        self._lib = ctypes.CDLL("libflite.so.1", mode=ctypes.RTLD_GLOBAL)
         for name in ("usenglish", "cmulex"):
-            ctypes.CDLL(f"libflite_{name}.so.1", **load)
+            ctypes.CDLL(f"libflite_{name}.so.1", mode=ctypes.RTLD_GLOBAL)
         self._lib.flite_init()
         self._lib.flite_text_to_wave.restype = ctypes.POINTER(_FliteWave)
         self._lib.flite_text_to_wave.argtypes = [ctypes.c_char_p, ctypes.c_void_p]
@@ -144,8 +149,8 @@ class Flite:
         samples = np.ctypeslib.as_array(content.samples, (content.num_samples,)).copy()
         rate = content.sample_rate
         self._lib.delete_wave(wave)
-        result = samples.astype(np.float32) / 32768
-        return result if rate == RATE else soxr.resample(result, rate, RATE).astype(np.float32)
+        result = samples.astype(np.float32) / np.float32(32768)
+        return result if rate == RATE else _at_rate(result, rate)
 
 
 class Festival:
@@ -172,7 +177,7 @@ class Festival:
         self._process.stdin.flush()
         while (line := self._process.stdout.readline()) and line.strip() != "done":
             pass
-        return np.fromfile(path, np.int16).astype(np.float32) / 32768
+        return np.fromfile(path, np.int16).astype(np.float32) / np.float32(32768)
 
 
 M_PERTURB = -6
@@ -205,7 +210,7 @@ class Pico:
         """Synthesize ``text``."""
         with _zeroed_memory():
             data = self._engine.speak(text, voice=voice.name, speed=voice.rate, pitch=voice.pitch)
-        return np.frombuffer(data, np.int16).astype(np.float32) / 32768
+        return np.frombuffer(data, np.int16).astype(np.float32) / np.float32(32768)
 
 
 class Piper:
@@ -237,7 +242,7 @@ class Piper:
         chunks = list(self._voice.synthesize(text, config))
         joined = np.concatenate([chunk.audio_float_array for chunk in chunks])
         played = chunks[0].sample_rate * voice.pitch
-        return soxr.resample(joined, played, RATE).astype(np.float32)
+        return _at_rate(joined, played)
 
 
 class Kokoro:
@@ -251,7 +256,7 @@ class Kokoro:
         british = voice.name.startswith("b")
         phones = kokoro.english(text, engine("espeak").phonemes, british)
         samples = self.network.speak(phones, voice.name, voice.rate)
-        return soxr.resample(samples, kokoro.RATE, RATE).astype(np.float32)
+        return _at_rate(samples, kokoro.RATE)
 
 
 class RHVoice:
@@ -263,7 +268,7 @@ class RHVoice:
     def speak(self, text: str, voice: Voice) -> Samples:
         """Synthesize ``text`` (English)."""
         samples, rate = self._engine.speak(text, voice.name, voice.rate, voice.pitch)
-        return soxr.resample(samples, rate, RATE).astype(np.float32)
+        return _at_rate(samples, rate)
 
 
 _ENGINES = {

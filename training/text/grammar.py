@@ -11,6 +11,7 @@ import random
 import re
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 from training.text import lexicon, numbers
 from training.text.lexicon import DATA, LANGUAGES
@@ -80,7 +81,7 @@ def parse_line(line: str) -> tuple[Piece, ...]:
             marked = re.match(r"([\d,]+)>\s*(.*)", stripped)
             if fresh or marked:
                 number += 1
-            needs = (number,)
+            needs: tuple[int, ...] = (number,)
             if marked:
                 needs = tuple(int(n) for n in marked[1].split(","))
                 stripped = marked[2]
@@ -127,12 +128,12 @@ class Context:
     """The choices made for one sentence, shared by its four languages."""
 
     rng: random.Random
-    chosen: dict[str, object] = field(default_factory=dict)
+    chosen: dict[str, Any] = field(default_factory=dict)
 
-    def choose(self, name: str, options: object) -> object:
+    def choose(self, name: str, options: Any) -> Any:
         """The choice called ``name``, made now if it is new."""
         if name not in self.chosen:
-            self.chosen[name] = self.rng.choice(options)  # type: ignore[arg-type]
+            self.chosen[name] = self.rng.choice(options)
         return self.chosen[name]
 
 
@@ -161,7 +162,7 @@ def _slot(spec: str, context: Context, lang: str, path: Key) -> Words:
     if "=" in name:
         return _agreeing(name, context, lang, path)
     if name in ("A", "N"):
-        return list(context.chosen.get(f"{name}:{lang}", []))  # type: ignore[call-overload]
+        return list(context.chosen.get(f"{name}:{lang}", []))
     kind = name.rstrip("0123456789")
     key = frozenset({(*path, name)})
     label = "/".join((*path, name))
@@ -173,20 +174,20 @@ def _slot(spec: str, context: Context, lang: str, path: Key) -> Words:
         return _numeric(kind, form, context, lang, label, (*path, name))
     if kind == "weather":
         entry = context.choose(label, lexicon.weather())
-        return _split(_weather(entry, form, lang), key)  # type: ignore[arg-type]
+        return _split(_weather(entry, form, lang), key)
     if kind in lexicon.nouns():
         noun = context.choose(label, lexicon.nouns()[kind])
         form, _, described = form.partition("+")
         adjective = None
         if described:
             adjective = context.choose(f"{label}+", lexicon.adjectives()[described])
-        return _split(noun.phrase(lang, form or "bare", adjective), key)  # type: ignore[attr-defined]
+        return _split(noun.phrase(lang, form or "bare", adjective), key)
     if kind in lexicon.adjectives():
         choice = context.choose(label, lexicon.adjectives()[kind])
-        text = choice.bare(lang) if form == "bare" else choice.form(lang)  # type: ignore[attr-defined]
+        text = choice.bare(lang) if form == "bare" else choice.form(lang)
         return _split(text, key)
     word = context.choose(label, lexicon.words()[kind])
-    text = word[lang]  # type: ignore[index]
+    text = word[lang]
     if kind == "tongue" and form == "the" and lang == "fra":
         text = f"l'{text}" if lexicon.elides(text) else f"le {text}"
     return _split(text, key)
@@ -195,12 +196,12 @@ def _slot(spec: str, context: Context, lang: str, path: Key) -> Words:
 def _agreeing(name: str, context: Context, lang: str, path: Key) -> Words:
     kind, owner = name.split("=")
     noun = context.choose("/".join((*path, owner)), lexicon.nouns()[owner.rstrip("0123456789")])
-    gender = noun.gender(lang)  # type: ignore[attr-defined]
+    gender = noun.gender(lang)
     if kind == "demo":
         return [("esta" if gender == "f" else "este", frozenset({(*path, owner)}))]
     adjective = context.choose("/".join((*path, kind)), lexicon.adjectives()[kind])
     keys = frozenset({(*path, kind), (*path, owner)})
-    return _split(adjective.form(lang, gender), keys)  # type: ignore[attr-defined]
+    return _split(adjective.form(lang, gender), keys)
 
 
 def _clause(kind: str, context: Context, lang: str, path: Key) -> Words:
@@ -214,11 +215,11 @@ def _clause(kind: str, context: Context, lang: str, path: Key) -> Words:
             context.chosen["subject"] = (group, rng.choice(pool))
     subject = context.chosen["subject"]
     subject_key = frozenset({(*path, "subj")})
-    person = subject[4] if len(subject) == 5 else "3s"  # type: ignore[arg-type, index]
+    person = subject[4] if len(subject) == 5 else "3s"
     if kind == "subj":
-        if len(subject) == 5:  # type: ignore[arg-type]
-            return _split(subject[LANGUAGES.index(lang)], subject_key)  # type: ignore[index]
-        group, entry = subject  # type: ignore[misc]
+        if len(subject) == 5:
+            return _split(subject[LANGUAGES.index(lang)], subject_key)
+        group, entry = subject
         if group == "name":
             return _split(entry[lang], subject_key)
         return _split(entry.phrase(lang, "my" if group == "family" else "the"), subject_key)
@@ -229,7 +230,7 @@ def _clause(kind: str, context: Context, lang: str, path: Key) -> Words:
         if lang != "eng"
         else frozenset({(*path, "verb")})
     )
-    return _split(verb[lang][person], keys)  # type: ignore[index]
+    return _split(verb[lang][person], keys)
 
 
 def _action(form: str, context: Context, lang: str, path: Key) -> Words:
@@ -241,11 +242,11 @@ def _action(form: str, context: Context, lang: str, path: Key) -> Words:
         adverb: Words = []
         if form.startswith("adverb"):
             entry = context.choose("future", lexicon.words()["future"])
-            adverb = _split(entry["deu"], frozenset({("future",)}))  # type: ignore[index]
+            adverb = _split(entry["deu"], frozenset({("future",)}))
         context.chosen["A:deu"] = adverb
         negated = form.endswith("not")
         context.chosen["N:deu"] = [("nicht", frozenset({("verb",)}))] if negated else []
-    return realise(action, context, lang, (*path, "act"))  # type: ignore[arg-type]
+    return realise(action, context, lang, (*path, "act"))
 
 
 _RANGES = {"": (2, 199), "count": (2, 60), "small": (2, 12), "few": (2, 5), "big": (101, 999)}
@@ -254,7 +255,7 @@ _RANGES = {"": (2, 199), "count": (2, 60), "small": (2, 12), "few": (2, 5), "big
 def _numeric(kind: str, form: str, context: Context, lang: str, label: str, path: Key) -> Words:
     key = frozenset({path})
     if kind == "time":
-        hour, minute = context.choose(  # type: ignore[misc]
+        hour, minute = context.choose(
             label, [(h, m) for h in range(1, 13) for m in numbers.MINUTES]
         )
         return _split(
@@ -267,7 +268,7 @@ def _numeric(kind: str, form: str, context: Context, lang: str, label: str, path
         digits = context.chosen[label]
         return [
             (numbers.NUMBER[lang](digit), frozenset({(*path, str(i))}))
-            for i, digit in enumerate(digits)  # type: ignore[arg-type, var-annotated]
+            for i, digit in enumerate(digits)
         ]
     if label not in context.chosen:
         low, high = _RANGES[form.split(".")[0]]
@@ -278,7 +279,7 @@ def _numeric(kind: str, form: str, context: Context, lang: str, label: str, path
         if form in ("", "count") and context.rng.random() < 0.3:
             number = context.rng.randint(2, 10)
         context.chosen[label] = number
-    return _split(numbers.NUMBER[lang](context.chosen[label]), key)  # type: ignore[arg-type]
+    return _split(numbers.NUMBER[lang](context.chosen[label]), key)
 
 
 def _weather(entry: dict[str, str], form: str, lang: str) -> str:

@@ -101,11 +101,11 @@ class Noun:
         if kind in ("sg", "bare") or (kind == "some" and lang != "fra"):
             return singular
         if lang == "eng":
-            return " ".join(filter(None, (kind, adjective and adjective.eng, singular)))
+            return " ".join(filter(None, (kind, adjective.eng if adjective else "", singular)))
         if lang == "spa":
             feminine = self.gender(lang) == "f"
             # A stressed a- takes the masculine article; "agua" is listed as masculine for that.
-            described = adjective and adjective.form(lang, self.gender(lang))
+            described = adjective.form(lang, self.gender(lang)) if adjective else ""
             parts = [_ES[kind][feminine], singular, described]
             return " ".join(filter(None, parts))
         if lang == "fra":

@@ -124,8 +124,8 @@ def clock(lang: str, hour: int, minute: int, at: bool = False, sentence: bool = 
         words = "une heure" if shown == 1 else f"{french(shown)} heures"
         rest = 60 - minute if to else minute
         if rest:
-            part = {15: "le quart" if to else "et quart", 30: "et demie"}.get(rest)
-            words += (" moins" if to else "") + f" {part or french(rest)}"
+            quarter = {15: "le quart" if to else "et quart", 30: "et demie"}.get(rest)
+            words += (" moins" if to else "") + f" {quarter or french(rest)}"
         return f"à {words}" if at else words
     words = _clock_german(hour, minute)
     return f"um {words}" if at else words
