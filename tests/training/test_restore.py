@@ -49,7 +49,7 @@ def test_what_is_restored_warms_up_and_is_averaged_slowly(tmp_path: Path) -> Non
         optimizer.step()
         average.update_parameters(model)
     assert rates == [0.25, 0.5, 0.75, 1.0, 1.0]
-    (averaged,) = average.module.parameters()
+    averaged = next(average.module.parameters())
     moved = (model.weight - shipped).abs().max()
     assert (averaged - shipped).abs().max() < 0.01 * moved
 
