@@ -90,10 +90,17 @@ class Settings(BaseSettings):
         default=(ModelChoice(name="auto"),),
         validation_alias=_also("models", "seamless_model", "MODELS_OVERRIDE"),
     )
-    """Models to load: names or folders, separated by commas. `auto` takes the best one present:
-    the published checkpoint, else the embedded one. Or the original's JSON array, which also
+    """Models to serve: names or folders, separated by commas; the first is the default. `auto` is
+    the best SeamlessStreaming model present, the published or else the embedded one, and beside it
+    the Whisper models present. Or the original's JSON array, which also
     narrows what each offers: `[{"name": "SeamlessStreaming", "modalities": ["s2t", "s2s"],
     "targetLangs": ["eng", "spa"]}]`. Also read from `MODELS_OVERRIDE`."""
+    load_models: Literal["wanted", "start"] = "wanted"
+    """When models are loaded: the default one at the start and the others when somebody `wanted`
+    them, or all at the `start`."""
+    min_free_memory_mb: Count = 500
+    """With less memory than this free, in megabytes, models that nobody uses are dropped, and
+    loaded again when they are wanted; 0 keeps them."""
     device: str = "auto"
     """Where the networks run: `auto`, `cpu`, `cuda:0`, `mps`."""
     dtype: str = "auto"

@@ -10,7 +10,7 @@ from pathlib import Path
 from seamless_server.checkpoints import model_file, published
 from seamless_server.checkpoints.config_file import read_config
 from seamless_server.checkpoints.system_file import SystemFile, find_agent
-from seamless_server.errors import CheckpointError
+from seamless_server.errors import CheckpointError, DependencyError
 
 logger = logging.getLogger(__name__)
 
@@ -129,6 +129,16 @@ def _agents_here() -> list[SystemFile]:
     return found
 
 
+def agents_here() -> list[str]:
+    """Names of the agents among the system folders that can be served now: with their weights, and
+    with the packages that they need."""
+    return [
+        card.name
+        for card in cards()
+        if card.agent is not None and card.present and not card.agent.absent
+    ]
+
+
 def _agent_card(file: SystemFile) -> ModelCard:
     return ModelCard(
         file.folder.name,
@@ -161,6 +171,10 @@ def find_agent_file(name: str | os.PathLike[str]) -> SystemFile | None:
         card = None if file is None else _agent_card(file)
     if card is None or card.agent is None:
         return None
+    if card.agent.absent:
+        remedy = f"pip install 'seamless-server[{card.agent.extra}]'"
+        remedy = remedy if card.agent.extra else f"pip install {' '.join(card.agent.absent)}"
+        raise DependencyError(card.agent.absent[0], card.name, remedy)
     if card.missing:
         remedy = f"run `seamless-server models download {card.name}`"
         raise CheckpointError(card.folder, f"lacks {', '.join(card.missing)}; {remedy}")

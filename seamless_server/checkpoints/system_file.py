@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from seamless_server.languages import codes, lookup
 _OURS = ("seamless_server.agents.", "seamless_communication.")
 """Where the classes of SeamlessStreaming's own pipelines live, here and in the original."""
 _LANGUAGES = ("source_langs", "target_langs", "tgt_lang", "speech_langs", "captions")
-_SERVING = ("hears_with", "vad", "demonstration", "weights")
+_SERVING = ("hears_with", "vad", "demonstration", "weights", "requires", "extra")
 _KEYS = {"agent_class", "task", "description", "licence", *_LANGUAGES, *_SERVING}
 """What says how an agent is served; everything else is an option of the agent."""
 
@@ -51,7 +52,8 @@ class SystemFile:
     Languages are codes of docs/languages.md. target_langs: all that it writes;
     translated: those that it writes whatever is spoken, the others (``captions: true``) only when
     they are spoken. hears_with: the model whose transcript a text agent gets. vad: cut the
-    audio into segments of speech before the agent gets it.
+    audio into segments of speech before the agent gets it. requires: modules that must be
+    installed; extra: of this package, that brings them.
     """
 
     path: Path
@@ -68,6 +70,13 @@ class SystemFile:
     demonstration: bool
     weights: Weights | None
     options: Mapping[str, Any]
+    requires: tuple[str, ...] = ()
+    extra: str | None = None
+
+    @property
+    def absent(self) -> list[str]:
+        """Modules that it needs and that are not installed."""
+        return [name for name in self.requires if find_spec(name) is None]
 
     @property
     def folder(self) -> Path:
@@ -140,6 +149,8 @@ def _system_file(path: Path, agent_class: str, data: dict[str, Any]) -> SystemFi
         vad=bool(data.get("vad", True)),
         demonstration=bool(data.get("demonstration", False)),
         weights=_weights(path, data.get("weights")),
+        requires=tuple(str(name) for name in data.get("requires") or ()),
+        extra=None if data.get("extra") is None else str(data["extra"]),
         options={name: x for name, x in data.items() if name not in _KEYS and x is not None},
     )
 

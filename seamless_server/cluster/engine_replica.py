@@ -171,7 +171,7 @@ class EngineReplica:
     def _open(self, request: OpenRequest) -> Stream:
         from seamless_server.stream_options import read_options
 
-        return self._models.choose(request["model"]).open(
+        return self._models.choose_loaded(request["model"]).open(
             unpack_targets(request["targets"]),
             read_options(request["options"]),
             vad=request["vad"],

@@ -35,7 +35,15 @@ from seamless_server.service.admission import Admission
 from seamless_server.service.drain import drain_on_signals
 from seamless_server.service.load import Load
 from seamless_server.service.lock import OwnerLock
-from seamless_server.service.model_loader import engine_kind, model_loader, worker_count
+from seamless_server.service.model_loader import (
+    describer,
+    engine_kind,
+    memory_is_short,
+    model_loader,
+    named,
+    served_names,
+    worker_count,
+)
 from seamless_server.service.recording import Recorder
 from seamless_server.service.served_models import Loader, Models, engine_stats
 from seamless_server.service.service import Service
@@ -203,8 +211,14 @@ def _lifespan(
         workers = worker_count(settings)
         pool = ThreadPoolExecutor(workers, thread_name_prefix="stream")
         load = Load(1 if engine_kind(settings) == "scheduled" else workers)
-        names = list(dict.fromkeys(choice.name for choice in settings.models))
-        models = Models(names, _loader(settings, metrics, workers), on_warm=load.expect)
+        here = settings.role != "front"  # a front's models are loaded by engines
+        models = Models(
+            served_names(settings) if here else named(settings),
+            _loader(settings, metrics, workers),
+            describer(settings) if here and settings.load_models == "wanted" else None,
+            short=memory_is_short(settings),
+            on_warm=load.expect,
+        )
         parts = _assemble(settings, metrics, sio, models, pool, load)
         app.state.parts = parts
         await parts.rooms.store.start(parts.rooms.changed)
@@ -230,6 +244,7 @@ def _lifespan(
             restore()
             await parts.close()
             await sio.shutdown()
+            models.close()
             pool.shutdown(wait=True, cancel_futures=True)
 
     return lifespan

@@ -34,11 +34,12 @@ from seamless_server.doors.uploads import (
 )
 from seamless_server.errors import SeamlessError
 from seamless_server.service.owner import StreamRequest
-from seamless_server.stream_options import StreamOptions, settable
+from seamless_server.service.served_models import AUTO
+from seamless_server.stream_options import StreamOptions, read_options, settable
 
 if TYPE_CHECKING:
     from seamless_server.doors.application import Parts
-    from seamless_server.streaming import Model, Output
+    from seamless_server.streaming import ModelInfo, Output
 
 router = APIRouter()
 
@@ -55,7 +56,10 @@ _EXAMPLE = {
 }
 _FIELDS = {
     "targetLanguage": {"type": "string", "examples": ["spa"]},
-    "model": {"type": "string", "description": "One of /api/models; the first by default."},
+    "model": {
+        "type": "string",
+        "description": "One of /api/models; the first by default; auto takes the one that can.",
+    },
     "speech": {"type": "boolean", "default": False, "description": "Also speak it."},
     "stream": {
         "type": "boolean",
@@ -109,7 +113,7 @@ async def translate(
         content: IO[bytes] = file.file
         if wants_wav:
             fields.speech = True
-        model = _model(parts, fields)
+        model = _model(parts, fields, given.get("source_lang"))
         stream_request = _request(parts, fields, given)
         if fields.stream or wants_lines:
             # The upload is gone when this function returns, the answer only begins then.
@@ -156,7 +160,11 @@ def _fields(given: dict[str, Any]) -> TranslateRequest:
         raise SeamlessError(f"{first['loc'][0]}: {first['msg']}", code="invalid") from None
 
 
-def _model(parts: Parts, fields: TranslateRequest) -> Model:
+def _model(parts: Parts, fields: TranslateRequest, source: object) -> ModelInfo:
+    if fields.model == AUTO:
+        spoken = read_options({"source_lang": source} if source else {}).source_lang
+        model = parts.models.pick(spoken, fields.target_language, speech=fields.speech)
+        fields.model = model.name
     model = parts.models.choose(fields.model)
     offered = model.speech_languages if fields.speech else model.text_languages
     if fields.target_language not in offered:
@@ -172,7 +180,7 @@ def _model(parts: Parts, fields: TranslateRequest) -> Model:
 def _request(parts: Parts, fields: TranslateRequest, given: dict[str, Any]) -> StreamRequest:
     chosen = {name: given[name] for name in settable("speaker") if name in given}
 
-    def targets(_: Model) -> dict[str, Any]:
+    def targets(_: ModelInfo) -> dict[str, Any]:
         from seamless_server.streaming import Target
 
         return {fields.target_language: Target(text=True, speech=fields.speech)}
@@ -226,7 +234,7 @@ async def _lines(
 
 async def _collect(
     events: AsyncGenerator[Output | UploadProgress, None],
-    model: Model,
+    model: ModelInfo,
     fields: TranslateRequest,
     sound: UploadedSound,
 ) -> tuple[dict[str, Any], bytes, int]:

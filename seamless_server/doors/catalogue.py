@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
-    from seamless_server.streaming import Model
+    from seamless_server.service.served_models import Models
+    from seamless_server.streaming import ModelInfo
 
 
 class Capability(BaseModel):
@@ -22,10 +23,14 @@ class Capability(BaseModel):
     dynamicParams: list[Literal["expressive"]] = []
     speechLangs: list[str] = []
     sourceLangs: list[str] = []
+    captionLangs: list[str] = []
+    """Of `targetLangs` those that it writes only when they are the ones spoken."""
+    loaded: bool = True
+    """Otherwise the first stream waits while the model is loaded."""
     demonstration: bool = False
 
 
-def capability(model: Model) -> Capability:
+def capability(model: ModelInfo, *, loaded: bool = True) -> Capability:
     """How a model is offered to clients."""
     speaks = bool(model.speech_languages)
     # Where things lie on this machine is nobody's business.
@@ -38,5 +43,12 @@ def capability(model: Model) -> Capability:
         dynamicParams=["expressive"] if model.expressive_languages else [],
         speechLangs=list(model.speech_languages),
         sourceLangs=list(model.source_languages),
+        captionLangs=[lang for lang in model.text_languages if lang in model.captions],
+        loaded=loaded,
         demonstration=model.demonstration,
     )
+
+
+def capabilities(models: Models) -> list[Capability]:
+    """All models that are served, the default one first; none until it is loaded."""
+    return [capability(info, loaded=models.is_loaded(info.name)) for info in models.offered()]

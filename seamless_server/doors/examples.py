@@ -33,7 +33,7 @@ class Sample(BaseModel):
 
 def _folders(parts: Parts) -> list[tuple[str, Path]]:
     """The folders of the models."""
-    return [(model.name, model.folder) for model in parts.models.loaded()]
+    return [(model.name, model.folder) for model in parts.models.offered()]
 
 
 @router.get("/api/phrases", tags=["catalogue"])

@@ -32,7 +32,7 @@ from seamless_server.service.captions import CaptionMaker, to_srt, to_vtt
 from seamless_server.service.owner import StreamRequest
 
 if TYPE_CHECKING:
-    from seamless_server.streaming import Model, TextOutput
+    from seamless_server.streaming import ModelInfo, TextOutput
 
 DEFAULT_MODEL = "default"
 """The name under which the first model can be asked for, whatever it is."""
@@ -100,7 +100,7 @@ class AudioRequest(BaseModel):
     target_language: str | None = None
 
 
-def model_of(request: Request, name: str | None) -> Model:
+def model_of(request: Request, name: str | None) -> ModelInfo:
     """The model of that name.
 
     Raises:
@@ -119,7 +119,7 @@ def model_of(request: Request, name: str | None) -> Model:
 @router.get("/v1/models")
 async def models(request: Request) -> dict[str, Any]:
     """The models that are served."""
-    names = [model.name for model in parts_of(request).models.loaded()]
+    names = [model.name for model in parts_of(request).models.offered()]
     entries = [
         {"id": name, "object": "model", "created": 0, "owned_by": "seamless-server"}
         for name in names
@@ -184,7 +184,7 @@ async def _answer(request: Request, task: str) -> Response:
             UploadedSound, file.file, file.filename or "", parts.settings.max_upload_seconds
         )
 
-        def targets(_: Model) -> dict[str, Any]:
+        def targets(_: ModelInfo) -> dict[str, Any]:
             from seamless_server.streaming import Target
 
             return {lang: Target(text=True, speech=False)}
@@ -201,7 +201,7 @@ async def _answer(request: Request, task: str) -> Response:
     return _shaped(fields, written, task, lang, sound.duration_ms / 1000)
 
 
-def _target(model: Model, fields: AudioRequest, task: str) -> str:
+def _target(model: ModelInfo, fields: AudioRequest, task: str) -> str:
     wanted = fields.target_language
     if wanted is None and task == "translate":
         wanted = "eng"

@@ -36,7 +36,7 @@ from seamless_server.service.owner import StreamRequest
 if TYPE_CHECKING:
     from seamless_server.doors.application import Parts
     from seamless_server.service.session import Session
-    from seamless_server.streaming import Model
+    from seamless_server.streaming import ModelInfo
 
 router = APIRouter()
 
@@ -85,7 +85,7 @@ class _Live:
     """A session that runs: its stream, and its place in a room, if it speaks in one."""
 
     def __init__(
-        self, translation: RealtimeTranslation, model: Model, speaker: RoomSpeaker | None
+        self, translation: RealtimeTranslation, model: ModelInfo, speaker: RoomSpeaker | None
     ) -> None:
         self.translation, self.model, self.speaker = translation, model, speaker
         self.session: Session

@@ -20,7 +20,7 @@ from seamless_server.languages import resolve
 from seamless_server.service.owner import Audience, EndReason, Owner, Targets
 
 if TYPE_CHECKING:
-    from seamless_server.streaming import Model, Output, SpeechOutput
+    from seamless_server.streaming import ModelInfo, Output, SpeechOutput
 
 RATE = 24_000
 _FRAME = RATE // 5
@@ -41,7 +41,7 @@ def error_event(
 class RealtimeTranslation(Owner, Audience):
     """One socket: owns its stream, and gets what it makes."""
 
-    def __init__(self, model: Model, usual: str, send: Send) -> None:
+    def __init__(self, model: ModelInfo, usual: str, send: Send) -> None:
         self._key = f"realtime-{secrets.token_hex(8)}"
         self._model, self._send = model, send
         self.expires = int(time.time()) + _LIFE_SECONDS
@@ -75,7 +75,7 @@ class RealtimeTranslation(Owner, Audience):
             "audio": {"input": audio_input, "output": {"language": self.lang}},
         }
 
-    def targets(self, model: Model) -> Targets:
+    def targets(self, model: ModelInfo) -> Targets:
         """What is to be made of the audio now."""
         from seamless_server.streaming import Target
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from pydantic import BaseModel, ConfigDict
 
 from seamless_server import __version__
-from seamless_server.doors.catalogue import Capability, capability
+from seamless_server.doors.catalogue import Capability, capabilities, capability
 from seamless_server.doors.failures import FILE, documented
 from seamless_server.errors import SeamlessError
 from seamless_server.languages import all_languages
@@ -140,7 +140,7 @@ async def metrics(request: Request) -> Response:
 @router.get("/api/languages", tags=["catalogue"])
 async def languages(request: Request) -> list[LanguageInfo]:
     """Every language that a loaded model hears, writes or speaks; all known ones until then."""
-    models = parts_of(request).models.loaded()
+    models = parts_of(request).models.offered()
     found = []
     for language in all_languages():
         code = language.code
@@ -166,9 +166,21 @@ async def languages(request: Request) -> list[LanguageInfo]:
 
 
 @router.get("/api/models", tags=["catalogue"])
-async def models(request: Request) -> list[Capability]:
-    """The models that are served, the default one first; empty while they load."""
-    return [capability(model) for model in parts_of(request).models.loaded()]
+async def models(
+    request: Request,
+    source: Annotated[str | None, Query(description="Language that is spoken.")] = None,
+    target: Annotated[str | None, Query(description="Language that is wanted.")] = None,
+    speech: Annotated[bool, Query(description="As speech, if there is a model for it.")] = False,
+) -> list[Capability]:
+    """The models that are served, the default one first; empty while it loads.
+
+    With `source` or `target` those that can do it, the best one first.
+    """
+    models = parts_of(request).models
+    if source is None and target is None:
+        return capabilities(models)
+    able = models.able(source, target, speech=speech)
+    return [capability(info, loaded=models.is_loaded(info.name)) for info in able]
 
 
 _KINDS: dict[type, Literal["number", "whole", "yes_no", "language"]] = {

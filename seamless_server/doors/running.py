@@ -16,7 +16,7 @@ import uvicorn
 
 from seamless_server.doors.address import local_address
 from seamless_server.doors.application import create_app
-from seamless_server.doors.catalogue import capability
+from seamless_server.doors.catalogue import capabilities
 from seamless_server.doors.guards import masked
 from seamless_server.doors.welcome import welcome
 from seamless_server.errors import UsageError
@@ -113,7 +113,7 @@ def _greet(server: uvicorn.Server, settings: Settings, scheme: str, port: int) -
     models = app.state.parts.models
     while models.progress.state == "loading":
         time.sleep(_LOOK_AGAIN_S)
-    offered = [capability(model) for model in models.loaded()]
+    offered = capabilities(models)
     sys.stderr.write(welcome(settings, scheme, port, offered, qr=sys.stderr.isatty()))
     sys.stderr.flush()
 

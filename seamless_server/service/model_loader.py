@@ -13,9 +13,57 @@ from seamless_server.service.served_models import Loader
 from seamless_server.settings import Settings
 
 if TYPE_CHECKING:
-    from seamless_server.streaming import Model
+    from seamless_server.streaming import Model, ModelInfo
 
 logger = logging.getLogger(__name__)
+
+
+def named(settings: Settings) -> list[str]:
+    """The models that the settings name."""
+    return list(dict.fromkeys(choice.name for choice in settings.models))
+
+
+def served_names(settings: Settings) -> list[str]:
+    """The models to serve; `auto` is the best SeamlessStreaming here, and agents with weights."""
+    from seamless_server.checkpoints.cards import agents_here
+
+    names = named(settings)
+    return names + agents_here() if names == ["auto"] else names
+
+
+def _narrow(settings: Settings, name: str, model: ModelInfo) -> None:
+    """Offer what the settings say of a model."""
+    choices = {choice.name: choice for choice in settings.models}
+    if (choice := choices.get(name)) is not None:
+        speaks = choice.modalities is None or "s2s" in choice.modalities
+        model.narrow(choice.target_langs, speaks)
+
+
+def describer(settings: Settings) -> Callable[[str], ModelInfo]:
+    """Says what a model can do, as the settings offer it, without loading it."""
+
+    def describe(name: str) -> ModelInfo:
+        from seamless_server.streaming import describe_model
+
+        info = describe_model(None if name == "auto" else name)
+        _narrow(settings, name, info)
+        return info
+
+    return describe
+
+
+def memory_is_short(settings: Settings) -> Callable[[], bool]:
+    """Whether less memory is free than the settings ask for."""
+
+    def short() -> bool:
+        if not settings.min_free_memory_mb:
+            return False
+        from seamless_server.agents.loading import choose_device
+        from seamless_server.engine.memory import free_bytes
+
+        return free_bytes(choose_device(settings.device)) < settings.min_free_memory_mb * 1e6
+
+    return short
 
 
 def model_loader(settings: Settings, workers: int) -> Loader:
@@ -24,7 +72,6 @@ def model_loader(settings: Settings, workers: int) -> Loader:
     Args:
         workers: streams that compute at once.
     """
-    choices = {choice.name: choice for choice in settings.models}
 
     def load(name: str, progress: Callable[[str], None]) -> list[Model]:
         # Fewer kernels than the engine asks for by itself: sessions come and go for days, and the
@@ -44,9 +91,7 @@ def model_loader(settings: Settings, workers: int) -> Loader:
             engine=engine_kind(settings),
             voice=_voice(settings, name),
         )
-        choice = choices[name]
-        speaks = choice.modalities is None or "s2s" in choice.modalities
-        model.narrow(choice.target_langs, speaks)
+        _narrow(settings, name, model)
         return [model]
 
     return load

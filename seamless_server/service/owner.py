@@ -89,7 +89,8 @@ class StreamRequest:
     Args:
         rate: of the audio to come, in Hz.
         targets: what to make of it with the model given, asked when the stream starts.
-        model: its name; None is the default one.
+        model: its name; None is the default one, `auto` the one that can do what is wanted.
+        target: the language that is wanted most, for that choice.
         speech: speech output is wanted.
         options: what the stream is asked for.
         live: audio comes as it is spoken. Otherwise it comes as fast as it is taken: nothing is
@@ -101,6 +102,7 @@ class StreamRequest:
     rate: int
     targets: Callable[[Model], Targets]
     model: str | None = None
+    target: str | None = None
     speech: bool = True
     options: StreamOptions = field(default_factory=StreamOptions)
     live: bool = True

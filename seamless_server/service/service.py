@@ -11,13 +11,13 @@ from seamless_server.metrics import Metrics
 from seamless_server.service.admission import Admission, Place
 from seamless_server.service.owner import Audience, EndReason, Owner, StreamRequest
 from seamless_server.service.recording import Recorder, Recording
-from seamless_server.service.served_models import Models
+from seamless_server.service.served_models import AUTO, Models
 from seamless_server.service.session import Session, SessionLimits
 from seamless_server.service.tasks import Tasks
 from seamless_server.settings import Settings
 
 if TYPE_CHECKING:
-    from seamless_server.streaming import Model, Stream
+    from seamless_server.streaming import Model, ModelInfo, Stream
 
 
 _FILE_CHUNK_MS = 1_280
@@ -91,7 +91,11 @@ class Service:
         place = self.admission.places.get(key)
         return None if place is None else place.session
 
-    def _model(self, request: StreamRequest) -> Model:
+    def _model(self, request: StreamRequest) -> ModelInfo:
+        """What the stream is to be made with, as it is described."""
+        if request.model == AUTO:
+            source, target = request.options.source_lang, request.target
+            return self.models.pick(source, target, speech=request.speech)
         model = self.models.choose(request.model)
         if request.speech and not model.speech_languages:
             raise ConfigError("speech", f"{model.name} gives text only")
@@ -100,11 +104,16 @@ class Service:
     async def _start(self, place: Place, request: StreamRequest, audience: Audience) -> Session:
         """The stream of a place that was given; the place is given back if it does not start."""
         try:
-            model = self._model(request)
+            model = await self.models.acquire(self._model(request).name)
+        except BaseException:
+            self.admission.free(place)
+            raise
+        try:
             recording = await self._record(place, request, model)
             stream = await self._open_stream(model, request, recording)
 
             async def ended(reason: EndReason, error: BaseException | None) -> None:
+                self.models.release(model.name)
                 await self._ended(place, audience, recording, reason, error)
 
             place.session = session = Session(
@@ -122,6 +131,7 @@ class Service:
                 recording=recording,
             )
         except BaseException:
+            self.models.release(model.name)
             self.admission.free(place)
             raise
         self._metrics.sessions_started.labels(model.name).inc()

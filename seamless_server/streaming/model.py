@@ -6,7 +6,7 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,10 @@ class ModelInfo:
         self.expressive_languages = tuple(
             lang for lang in self.expressive_languages if lang in self.speech_languages
         )
+
+    def described(self) -> ModelInfo:
+        """What it can do, without the model itself."""
+        return ModelInfo(**{each.name: getattr(self, each.name) for each in fields(ModelInfo)})
 
     def translates(self, source: str | None, target: str, speech: bool = False) -> bool:
         """Whether it makes ``target``, as text or as speech, of what is said in ``source``.

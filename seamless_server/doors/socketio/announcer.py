@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import socketio
 
-from seamless_server.doors.catalogue import capability
+from seamless_server.doors.catalogue import capabilities
 from seamless_server.doors.socketio.codec import Ready
 from seamless_server.doors.socketio.delivery import Later
 from seamless_server.doors.socketio.schema import (
@@ -187,7 +187,7 @@ class Announcer:
             statusByRoom={},
             totalActiveConnections=len(self._connections),
             totalActiveTranscoders=len(places),
-            agentsCapabilities=[capability(x) for x in self._service.models.loaded()],
+            agentsCapabilities=capabilities(self._service.models),
             serverLock=self._shown_lock(),
             ready=self._service.models.ready,
             maxSpeakers=most if isinstance(most, int) else None,

@@ -26,6 +26,7 @@ from seamless_server.doors.socketio.schema import (
 )
 from seamless_server.doors.socketio.speaker import Speaker, retarget_room, speaker_of
 from seamless_server.errors import ConfigError, Refused, SeamlessError
+from seamless_server.languages import codes
 from seamless_server.metrics import Metrics
 from seamless_server.rooms.members import Member, Room, Wish
 from seamless_server.rooms.rights import RIGHTS, Authenticator, may
@@ -311,7 +312,7 @@ class Events:
         note = "listener_config_set"
         lang = config.targetLanguage
         if lang is not None:
-            models = self._service.models.loaded()
+            models = self._service.models.offered()
             written = {code for model in models for code in model.text_languages}
             spoken = {code for model in models for code in model.speech_languages}
             if models and lang not in written | spoken:
@@ -365,7 +366,7 @@ class Events:
         if config.targetLanguage is not None:
             offered = set(speaker.text_languages() or ()) if speaker is not None else set()
             if not offered:
-                models = self._service.models.loaded()
+                models = self._service.models.offered()
                 offered = {code for model in models for code in model.text_languages}
             if offered and config.targetLanguage not in offered:
                 raise EventError(
@@ -390,6 +391,8 @@ class Events:
             options = self._settings.option_policy.admit(config.options)
         except ConfigError as error:
             raise EventError("configure_stream", f"options.{error.field}", error.reason) from None
+        if options.source_lang is None and member.source_language in codes("source"):
+            options = options.model_copy(update={"source_lang": member.source_language})
         speaker = Speaker(
             member,
             config,
@@ -403,6 +406,7 @@ class Events:
             rate=config.rate,
             targets=speaker.choose,
             model=config.model_name,
+            target=member.target_language,
             speech=config.model_type != "s2t",
             options=options,
             record=config.debug and service.recorder.allows(local=connection.local),
@@ -426,7 +430,7 @@ class Events:
                 "waiting": len(line),
             }
         await speaker.started()
-        answer = _ok("server_ready")
+        answer = {**_ok("server_ready"), "model": speaker.model_name}
         if config.debug:
             answer["debug"] = session.recording is not None
         return answer

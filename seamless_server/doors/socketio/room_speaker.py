@@ -14,7 +14,7 @@ from seamless_server.service.owner import EndReason, Targets
 if TYPE_CHECKING:
     from seamless_server.doors.application import Parts
     from seamless_server.doors.realtime_session import RealtimeTranslation
-    from seamless_server.streaming import Model, Output
+    from seamless_server.streaming import ModelInfo, Output
 
 
 class RoomSpeaker(Speaker):
@@ -46,7 +46,7 @@ class RoomSpeaker(Speaker):
         """Tells the client through its door."""
         await self._door.complain(message, code)
 
-    def _targets(self, model: Model) -> tuple[Targets, str]:
+    def _targets(self, model: ModelInfo) -> tuple[Targets, str]:
         """What the room wants, and what the door does."""
         from seamless_server.streaming import Target
 

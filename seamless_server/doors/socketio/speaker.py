@@ -32,7 +32,7 @@ from seamless_server.service.session import Session
 from seamless_server.settings import Settings
 
 if TYPE_CHECKING:
-    from seamless_server.streaming import Model, Output
+    from seamless_server.streaming import ModelInfo, Output
 
 _STATUS_SECONDS = 0.5
 _NOTICE_SECONDS = 5.0
@@ -59,7 +59,7 @@ class Speaker(Waiter, Audience):
         self._rooms = rooms
         self._service = service
         self._announcer = announcer
-        self._model: Model | None = None
+        self._model: ModelInfo | None = None
         self._packer = OutputPacker("", config.buffer_limit)
         self._last_notice = 0.0
         self._status_task: asyncio.Task[None] | None = None
@@ -123,14 +123,14 @@ class Speaker(Waiter, Audience):
 
     # -- what is wanted ---------------------------------------------------------------------------
 
-    def choose(self, model: Model) -> Targets:
+    def choose(self, model: ModelInfo) -> Targets:
         """What to make of the speaker's audio with the model that it gets."""
         self._model = model
         targets, main = self._targets(model)
         self._packer = OutputPacker(main, self.config.buffer_limit)
         return targets
 
-    def _targets(self, model: Model) -> tuple[Targets, str]:
+    def _targets(self, model: ModelInfo) -> tuple[Targets, str]:
         """What is wanted now, and the speaker's own language.
 
         The speaker's language is always written, for the transcript; it is spoken only if
@@ -164,13 +164,18 @@ class Speaker(Waiter, Audience):
             lang: Target(text=lang in text, speech=lang in speech) for lang in sorted(text | speech)
         }, main
 
-    def _main_language(self, model: Model) -> str:
+    def _main_language(self, model: ModelInfo) -> str:
         """The speaker's choice, or the default."""
         offered = model.text_languages
         for wanted in (self.member.target_language, self._settings.default_target_language):
             if wanted in offered:
                 return wanted
         return offered[0]
+
+    @property
+    def model_name(self) -> str | None:
+        """The model of the running stream."""
+        return None if self._model is None else self._model.name
 
     def text_languages(self) -> tuple[str, ...] | None:
         """What the model of the running stream writes."""

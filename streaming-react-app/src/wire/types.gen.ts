@@ -27,6 +27,8 @@ export interface Capability {
   dynamicParams: 'expressive'[];
   speechLangs: string[];
   sourceLangs: string[];
+  captionLangs: string[];
+  loaded: boolean;
   demonstration: boolean;
 }
 /**
