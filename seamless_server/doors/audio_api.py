@@ -58,7 +58,7 @@ _FIELDS = {
     "targetLanguage": {"type": "string", "examples": ["spa"]},
     "model": {
         "type": "string",
-        "description": "One of /api/models; the first by default; auto takes the one that can.",
+        "description": "One of /api/models, or auto; the first by default.",
     },
     "speech": {"type": "boolean", "default": False, "description": "Also speak it."},
     "stream": {
