@@ -36,6 +36,19 @@ class Opened:
     """What is odd with the sound; complete when the chunks have ended."""
 
 
+def sound_library() -> Any:
+    """What opens microphones.
+
+    Raises:
+        DependencyError: it is not there.
+    """
+    try:
+        import sounddevice
+    except (ImportError, OSError):  # the package, or PortAudio below it
+        raise DependencyError("sounddevice", "the microphone", "pip install sounddevice") from None
+    return sounddevice
+
+
 @asynccontextmanager
 async def open_source(
     source: Source | AsyncIterable[ArrayLike],
@@ -146,10 +159,7 @@ class _Reading:
 
 @asynccontextmanager
 async def _microphone(chunk_ms: int) -> AsyncIterator[AsyncIterator[Pcm]]:
-    try:
-        import sounddevice
-    except (ImportError, OSError):  # the package, or PortAudio below it
-        raise DependencyError("sounddevice", "the microphone", "pip install sounddevice") from None
+    sounddevice = sound_library()
     loop = asyncio.get_running_loop()
     heard: asyncio.Queue[Pcm] = asyncio.Queue()
 

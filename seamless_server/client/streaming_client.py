@@ -106,6 +106,8 @@ class StreamingClient:
         self.url = server_url(url)
         self._socket_path = urlsplit(self.url).path + _SOCKET_PATH
         self.room = room
+        self.models: list[dict[str, Any]] = []
+        """What the server runs: `agentsCapabilities` of docs/protocol.md."""
         self.client_id = client_id or f"py-{uuid.uuid4().hex[:12]}"
         self.sent_ms = 0.0
         """Audio sent in the current stream."""
@@ -207,12 +209,16 @@ class StreamingClient:
         wanted = {"targetLanguage": listening, "output": self._output}
         await self._call("set_listener_config", wanted)
 
+    async def _state(self, state: dict[str, Any]) -> None:
+        self.models = state.get("agentsCapabilities", [])
+
     def _register(self) -> None:
         sio = self._sio
         sio.on("connect", self._connected)
         sio.on("disconnect", self._disconnected)
         sio.on("__disconnect_final", self._given_up)
         sio.on("server_id", self._server)
+        sio.on("server_state_update", self._state)
         sio.on("translation_text", self._text)
         sio.on("translation_speech", self._speech)
         sio.on("stream_status", self._status)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from seamless_server.commands.output_files import OutputFiles
 
 
+_ADDRESS_SECONDS = 3.0
+
+
 def register(app: typer.Typer) -> None:
     """Adds the command."""
     app.command("stream")(stream)
@@ -57,8 +60,11 @@ def stream(
     from seamless_server.audio.decoding import Raw
     from seamless_server.audio.mixing import parse_channel
     from seamless_server.client import StreamingClient
+    from seamless_server.client.sources import sound_library
     from seamless_server.commands.output_files import OutputFiles
 
+    if source == "mic":
+        sound_library()  # before a room is opened that nobody could speak in
     if output not in ("s2s&t", "s2t", "s2s"):
         raise UsageError("--output: choose one of s2s&t, s2t, s2s")
     client = StreamingClient(
@@ -87,9 +93,37 @@ async def _run(
 ) -> None:
     async with client:
         typer.echo(f"room {client.room}", err=True)
+        if source is not None:
+            await _invite(client)
         events = client.listen() if source is None else client.translate(source, **read)
         async for event in events:
             results.take(event)
+
+
+async def _invite(client: StreamingClient) -> None:
+    """Where listeners find the room, and what translates for them."""
+    from seamless_server.doors.welcome import qr_code
+
+    link = f"{await asyncio.to_thread(_address, client.url)}/r/{client.room}"
+    typer.echo(f"listen at {link}", err=True)
+    if sys.stderr.isatty():
+        typer.echo(qr_code(link), err=True)
+    for model in client.models[:1]:
+        if model.get("demonstration"):
+            typer.echo(f"{model['name']} is a demonstration: it knows a phrasebook", err=True)
+
+
+def _address(url: str) -> str:
+    """Where others reach the server, as it says; else the address that this client has."""
+    import json
+    from urllib.request import urlopen
+
+    try:
+        with urlopen(f"{url}/api/address", timeout=_ADDRESS_SECONDS) as answer:
+            known = json.load(answer).get("url")
+    except (OSError, ValueError):
+        known = None
+    return str(known or url).rstrip("/")
 
 
 class _Results:

@@ -32,7 +32,10 @@ def translate(
         str | None, typer.Option(help="Name or folder of a model; the best one present if absent.")
     ] = None,
     task: Annotated[
-        Task, typer.Option(help="s2st: text and speech, s2tt: text, asr: transcript.")
+        Task,
+        typer.Option(
+            help="s2st: text, and speech for --wav or --jsonl; s2tt: text; asr: transcript."
+        ),
     ] = Task.s2st,
     tgt_lang: Annotated[
         str | None, typer.Option(help="Target language (spa); for asr the language spoken.")
@@ -61,7 +64,7 @@ def translate(
     *,
     options: StreamOptions,
 ) -> None:
-    """Translate a sound file as a stream, chunk by chunk, and print the text as it is written.
+    """Translate a sound file as a stream, chunk by chunk, and print its sentences.
 
     A pipe is translated as it comes in, for example: ffmpeg -i URL -f wav - | seamless-server
     translate - --tgt-lang spa. Ctrl-C ends it and leaves valid files of what was done.
@@ -85,6 +88,7 @@ def translate(
             raw=None if raw is None else Raw.parse(raw),
             model=model,
             speech=task is Task.s2st,
+            transcribes=task is Task.asr,
             tgt_lang=tgt_lang,
             chunk_ms=chunk_ms,
             vad=vad,

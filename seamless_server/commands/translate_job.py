@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from seamless_server.audio.decoding import Raw
 from seamless_server.audio.reader import SAMPLE_RATE, AudioReader, open_audio
 from seamless_server.commands.output_files import OutputFiles
+from seamless_server.errors import UsageError
 from seamless_server.languages import lookup
 from seamless_server.stream_options import StreamOptions
 from seamless_server.streaming import (
@@ -28,6 +29,9 @@ from seamless_server.streaming import (
     load_model,
 )
 
+_LIVE_CHARACTERS = 60
+"""Of the sentence that is being written, beside the bar."""
+
 
 @dataclass(frozen=True)
 class TranslateJob:
@@ -38,6 +42,7 @@ class TranslateJob:
     raw: Raw | None
     model: str | None
     speech: bool
+    transcribes: bool
     tgt_lang: str | None
     chunk_ms: int
     vad: bool
@@ -78,13 +83,18 @@ def run(job: TranslateJob) -> None:
                 voice=job.voice,
             )
         lang = _language(job, model)
-        targets = {lang: Target(text=True, speech=job.speech)}
+        sentences = _Sentences(screen)
+        # Speech that nobody keeps is not computed.
+        speech = job.speech and (job.wav is not None or job.jsonl is not None)
+        targets = {lang: Target(text=True, speech=speech)}
         stream = model.open(targets, job.options, vad=job.vad)
         tally = _Tally()
-        advance = _progress(screen, sound, stack)
+        advance = _progress(screen, sound, stack, sentences)
         stack.enter_context(files)
         began = time.perf_counter()
         for number, source_ms, outputs in _pushes(job, stream, sound):
+            if number == 0:
+                _introduce(screen, model, lang, speech)
             for output in outputs:
                 if tally.first_ms is None:
                     tally.first_ms = source_ms
@@ -92,23 +102,66 @@ def run(job: TranslateJob) -> None:
                     files.text(
                         output.text, output.start_ms, output.end_ms, finished=output.finished
                     )
-                    if output.text.strip():
-                        screen.print(
-                            f"{source_ms / 1000:7.2f} s  {output.text.strip()}", markup=False
-                        )
+                    sentences.add(output)
                 else:
                     files.speech(output.samples, output.sample_rate)
             files.line(_line(number, source_ms, outputs))
             tally.chunks = number + 1
             advance(source_ms)
+        sentences.close()
         tally.seconds = time.perf_counter() - began
         for notice in sound.notices:
             typer.echo(notice, err=True)
         _summarize(screen, job, stream, tally, sound.duration_ms / 1000)
+    for path in (job.wav, job.srt, job.vtt, job.jsonl):
+        if path not in (None, "-"):
+            screen.print(f"wrote              {path}", markup=False)
+
+
+class _Sentences:
+    """Prints whole sentences with their times; the one that is being written is :attr:`open`."""
+
+    def __init__(self, screen: Console) -> None:
+        self._screen = screen
+        self.open = ""
+        self._began_ms = 0.0
+
+    def add(self, output: TextOutput) -> None:
+        """Takes the next piece."""
+        if not self.open:
+            self._began_ms = output.start_ms
+        self.open += output.text
+        if not output.understood:
+            self.open = f"{self.open.rstrip()} [not understood]"
+        if output.finished:
+            self.close()
+
+    def close(self) -> None:
+        """The sentence is over."""
+        if self.open.strip():
+            time_s = self._began_ms / 1000
+            self._screen.print(f"{time_s:7.2f} s  {self.open.strip()}", markup=False)
+        self.open = ""
+
+
+def _introduce(screen: Console, model: Model, lang: str, speech: bool) -> None:
+    """Which model, from what into what."""
+    sources = model.source_languages
+    heard = lookup(sources[0]).name if len(sources) == 1 else "speech"
+    form = "text and speech" if speech else "text"
+    screen.print(f"model              {model.name}", markup=False)
+    screen.print(f"translates         {heard} into {lookup(lang).name} ({form})", markup=False)
+    if model.demonstration:
+        screen.print("                   A demonstration: it knows phrases of travel and meetings.")
 
 
 def _language(job: TranslateJob, model: Model) -> str:
-    default = model.default_language
+    default, sources = model.default_language, model.source_languages
+    if job.tgt_lang is None and default in sources and not job.transcribes:
+        some = ", ".join(lang for lang in model.text_languages if lang != default)
+        raise UsageError(
+            f"--tgt-lang: say which language to translate into; {model.name} writes: {some}"
+        )
     lang = default if job.tgt_lang is None else job.tgt_lang
     offered = model.speech_languages if job.speech else model.text_languages
     if lang not in offered:
@@ -165,21 +218,24 @@ def _entry(output: Output) -> dict[str, Any]:
     }
 
 
-def _progress(screen: Console, sound: AudioReader, stack: ExitStack) -> Any:
+def _progress(screen: Console, sound: AudioReader, stack: ExitStack, sentences: _Sentences) -> Any:
+    """Called with how far it is; in a terminal a bar, and behind it the words as they come."""
     if not screen.is_terminal:
         return lambda source_ms: None
     progress = stack.enter_context(
         Progress(
-            TextColumn("{task.description}"),
             BarColumn(),
             TaskProgressColumn(),
             TimeRemainingColumn(),
+            TextColumn("{task.description}", markup=False),
             console=screen,
             transient=True,
         )
     )
-    task = progress.add_task("translating", total=sound.declared_ms)
-    return lambda source_ms: progress.update(task, completed=source_ms)
+    task = progress.add_task("", total=sound.declared_ms)
+    return lambda source_ms: progress.update(
+        task, completed=source_ms, description=sentences.open.strip()[-_LIVE_CHARACTERS:]
+    )
 
 
 def _summarize(

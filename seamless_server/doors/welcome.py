@@ -47,7 +47,7 @@ def welcome(
         *(f"  │  {line.ljust(width)}  │" for line in lines),
         f"  ╰{'─' * (width + 4)}╯",
     ]
-    code = _qr(shared) if qr and shared is not None else ""
+    code = qr_code(shared) if qr and shared is not None else ""
     return "\n" + "\n".join(box) + "\n" + code + "\n"
 
 
@@ -66,7 +66,8 @@ def _names(codes: Sequence[str]) -> str:
     return ", ".join(lookup(code).name for code in codes) or "nothing"
 
 
-def _qr(url: str) -> str:
+def qr_code(url: str) -> str:
+    """An address as blocks for a terminal."""
     drawn = io.StringIO()
     segno.make(url, error="l", micro=False).terminal(out=drawn, compact=True, border=2)
     return "\n" + "".join(f"  {line}\n" for line in drawn.getvalue().splitlines())

@@ -152,6 +152,7 @@ def test_the_command_prints_captions_and_writes_files(
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert re.search(r"room [A-Z]{4}", done.stderr)
+    assert re.search(r"listen at http:\S+/r/[A-Z]{4}", done.stderr)
     said = done.stdout.split()
     assert said
     assert soundfile.info(wav).duration > 0

@@ -17,6 +17,7 @@ from tests.translate.translating import (
     SHORT,
     TALKATIVE,
     Translate,
+    assert_refused,
     lines_of,
     outputs_of,
     translate,
@@ -206,6 +207,28 @@ def test_text_alone(forked: Translate, tmp_path: Path) -> None:
     assert "".join(x["content"] for x in outputs_of(lines, "text")).strip()
     assert outputs_of(lines, "text")[-1]["finished"]
     assert "vocode" not in answer.stdout
+
+
+def test_it_says_what_it_uses_and_writes_and_makes_no_speech_that_nobody_keeps(
+    forked: Translate, tmp_path: Path
+) -> None:
+    srt = tmp_path / "out.srt"
+    answer = forked(PAUSES, "--tgt-lang", "spa", *TALKATIVE, "--srt", srt)
+    assert answer.returncode == 0, answer.stderr
+    assert re.search(r"^model +tiny$", answer.stdout, re.MULTILINE)
+    assert re.search(r"^translates +speech into Spanish \(text\)$", answer.stdout, re.MULTILINE)
+    assert f"wrote              {srt}" in answer.stdout
+    assert "vocode" not in answer.stdout
+    # Whole sentences, not pieces: as many lines as there are sentence ends.
+    lines = re.findall(r"^ *\d+\.\d\d s  \S.*$", answer.stdout, re.MULTILINE)
+    trace = tmp_path / "out.jsonl"
+    forked(PAUSES, "--tgt-lang", "spa", "--task", "s2tt", *TALKATIVE, "--jsonl", trace)
+    texts = outputs_of(lines_of(trace), "text")
+    assert len(lines) == sum(entry["finished"] for entry in texts) < len(texts)
+
+
+def test_it_asks_for_a_language_that_is_not_the_speaker_s(forked: Translate) -> None:
+    assert_refused(forked(SHORT), "--tgt-lang", "tiny writes", "spa")
 
 
 def test_a_transcript_needs_no_target(forked: Translate) -> None:
