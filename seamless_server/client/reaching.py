@@ -25,6 +25,7 @@ def server_url(text: str) -> str:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname)
         parts.port  # noqa: B018  # raises when it is no number
+        (parts.hostname or "").encode("idna")  # raises when it has an empty or endless label
     except ValueError:
         usable = False
     if not usable or any(letter.isspace() for letter in url):
