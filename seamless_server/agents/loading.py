@@ -232,12 +232,16 @@ def _make_engine(
 
 
 def system_from_args(
-    args: Namespace, speech: bool = True, voice_option: str | None = None
+    args: Namespace,
+    speech: bool = True,
+    voice_option: str | None = None,
+    engine: str = "inline",
 ) -> AgentSystem:
     """Load what parsed options name; official YAML files name the published model.
 
     Args:
         voice_option: the option that names an expressive voice to load with it.
+        engine: see `load_system`.
     """
     dtype = getattr(args, "dtype", None)
     if getattr(args, "fp16", False) and dtype in (None, "auto"):
@@ -247,7 +251,8 @@ def system_from_args(
     if voice_option is not None:
         folder = find_model(model if model is not None else default_model(), speech)
         voice = voice_of(folder, getattr(args, voice_option), args.gated_model_dir)
-    return load_system(model, getattr(args, "device", None), dtype, speech, voice=voice)
+    device = getattr(args, "device", None)
+    return load_system(model, device, dtype, speech, engine=engine, voice=voice)
 
 
 def voice_of(model: Path, name: str, gated: str | None = None) -> Path:

@@ -133,6 +133,12 @@ def run(
     agent_class: Annotated[
         str | None, typer.Option(help="Another SimulEval agent: package.module.Class.")
     ] = None,
+    expressive: Annotated[
+        bool, typer.Option("--expressive", help="Speak in the speaker's own voice (s2st).")
+    ] = False,
+    voice: Annotated[
+        str, typer.Option(help="Expressive voice for --expressive: a name, file or folder.")
+    ] = "vocoder_pretssel",
     report_sentences: Annotated[
         int, typer.Option(min=0, help="Sentences in the report, worst first.")
     ] = 500,
@@ -144,16 +150,21 @@ def run(
     ] = False,
 ) -> None:
     """Evaluate a system. Interrupted, the same command goes on where it was."""
+    from seamless_server.errors import UsageError
     from seamless_server.evaluation import agents
     from seamless_server.evaluation.audio import Preparation
     from seamless_server.evaluation.command import evaluate
     from seamless_server.evaluation.experiment import Experiment, parse_sweep
     from seamless_server.evaluation.manifest import Selection, read_ids
     from seamless_server.evaluation.report import ReportOptions
-    from seamless_server.evaluation.systems import resolve_system
+    from seamless_server.evaluation.systems import expressive_agent, resolve_system
     from seamless_server.evaluation.units import Unit
 
     options = agents.parse_options(ctx.args)
+    if expressive:
+        if agent_class is not None:
+            raise UsageError("--expressive is an agent of its own: leave --agent-class out")
+        agent_class = expressive_agent(task.value, options, voice)
     system = resolve_system(
         task.value,
         model=model,

@@ -174,15 +174,13 @@ def run(arguments: Sequence[str]) -> None:
 
 def _expressive(args: argparse.Namespace, options: dict[str, str | bool]) -> str | None:
     """The official agent with an expressive voice, if one is asked for, and its options."""
+    from seamless_server.evaluation.systems import expressive_agent
+
     named = args.vocoder_name != _VOCODER
     if not (args.expressive or named):
         return None
-    if args.task != "s2st":
-        raise UsageError("an expressive voice needs --task s2st")
-    options["vocoder_name"] = args.vocoder_name if named else "vocoder_pretssel"
-    if args.gated_model_dir is not None:
-        options["gated_model_dir"] = str(args.gated_model_dir)
-    return "seamless_server.agents.pipelines.SeamlessS2STAgent"
+    voice = args.vocoder_name if named else "vocoder_pretssel"
+    return expressive_agent(args.task, options, voice, args.gated_model_dir)
 
 
 def _model(args: argparse.Namespace) -> str:

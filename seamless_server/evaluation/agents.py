@@ -118,12 +118,11 @@ def build(spec: AgentSpec, *, workers: int = 1) -> Any:
 
 def _system(agent_class: Any, args: argparse.Namespace, workers: int) -> tuple[Any, ...]:
     """The loaded system for one of our pipelines when it is shared; nothing for other agents."""
-    from seamless_server.agents.loading import load_system
+    from seamless_server.agents.loading import system_from_args
     from seamless_server.agents.pipeline import SeamlessPipeline, SeamlessTreePipeline
     from seamless_server.evaluation.shared_engine import shared_system
 
     if workers == 1 or not issubclass(agent_class, SeamlessPipeline | SeamlessTreePipeline):
         return ()
-    speech = bool(agent_class.speech)
-    system = load_system(args.model, args.device, args.dtype, speech, engine="scheduled")
+    system = system_from_args(args, agent_class.speech, agent_class.voice_option, "scheduled")
     return (shared_system(system, workers),)

@@ -32,6 +32,28 @@ class SystemUnderTest:
     coverage: Coverage = field(default_factory=Coverage)
 
 
+def expressive_agent(
+    task: str, options: dict[str, str | bool], voice: str, folder: Path | None = None
+) -> str:
+    """The agent that speaks in the speaker's own voice; its options are added to `options`.
+
+    Args:
+        task: only ``s2st`` speaks.
+        options: of the agent.
+        voice: name, file or folder of the voice.
+        folder: with the voice's file, instead of the usual places.
+
+    Raises:
+        UsageError: another task.
+    """
+    if task != "s2st":
+        raise UsageError("an expressive voice needs --task s2st")
+    options["vocoder_name"] = voice
+    if folder is not None:
+        options["gated_model_dir"] = str(folder)
+    return "seamless_server.agents.pipelines.SeamlessS2STAgent"
+
+
 def resolve_system(
     task: str,
     *,

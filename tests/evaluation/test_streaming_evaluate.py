@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 import soundfile
 import torch
+from typer.testing import CliRunner
 
+from seamless_server.cli import app
 from seamless_server.commands.streaming_evaluate import run
 from seamless_server.errors import SeamlessError, UsageError
 
@@ -163,6 +165,22 @@ def test_expressive_speech_is_evaluated_at_its_own_rate(data: Path, tmp_path: Pa
     assert options["vocoder_name"] == "vocoder_pretssel"
     (wav,) = (out / "wavs").glob("*.wav")
     assert soundfile.info(wav).samplerate == 24_000
+
+
+def test_evaluate_takes_an_expressive_voice_too(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ["evaluate", "--task", "s2st", "--data", data, "--audio-root", RECORDINGS]
+    words += ["--tgt-lang", "spa", "--output", out, "--model", TINY, "--asr-model", "none"]
+    words += ["--expressive", "--voice", RECORDINGS / "expressive" / "24khz", "--workers", 2]
+    words += ["--decision-threshold", "0.3", "--max-len-b", "40", "--device", "cpu"]
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    assert result.exit_code == 0, result.output
+    rates = [soundfile.info(wav).samplerate for wav in (out / "wavs").glob("*.wav")]
+    assert rates == [24_000, 24_000]
+    refused = CliRunner().invoke(
+        app, ["evaluate", "--task", "s2tt", "--data", str(data), "--expressive"]
+    )
+    assert "needs --task s2st" in str(refused.exception)
 
 
 def test_an_expressive_voice_that_is_not_there_says_how_one_gets_it(
