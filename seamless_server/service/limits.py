@@ -8,6 +8,9 @@ from collections.abc import Callable
 from seamless_server.settings import Settings
 
 _PATIENCE = 1_000
+_SUSPECT_SECONDS = 0.05
+"""What the seconds of a burst shrink to for who comes from an address that flooded lately."""
+_SUSPICION_SECONDS = 60.0
 _FORGET_SECONDS = 120.0
 """An address that asked for nothing for so long has all its allowances back."""
 
@@ -44,10 +47,21 @@ class AddressLimits:
         def bucket(rate: float, seconds: float) -> TokenBucket:
             return TokenBucket(rate, rate * seconds or float("inf"), clock)
 
+        self._clock = clock
+        self._flooded = float("-inf")
         self.events = bucket(settings.max_events_per_address, 2)
         self.joins = bucket(settings.max_joins_per_address, 5)
         self.rooms = bucket(settings.max_rooms_per_address / 60, 60)
         self.audio_bytes = bucket(settings.max_audio_mb_per_address * 1e6, 5)
+
+    def flooded(self) -> None:
+        """One of its clients had to be thrown out."""
+        self._flooded = self._clock()
+
+    @property
+    def suspect(self) -> bool:
+        """Whether that was a short while ago."""
+        return self._clock() - self._flooded < _SUSPICION_SECONDS
 
 
 class Addresses:
@@ -78,13 +92,20 @@ class ClientLimits:
     """The limits of one connection."""
 
     def __init__(
-        self, events_per_second: float, clock: Callable[[], float] = time.monotonic
+        self,
+        events_per_second: float,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        suspect: bool = False,
     ) -> None:
-        self.events = TokenBucket(events_per_second, 2 * events_per_second, clock)
+        """Args: suspect: its address flooded the server lately, so it is borne with less."""
+        seconds = _SUSPECT_SECONDS if suspect else 1.0
+        self.events = TokenBucket(events_per_second, 2 * seconds * events_per_second, clock)
         # A script may send a file at once; how much of it may wait is bounded by its session.
-        self.audio = TokenBucket(events_per_second, 10 * events_per_second, clock)
+        self.audio = TokenBucket(events_per_second, 10 * seconds * events_per_second, clock)
         # Four-letter codes must not be found by trying.
         self.joins = TokenBucket(1.0, 60.0, clock)
         self.notices = TokenBucket(1.0, 5.0, clock)
-        self.patience = TokenBucket(events_per_second, _PATIENCE, clock)
+        patience = seconds * _PATIENCE
+        self.patience = TokenBucket(seconds * events_per_second, patience, clock)
         """Refusals that are borne before the client is sent away."""

@@ -47,7 +47,7 @@ class Program:
             self.process = subprocess.Popen(
                 [*command, "--port", str(port), "--device", "cpu"], env=environment, stderr=log
             )
-        until = time.monotonic() + 120
+        until = time.monotonic() + 300
         while not self._ready():
             assert self.process.poll() is None, self.log
             assert time.monotonic() < until

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -319,3 +320,43 @@ async def test_long_polling_takes_many_events_at_once_and_tells_of_too_many(
             assert "256" in told["message"]
     assert (await peer.call("set_name", "still here"))["status"] == "ok"
     await peer.sio.disconnect()
+
+
+async def test_who_floods_is_cut_off_soon_leaves_nothing_and_is_borne_with_less_next_time(
+    start_server: Start, connect: Connect
+) -> None:
+    server = start_server(max_events_per_second=50, wait_ready=False, grace_seconds=0.2)
+    witness = await connect(server, "witness")
+    room = await witness.join(None, "listener")
+    parts = server.app.state.parts
+
+    async def flood() -> int:
+        """How many events were answered before the connection ended."""
+        address = f"{server.url.replace('http', 'ws')}/ws/socket.io/?EIO=4&transport=websocket"
+        answers = 0
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(f"{address}&clientID=flooder") as ws,
+        ):
+            await ws.send_str("40")
+            join = ["join_room", "flooder", room, {"roles": ["listener"]}]
+            await ws.send_str("42" + json.dumps(join))
+            for number in range(20_000):  # nothing is read meanwhile
+                try:
+                    await ws.send_str(f'42{number}["set_name","x"]')
+                except ConnectionError:
+                    break
+            async for message in ws:
+                answers += str(message.data).startswith("43")
+        return answers
+
+    first = await flood()
+    assert 100 <= first <= 2_000  # of the 20,000; the first hundred are nobody's flood
+    for _ in range(100):
+        if "flooder" not in parts.rooms.members:
+            break
+        await asyncio.sleep(0.1)
+    assert "flooder" not in parts.rooms.members  # it left as everybody does
+    assert await flood() < first / 5
+    assert (await witness.call("set_name", "quiet"))["status"] == "ok"
+    assert witness.of("server_exception") == []

@@ -138,6 +138,19 @@ def test_the_limits_of_a_client() -> None:
     ] == [20, 20, 1, 1, 20]
 
 
+def test_an_address_that_flooded_is_borne_with_less_for_a_minute() -> None:
+    clock = Clock()
+    limits = AddressLimits(Settings(), clock)
+    assert not limits.suspect
+    limits.flooded()
+    clock.now += 59
+    assert limits.suspect
+    less = ClientLimits(20, clock, suspect=True)
+    assert [allowed(less.events), allowed(less.audio), allowed(less.patience)] == [2, 10, 50]
+    clock.now += 2
+    assert not limits.suspect
+
+
 # -- the line --------------------------------------------------------------------------------------
 
 

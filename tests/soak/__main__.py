@@ -39,7 +39,8 @@ async def soak(world: World, events: int) -> None:
     work = [actors.acting(world, act, seed) for seed, act in enumerate(acts)]
     work += [world.sample(), actors.misfortune(world)]
     work += [asyncio.to_thread(actors.fuzz, world, events)] if events else []
-    await asyncio.gather(*work)
+    done = await asyncio.gather(*work, return_exceptions=True)
+    world.failures += [repr(error) for error in done if isinstance(error, BaseException)]
     world.faults.unlink()
     ends = await _settled(world, world.baseline)
     for name, value in ends.items():

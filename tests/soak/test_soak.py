@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.recorded import RECORDINGS
 
 
+@pytest.mark.timeout(900)
 def test_whoever_is_not_struck_notices_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.soak", "--minutes", "1", "--events", "0"]
     run = subprocess.run(

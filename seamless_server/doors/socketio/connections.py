@@ -106,11 +106,13 @@ class Connections:
         member = await self._member(client_id, _one(auth, {}, "resumeKey"), grant.subject)
         member.since = time.time()
         member.protocol = 2 if _one(auth, query, "protocol") == "2" else 1
+        shared = self.addresses.of(address)
+        limits = ClientLimits(self._settings.max_events_per_second, suspect=shared.suspect)
         connection = Connection(
             sid=sid,
             member=member,
-            limits=ClientLimits(self._settings.max_events_per_second),
-            shared=self.addresses.of(address),
+            limits=limits,
+            shared=shared,
             grant=grant,
             address=address,
             local=local,
@@ -293,6 +295,13 @@ class Connections:
                     member=connection.member,
                 )
                 self._tasks.spawn(complaint, "telling remote listeners")
+
+    async def cut_off(self, connection: Connection) -> None:
+        """Ends the connection of who floods at once; what it has sent already is not read."""
+        connection.shared.flooded()
+        eio_sid = self.sockets.of(connection.sid)
+        if eio_sid is None or not self.sockets.cut(eio_sid):
+            await self.throw_out(connection.sid)
 
     async def throw_out(self, sid: str) -> None:
         """Ends a connection, and closes the socket below it."""

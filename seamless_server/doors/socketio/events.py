@@ -140,7 +140,7 @@ class Events:
         await self._notice(connection, f"{event}: too many events; slow down", "rate", event)
         if not limits.patience.take():
             logger.warning("a client is disconnected: it floods the server")
-            await self._connections.throw_out(connection.sid)
+            await self._connections.cut_off(connection)
         return False
 
     async def _notice(

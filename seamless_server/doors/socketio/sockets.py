@@ -27,10 +27,32 @@ Payload.max_decode_packets = MOST_PACKETS
 class _ClosableWebSocket(WebSocket):  # type: ignore[misc]
     """Lets its Engine.IO socket close the connection below it, whatever the client does."""
 
+    is_cut = False
+
     async def __call__(self, environ: Any) -> Any:
         """The ASGI connection's life."""
         self.handler.__self__.websocket = self
         return await super().__call__(environ)
+
+    async def wait(self) -> Any:
+        """The next message.
+
+        Raises:
+            OSError: there is none any more.
+        """
+        message = await super().wait()
+        if self.is_cut:
+            raise OSError("cut off")
+        return message
+
+    def cut(self) -> None:
+        """Ends the connection without a word; messages that have come already are not read."""
+        self.is_cut = True
+        # What sends for uvicorn belongs to the protocol that has the transport.
+        protocol = getattr(self.asgi_send, "__self__", None)
+        transport = getattr(protocol, "transport", None)
+        if transport is not None:
+            transport.abort()
 
 
 class Sockets:
@@ -80,6 +102,15 @@ class Sockets:
                 await asyncio.wait_for(websocket.close(), _CLOSE_SECONDS)
         self._sio.eio.sockets.pop(eio_sid, None)
         self._sio.environ.pop(eio_sid, None)
+
+    def cut(self, eio_sid: str) -> bool:
+        """Ends a websocket at once; False if it is none."""
+        socket = self._sio.eio.sockets.get(eio_sid)
+        websocket = getattr(socket, "websocket", None)
+        if websocket is None:
+            return False
+        websocket.cut()
+        return True
 
     async def is_alive(self, eio_sid: str) -> bool:
         """Asks a client for a sign of life, which any client of Engine.IO gives by itself."""
