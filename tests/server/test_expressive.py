@@ -52,6 +52,22 @@ async def test_the_switch_is_offered_and_works_while_somebody_speaks(
     assert seen == [{16_000}, {24_000}, {16_000}]
 
 
+async def test_a_speaker_is_told_of_languages_that_their_voice_has_not(
+    server: BackgroundServer, connect: Connect
+) -> None:
+    peer = await connect(server)
+    await peer.join()
+    for lang, wanted, told in (("nld", True, "Dutch"), ("spa", True, None), ("nld", False, None)):
+        await peer.call("set_dynamic_config", {"expressive": wanted, "targetLanguage": lang})
+        assert (await peer.configure())["status"] == "ok"
+        begun = len(peer.events)
+        await peer.speak(silence(0.4))
+        status = await peer.until("stream_status", after=begun)
+        assert (status["warning"] is None) == (told is None)
+        assert (told or "") in (status["warning"] or "")
+        await peer.call("stop_stream")
+
+
 def _is_speech(name: str, data: dict[str, bytes]) -> bool:
     return name == "translation_speech" and len(data["payload"]) > 0
 

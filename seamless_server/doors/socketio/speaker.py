@@ -24,6 +24,7 @@ from seamless_server.doors.socketio.schema import (
 )
 from seamless_server.doors.socketio.wire_outputs import SpeechEvent, TextEvent
 from seamless_server.errors import SeamlessError
+from seamless_server.languages import lookup
 from seamless_server.rooms.members import ANY, FOLLOW, HEARD, V1, Kind, Member, Room, group_name
 from seamless_server.rooms.rooms import Rooms
 from seamless_server.service.owner import Audience, EndReason, Targets, Waiter
@@ -327,6 +328,23 @@ class Speaker(Waiter, Audience):
                 "overload",
             )
 
+    def _spoken_otherwise(self) -> str | None:
+        """What to tell somebody who wants to speak in their own voice and does not."""
+        wanted = self.member.expressive
+        if wanted is None:
+            wanted = self.config.options.get("expressive")
+        if not wanted or self._model is None:
+            return None
+        targets, _ = self._targets(self._model)
+        known = self._model.expressive_languages
+        others = [lang for lang, target in targets.items() if target.speech and lang not in known]
+        if not others:
+            return None
+        if not known:
+            return "This model cannot speak in your own voice: its usual voice is heard."
+        names = ", ".join(lookup(lang).name for lang in others)
+        return f"Your own voice cannot speak {names}: the model's usual voice does."
+
     async def _report(self) -> None:
         last: Mapping[str, Any] | None = None
         while True:
@@ -347,7 +365,7 @@ class Speaker(Waiter, Audience):
                 else round(status.real_time_factor, 3),
                 warning=f"{status.queued_ms / 1000:.0f} s of your audio wait to be translated."
                 if behind
-                else status.level,
+                else status.level or self._spoken_otherwise(),
                 sourceLanguage=status.source_lang,
             ).model_dump()
             if report != last:
