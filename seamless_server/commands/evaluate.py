@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from seamless_server.commands.stream_flags import Task
+from seamless_server.commands.stream_flags import Task, with_stream_flags
+from seamless_server.stream_options import StreamOptions
 
 if TYPE_CHECKING:
     from seamless_server.evaluation.compare import Comparison
 
 EPILOG = """
-Besides the options above, every option of the agent is understood (--decision-threshold 0.7,
---compat official, ...).
+Besides the options above, every other option of the agent is understood (--compat official).
 
 Other subcommands: `evaluate prepare` turns a downloaded corpus into a manifest, `evaluate compare`
 compares two runs, `evaluate report` writes the report of a run anew, `evaluate longform` scores
@@ -66,8 +66,10 @@ class AsrEngine(str, Enum):
     epilog=EPILOG,
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )
+@with_stream_flags("chunk_ms", "longest_chunk_ms", "expressive")
 def run(
     ctx: typer.Context,
+    options: StreamOptions,
     task: Annotated[Task, typer.Option(help="Text translation, transcription, or speech.")],
     data: Annotated[
         Path, typer.Option("--data", "--data-file", help="Manifest: TSV with a header.")
@@ -160,16 +162,18 @@ def run(
     from seamless_server.evaluation.systems import expressive_agent, resolve_system
     from seamless_server.evaluation.units import Unit
 
-    options = agents.parse_options(ctx.args)
+    of_agents = agents.parse_options(ctx.args)
+    chosen = options.agents().items()
+    of_agents |= {name: x if isinstance(x, bool) else str(x) for name, x in chosen}
     if expressive:
         if agent_class is not None:
             raise UsageError("--expressive is an agent of its own: leave --agent-class out")
-        agent_class = expressive_agent(task.value, options, voice)
+        agent_class = expressive_agent(task.value, of_agents, voice)
     system = resolve_system(
         task.value,
         model=model,
         agent_class=agent_class,
-        options=options,
+        options=of_agents,
         device=device,
         dtype=dtype,
         segment_ms=source_segment_size,

@@ -244,7 +244,10 @@ def test_a_models_own_options_come_before_the_published_ones(spoken: Path, tmp_p
     ("more", "reason"),
     [
         (["--decision-treshold", "0.5"], "has no option --decision-treshold"),
-        (["--decision-threshold", "high"], "invalid float value: 'high'"),
+        (
+            ["--decision-threshold", "3"],
+            "decision_threshold: Input should be less than or equal to 1",
+        ),
         (["--sweep", "threshold=1,2"], "has no option --threshold"),
         (["--sweep", "decision_threshold"], "--sweep takes name=value"),
         (["--sweep", "tgt_lang=spa,deu"], "name the languages with --tgt-lang"),
