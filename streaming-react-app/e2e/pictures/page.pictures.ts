@@ -46,4 +46,23 @@ test('a talk', async ({ visit, startServer }) => {
   await speaker.getByRole('button', { name: 'Debug panel' }).click();
   await speaker.waitForTimeout(2000);
   await picture(speaker, 'debug');
+  await speaker.getByRole('button', { name: 'Close the debug panel' }).click();
+  await speaker.setViewportSize(LAPTOP.viewport);
+  await speaker.getByRole('button', { name: 'Host controls' }).click();
+  await speaker.getByText('In this room').waitFor();
+  await picture(speaker, 'host');
+  await speaker.getByRole('button', { name: 'Close' }).click();
+  await speaker.getByRole('button', { name: 'Stop', exact: true }).click();
+
+  const talk = await open('?view=conversation', PHONE);
+  await talk.locator('.half-near .talk').click();
+  await talk.locator('.half-far .line-text').nth(1).waitFor();
+  await picture(talk, 'conversation');
+  const narrow = { ...PHONE, viewport: { width: 320, height: 640 } };
+  const arabic = await open('?ui=ar', narrow);
+  await arabic.locator('.home-model').waitFor();
+  await picture(arabic, 'start-arabic');
+  const german = await open(`r/${room}?ui=de`, { ...narrow, colorScheme: 'dark' });
+  await german.locator('.card').waitFor();
+  await picture(german, 'join-german');
 });

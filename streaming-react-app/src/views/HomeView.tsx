@@ -120,7 +120,7 @@ function Doors({ params }: { params: UrlParams }) {
           autoComplete="nickname"
         />
       </div>
-      <p>
+      <p className="home-more">
         <a className="button plain" href={conversationLink()}>
           <Smartphone size={18} aria-hidden="true" />
           <span>{t('talk.open')}</span>
