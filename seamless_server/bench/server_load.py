@@ -6,7 +6,7 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import numpy.typing as npt
 import socketio
 
 from seamless_server.audio.reader import open_audio
+from seamless_server.bench.listeners import Crowd, allow_files
 from seamless_server.checkpoints.cards import EMBEDDED, SYSTEM_DIRS
 from seamless_server.errors import UsageError
 
@@ -24,6 +25,8 @@ Pcm = npt.NDArray[np.int16]
 
 _FRAME_MS = 100
 """Audio in one message."""
+_SETTLE_SECONDS = 0.3
+"""After the last word, for those who hear it last."""
 PERCENTILES = (50, 90, 95, 99)
 
 
@@ -149,35 +152,45 @@ def speech_to_send(path: Path | None) -> tuple[Pcm, int]:
     return np.concatenate([pcm, np.zeros(rate, np.int16)]), rate
 
 
-async def run_load(load: ServerLoad, server_pid: int | None = None) -> dict[str, Any]:
-    """Applies `load` and reports what came of it; CPU seconds too where the process is known."""
+async def run_load(
+    load: ServerLoad,
+    server_pid: int | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Applies `load` and reports what came of it; CPU seconds too where the process is known.
+
+    Raises:
+        UsageError: the system or the server does not let so many in.
+    """
     started: dict[str, float] = {}
+    allow_files(load.speakers)
     tag = f"bench-{os.getpid()}-{time.monotonic_ns()}"
     speakers = [_Client(f"{tag}-speaker-{n}", started) for n in range(load.speakers)]
-    listeners = [_Client(f"{tag}-listener-{n}", started) for n in range(load.listeners)]
     before = await _metrics(load.url)
-    rooms = [await speaker.join(load, None, ["speaker", "listener"]) for speaker in speakers]
-    for listener in listeners:
-        await listener.join(load, rooms[0], ["listener"])
-    cpu = _cpu_seconds(server_pid)
-    own = time.process_time()
-    begin = time.monotonic()
-    spread = len(load.pcm) // max(1, load.speakers)
-
-    async def late(number: int, speaker: _Client) -> None:
-        # People do not all begin at the same moment.
-        await asyncio.sleep(0.32 * number / load.speakers)
-        await speaker.speak(load, number * spread)
-
-    await asyncio.gather(*(late(number, speaker) for number, speaker in enumerate(speakers)))
-    wall = time.monotonic() - begin
-    await asyncio.sleep(0.3)
-    used = _cpu_seconds(server_pid)
-    after = await _metrics(load.url)
-    for client in (*speakers, *listeners):
-        await client.sio.disconnect()
+    try:
+        rooms = [await speaker.join(load, None, ["speaker", "listener"]) for speaker in speakers]
+        alone = _resident_bytes(server_pid)
+        crowd = Crowd(load.url, rooms[0], load.listeners, say)
+        # Entering waits for processes; the speakers' connections live on meanwhile.
+        coming = time.monotonic()
+        await asyncio.to_thread(crowd.__enter__)
+        coming = time.monotonic() - coming
+        try:
+            full = _resident_bytes(server_pid)
+            cpu, own, begin = _cpu_seconds(server_pid), time.process_time(), time.monotonic()
+            await _speak(load, speakers)
+            wall = time.monotonic() - begin
+            await asyncio.sleep(_SETTLE_SECONDS)
+            used, after = _cpu_seconds(server_pid), await _metrics(load.url)
+            own = time.process_time() - own
+            heard = await asyncio.to_thread(crowd.heard)
+        finally:
+            await asyncio.to_thread(crowd.__exit__)
+    finally:
+        for client in speakers:
+            await client.sio.disconnect()
     expected = speakers[0].seen.texts + speakers[0].seen.sounds
-    received = [client.seen.texts + client.seen.sounds for client in listeners]
+    each = None if alone is None or full is None else (full - alone) / max(1, load.listeners)
     steps = _diff(before, after, "seamless_step_chunks_count")
     return {
         "speakers": load.speakers,
@@ -187,21 +200,40 @@ async def run_load(load: ServerLoad, server_pid: int | None = None) -> dict[str,
         "output": load.output,
         "text_latency_ms": _percentiles(x for s in speakers for x in s.seen.text_ms),
         "speech_latency_ms": _percentiles(x for s in speakers for x in s.seen.speech_ms),
-        "listener_latency_ms": _percentiles(x for s in listeners for x in s.seen.text_ms),
+        "listener_latency_ms": _percentiles(
+            max(0.0, 1000 * (at - started[speaker]) - end_ms)
+            for speaker, end_ms, written, at in heard.texts
+            if written
+        ),
         "lag_ms": _percentiles(x for s in speakers for x in s.seen.lag_ms),
         "queued_ms": _percentiles(x for s in speakers for x in s.seen.queued_ms),
         "dropped_audio_seconds": _diff(before, after, "seamless_dropped_audio_seconds_total"),
         "skipped_messages": _diff(before, after, "seamless_skipped_messages_total"),
         "listener_events": {
             "sent_to_each": expected,
-            "missing_in_all": sum(max(0, expected - count) for count in received),
+            "missing_in_all": sum(max(0, expected - count) for count in heard.events),
+            "lost_connections": heard.lost,
         },
+        "joining_seconds": coming if load.listeners else None,
+        "state_megabytes": heard.state_bytes / 1e6,
+        "bytes_a_listener": each if load.listeners else None,
         "chunks_a_step": _diff(before, after, "seamless_step_chunks_sum") / max(1.0, steps),
         "server_cpu_cores": None if cpu is None or used is None else (used - cpu) / wall,
-        "clients_cpu_cores": (time.process_time() - own) / wall,
+        "clients_cpu_cores": (own + heard.cpu_seconds) / wall,
         "wall_seconds": wall,
         "notices": sorted({notice for s in speakers for notice in s.seen.notices}),
     }
+
+
+async def _speak(load: ServerLoad, speakers: Sequence[_Client]) -> None:
+    spread = len(load.pcm) // max(1, load.speakers)
+
+    async def late(number: int, speaker: _Client) -> None:
+        # People do not all begin at the same moment.
+        await asyncio.sleep(0.32 * number / load.speakers)
+        await speaker.speak(load, number * spread)
+
+    await asyncio.gather(*(late(number, speaker) for number, speaker in enumerate(speakers)))
 
 
 def _percentiles(values: Iterable[float]) -> dict[str, float] | None:
@@ -233,3 +265,11 @@ def _cpu_seconds(pid: int | None) -> float | None:
         return None
     fields = stat.read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _resident_bytes(pid: int | None) -> int | None:
+    """Memory of a process now; Linux only."""
+    statm = Path(f"/proc/{pid}/statm")
+    if pid is None or not statm.is_file():
+        return None
+    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -20,6 +20,7 @@ _HEADINGS = [
     "chunks a step",
     "dropped (s)",
     "missing events",
+    "kB a listener",
     "server cores",
 ]
 
@@ -60,5 +61,6 @@ def _row(result: dict[str, Any]) -> list[str]:
         f"{result['chunks_a_step']:.2f}",
         f"{result['dropped_audio_seconds']:g}",
         str(result["listener_events"]["missing_in_all"]),
+        "" if not result["bytes_a_listener"] else f"{result['bytes_a_listener'] / 1000:.0f}",
         "" if cores is None else f"{cores:.2f}",
     ]

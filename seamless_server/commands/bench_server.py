@@ -55,8 +55,14 @@ def server(
     from seamless_server.bench.started_server import started_server
 
     pcm, rate = speech_to_send(audio)
+    environment = {
+        "SEAMLESS_ENGINE": engine,
+        # All clients have one address here, and none of them is a stranger.
+        "SEAMLESS_MAX_CONNECTIONS": str(listeners + max(counts) + 100),
+        "SEAMLESS_MAX_EVENTS_PER_ADDRESS": "0",
+    }
     results = []
-    with started_server(url, model, {"SEAMLESS_ENGINE": engine}) as (address, pid, name):
+    with started_server(url, model, environment) as (address, pid, name):
         for count in counts:
             typer.echo(f"{count} speakers, {listeners} listeners, {seconds:g} s ...", err=True)
             load = ServerLoad(
@@ -69,7 +75,7 @@ def server(
                 target_language=tgt_lang,
                 output=output,
             )
-            results.append(asyncio.run(run_load(load, pid)))
+            results.append(asyncio.run(run_load(load, pid, _say)))
             typer.echo(_line(results[-1]), err=True)
     document = {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -91,6 +97,10 @@ def server(
     (save / "server.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     (save / "server.html").write_text(html(document), encoding="utf-8")
     typer.echo(f"{save / 'server.html'}")
+
+
+def _say(line: str) -> None:
+    typer.echo(f"  {line}", err=True)
 
 
 def _counts(text: str) -> list[int]:
