@@ -6,7 +6,14 @@ import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
   {
-    ignores: ['dist', 'node_modules', 'test-results', 'playwright-report', 'src/wire/types.gen.ts'],
+    ignores: [
+      'dist',
+      'node_modules',
+      'test-results',
+      'playwright-report',
+      '.stryker-tmp',
+      'src/wire/types.gen.ts',
+    ],
   },
   js.configs.recommended,
   ...tseslint.configs.strict,
