@@ -110,7 +110,8 @@ def imported(folder: str) -> dict[str, str]:
     """Top-level modules from elsewhere that the folder's files import, each with such a file."""
     own = {path.stem for path in (ROOT / folder).rglob("*.py")} | {folder, "seamless_server"}
     own |= {path.name for path in (ROOT / folder).rglob("*") if path.is_dir()}
-    own |= {"simuleval", "training", "benchmarks", "tests", "conftest", *sys.stdlib_module_names}
+    own |= {"simuleval", "training", "benchmarks", "scripts", "tests", "conftest"}
+    own |= set(sys.stdlib_module_names)
     found = {}
     for file in sorted((ROOT / folder).rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
