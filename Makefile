@@ -2,7 +2,7 @@
 # PYTHON=python3.12 chooses the interpreter, ARGS="..." passes arguments on.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test test-fast lint format evaluate train-mini gpu-check screenshots doctor soak lock audit docker-check clean
+.PHONY: help setup serve test test-fast lint format evaluate train-mini bench gpu-check screenshots doctor soak lock audit docker-check clean
 
 BIN := .venv/bin
 APP := streaming-react-app
@@ -42,6 +42,9 @@ format: setup ## Put all code into the common format
 
 evaluate: setup ## Score the embedded model on held-out speech, or ARGS="--task s2tt --data ..."
 	@$(BIN)/seamless-server evaluate $(or $(ARGS),$(EVALUATE_EMBEDDED))
+
+bench: setup ## Compare the ways of computing on this machine in ten minutes, beside committed ratios
+	@$(BIN)/seamless-server bench all $(ARGS)
 
 gpu-check: setup ## Measure this machine's GPU in steps of half an hour in all; a second run goes on
 	@$(BIN)/seamless-server bench gpu-check $(ARGS)

@@ -166,7 +166,11 @@ async def _listen_all(pipe: Connection, url: str, room: str, count: int, tag: st
             name = f"{tag}-{number}"
             address = url.replace("http", "ws", 1) + "/ws/socket.io/?EIO=4&transport=websocket"
             socket = await connect(
-                f"{address}&clientID={name}&protocol=2", compression=None, max_size=None
+                f"{address}&clientID={name}&protocol=2",
+                compression=None,
+                max_size=None,
+                open_timeout=60,
+                ping_interval=None,
             )
             await _join(socket, name, room, heard)
         joined += 1

@@ -63,13 +63,14 @@ def savings_run(
     files: Sequence[Path],
     languages: Sequence[str],
     say: Callable[[str], None],
+    variants: Sequence[tuple[int, float]] = VARIANTS,
 ) -> list[dict[str, Any]]:
     """One row a variant, each against the first."""
     heard = [read_audio(path) for path in files]
     seconds = sum(len(samples) for samples in heard) / SAMPLE_RATE
     rows: list[dict[str, Any]] = []
     usual: _Said | None = None
-    for chunk_ms, patience in VARIANTS:
+    for chunk_ms, patience in variants:
         engine = _Counter(InlineEngine(checkpoint))
         model = SeamlessModel(AgentSystem(checkpoint, engine), checkpoint.config.name, "", defaults)
         said = _Said()

@@ -192,6 +192,36 @@ def costs(
     _publish("costs", output, cost_run(size, seconds, tokens, written, chunk_ms, speakers))
 
 
+@bench.command("all")
+def compare_all(
+    commit: Annotated[
+        bool, typer.Option("--commit", help="Write the ratios to benchmarks/ratios.json.")
+    ] = False,
+) -> None:
+    """Run the short form of all comparisons, and show the ratios beside the committed ones.
+
+    About ten minutes on two cores, on which nothing else should run.
+    """
+    import torch
+
+    from seamless_server.bench.ratios import COMMITTED, Scale, committed, measure, table
+
+    if not os.environ.get("OMP_NUM_THREADS"):
+        torch.set_num_threads(1)
+    known, machine, here = committed(), _machine(), {}
+    for name, ratio in measure(Scale(), _say):
+        here[name] = ratio
+        _say(f"{name}: {ratio:.2f}")
+    for where, facts in (("here", machine), ("committed", known["machine"])):
+        typer.echo(f"{where}: " + ", ".join(f"{k} {v}" for k, v in facts.items()))
+    typer.echo(table(here, known))
+    if commit:
+        date = datetime.now(timezone.utc).date().isoformat()
+        document = {"machine": {"date": date, **machine}, "ratios": here}
+        COMMITTED.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        typer.echo(str(COMMITTED))
+
+
 def _prepare(
     size: str,
     audio: Path | None,
@@ -222,19 +252,23 @@ def _say(line: str) -> None:
     typer.echo(line, err=True)
 
 
-def _publish(kind: str, output: Path | None, result: dict[str, Any]) -> None:
+def _machine() -> dict[str, Any]:
     import torch
 
-    cuda = torch.cuda.is_available()
+    return {
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "torch": torch.__version__,
+        "load average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+    }
+
+
+def _publish(kind: str, output: Path | None, result: dict[str, Any]) -> None:
     document = {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": shlex.join(["seamless-server", *sys.argv[1:]]),
-        "machine": {
-            "processor": platform.processor() or platform.machine(),
-            "cores": os.cpu_count(),
-            "device": torch.cuda.get_device_name() if cuda else "cpu",
-            "torch": torch.__version__,
-        },
+        "machine": _machine(),
         "result": result,
     }
     text = json.dumps(document, indent=2)
