@@ -14,7 +14,6 @@ export default defineConfig({
     proxy: {
       '/ws': { target: server, ws: true },
       '/api': server,
-      '/debug': server,
       '/readyz': server,
       '/healthz': server,
     },

@@ -43,18 +43,6 @@ from seamless_server.client.sources import Opened, Source, open_source
 from seamless_server.errors import SeamlessError, UsageError
 
 Output = Literal["s2s&t", "s2t", "s2s"]
-__all__ = [
-    "Cleared",
-    "ClientError",
-    "Event",
-    "Notice",
-    "RecordingSaved",
-    "Speech",
-    "Status",
-    "StreamingClient",
-    "Text",
-    "Waiting",
-]
 
 _SOCKET_PATH = "/ws/socket.io"
 _VAGUE = ("", "Connection error", "Connection refused by the server")

@@ -1,7 +1,7 @@
 """The engine that several workers of an evaluation share.
 
 On a GPU it is the scheduled engine as it is: everything is computed in batches. On a CPU only the
-decoder's steps gain from company (a step of four sentences costs little more than one of one),
+decoder's steps gain from batches (a step of four sentences costs little more than one of one),
 while an encoder's work grows with its batch: four sentences in one batch take as long as one after
 the other. There the workers' own threads encode, each on a core, and meet at the decoder.
 """
