@@ -30,7 +30,7 @@ _SPARE_FILES = 100
 
 
 @dataclass
-class Heard:
+class HeardByListeners:
     """What all listeners of a process got.
 
     texts: speaker, end of the source audio in ms, whether anything was written, and when it came
@@ -91,13 +91,13 @@ class Crowd:
             raise UsageError(f"not all of {self._count} listeners could come in: {told}")
         return told
 
-    def heard(self) -> Heard:
+    def heard(self) -> HeardByListeners:
         """Ends all connections and says what they got."""
-        total = Heard()
+        total = HeardByListeners()
         for pipe in self._pipes:
             pipe.send("stop")
         for pipe in self._pipes:
-            one: Heard = pipe.recv()
+            one: HeardByListeners = pipe.recv()
             total.texts += one.texts
             total.events += one.events
             total.cpu_seconds += one.cpu_seconds
@@ -154,7 +154,7 @@ def _listen(pipe: Connection, url: str, room: str, count: int, tag: str) -> None
 
 
 async def _listen_all(pipe: Connection, url: str, room: str, count: int, tag: str) -> None:
-    heard = Heard()
+    heard = HeardByListeners()
     gate = asyncio.Semaphore(AT_ONCE)
     joined = 0
     listening: list[asyncio.Task[None]] = []
@@ -193,7 +193,7 @@ async def _listen_all(pipe: Connection, url: str, room: str, count: int, tag: st
     pipe.send(heard)
 
 
-async def _join(socket: ClientConnection, name: str, room: str, heard: Heard) -> None:
+async def _join(socket: ClientConnection, name: str, room: str, heard: HeardByListeners) -> None:
     await _until(socket, "0", heard)
     await socket.send("40")
     answer = await _until(socket, "4", heard)
@@ -215,7 +215,7 @@ def _reason(packet: str) -> str:
     return str(found.get("message", found))
 
 
-async def _until(socket: ClientConnection, prefix: str, heard: Heard) -> str:
+async def _until(socket: ClientConnection, prefix: str, heard: HeardByListeners) -> str:
     """The next packet of a kind; pings are answered, others passed over."""
     while True:
         packet = await asyncio.wait_for(socket.recv(), 60)
@@ -227,13 +227,13 @@ async def _until(socket: ClientConnection, prefix: str, heard: Heard) -> str:
                 return packet
 
 
-def _count_state(packet: str, heard: Heard) -> None:
+def _count_state(packet: str, heard: HeardByListeners) -> None:
     if packet.startswith(('42["room_state_update"', '42["server_state_update"')):
         heard.state_bytes += len(packet)
 
 
 async def _hear(
-    socket: ClientConnection, heard: Heard, number: int, stopping: asyncio.Event
+    socket: ClientConnection, heard: HeardByListeners, number: int, stopping: asyncio.Event
 ) -> None:
     try:
         async for packet in socket:
