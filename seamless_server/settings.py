@@ -15,7 +15,7 @@ import re
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_origin
 
 from pydantic import (
     AliasChoices,
@@ -332,7 +332,28 @@ class Settings(BaseSettings):
     @classmethod
     def _clean(cls, values: Any) -> Any:
         # What .env files of Windows and of Docker leave around a value.
-        return {name: _bare(value) for name, value in values.items()}
+        bare = {name: _bare(value) for name, value in values.items()}
+        return {name: x for name, x in bare.items() if x != "" or cls._may_be_empty(name)}
+
+    @classmethod
+    def _may_be_empty(cls, name: str) -> bool:
+        """Numbers, switches and choices may not: there `NAME=` in a compose file is "not set"."""
+        info = cls.model_fields.get(name.removeprefix("seamless_"))
+        kind: Any = str if info is None else info.annotation
+        if get_origin(kind) is tuple:
+            return True
+        try:
+            TypeAdapter(kind).validate_python("")
+        except ValidationError:
+            return False
+        return True
+
+    @field_validator("public_url")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value and not re.match(r"https?://[^/\s]+", value):
+            raise ValueError("begins with http:// or https://")
+        return value or None
 
     @field_validator("root_path")
     @classmethod
@@ -383,12 +404,9 @@ class Settings(BaseSettings):
             raise ValueError(f"knows only speaker and listener, not {', '.join(sorted(unknown))}")
         return value
 
-    @field_validator("max_speakers", "max_connections_per_address", mode="before")
+    @field_validator("max_speakers", mode="before")
     @classmethod
-    def _empty(cls, value: object, info: Any) -> object:
-        # `MAX_SPEAKERS=` in a compose file means "not set".
-        if info.field_name != "max_speakers":
-            return 0 if value == "" else value
+    def _number_or_auto(cls, value: object) -> object:
         if isinstance(value, str) and value not in ("", "auto") and not value.isdecimal():
             raise ValueError(f"'{value}' is neither a number nor auto")
         return None if value == "" else value

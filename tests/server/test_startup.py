@@ -141,8 +141,15 @@ def test_settings_come_from_the_environment_and_flags_win(monkeypatch: pytest.Mo
     assert found.lock_server_completely is True
     assert [choice.name for choice in found.models] == ["one", "two"]
     assert found.auth_for == ("speaker", "listener")
-    monkeypatch.setenv("MAX_SPEAKERS", "")
-    assert read_settings().max_speakers is None
+    for name in ("MAX_SPEAKERS", "SEAMLESS_PORT", "LOCK_SERVER_COMPLETELY", "SEAMLESS_LOG_LEVEL"):
+        monkeypatch.setenv(name, "")  # as a compose file leaves them
+    found = read_settings()
+    assert (found.max_speakers, found.port, found.log_level) == (None, 8000, "info")
+    assert found.lock_server_completely is False
+    monkeypatch.setenv("SEAMLESS_PUBLIC_URL", "talks.example")
+    with pytest.raises(ConfigError, match="SEAMLESS_PUBLIC_URL: begins with http"):
+        read_settings()
+    monkeypatch.setenv("SEAMLESS_PUBLIC_URL", "")
     monkeypatch.setenv("SEAMLESS_MAX_SPEAKERS", "-1")
     with pytest.raises(ConfigError, match="SEAMLESS_MAX_SPEAKERS"):
         read_settings()
