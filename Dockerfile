@@ -27,7 +27,7 @@ WORKDIR /app
 # The packages first, so that a change of our code does not install them anew.
 COPY pyproject.toml hatch_build.py constraints.txt requirements-simuleval.txt README.md LICENSE LICENSE-WEIGHTS.md ./
 COPY seamless_server/__init__.py seamless_server/__init__.py
-RUN pip install -c constraints.txt -e ".[redis]" \
+RUN pip install -c constraints.txt -e ".[cluster]" \
     && pip install --no-deps -r requirements-simuleval.txt
 
 COPY seamless_server seamless_server

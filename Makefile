@@ -78,6 +78,15 @@ docker-check: setup ## Lint the Dockerfile and replay it without a container eng
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/python scripts/replay_dockerfile.py --serve $(ARGS)
 
+.PHONY: cluster cluster-bars
+cluster: setup ## Start 2 fronts, 2 engines and Redis on this machine: make cluster ARGS="--engines 3"
+	@scripts/system_packages.sh redis-server
+	@$(BIN)/python -m scripts.cluster $(ARGS)
+
+cluster-bars: setup ## Kill, hang and replace parts of a cluster under load (minutes)
+	@scripts/system_packages.sh redis-server
+	@$(BIN)/python -m benchmarks.cluster_bars $(ARGS)
+
 clean: ## Remove what setup, builds and tests made (not downloaded checkpoints)
 	@rm -rf .venv $(APP)/node_modules $(APP)/dist $(APP)/test-results $(APP)/playwright-report
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

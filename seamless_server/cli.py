@@ -22,7 +22,9 @@ COMMANDS = (
     "bench",
     "bench_server",
     "bench_gpu",
+    "bench_cluster",
     "doctor",
+    "top",
 )
 """Modules of `seamless_server.commands`, in the order of the help page."""
 

@@ -143,6 +143,12 @@ class Metrics:
         self.outputs = Counter(
             "seamless_outputs", "Outputs sent to rooms.", ["kind"], registry=registry
         )
+        self.slots = Gauge(
+            "seamless_slots", "Streams that all engines elsewhere can take.", registry=registry
+        )
+        self.slots_used = Gauge(
+            "seamless_slots_used", "Streams that they have, of all fronts.", registry=registry
+        )
         self.moves = Counter(
             "seamless_stream_moves",
             "Streams that went to another engine, because theirs was lost or is to stop.",

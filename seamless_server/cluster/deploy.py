@@ -67,6 +67,8 @@ def make_application(settings: Settings, gpus: float) -> Application:
         # Streams leave at their next pause; what is longer moves as if the engine had died.
         graceful_shutdown_timeout_s=settings.stop_seconds,
         graceful_shutdown_wait_loop_s=0.5,
+        # Serve writes a line for every call, which is one for every 320 ms of every speaker.
+        logging_config={"enable_access_log": False},
         **options,
     )
     return deployment.bind(

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from seamless_server.cluster.router import EngineRouter, but
+from seamless_server.cluster import known
+from seamless_server.cluster.router import but
 from seamless_server.cluster.wire import (
     APPLICATION,
     KEEP_SECONDS,
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 Message = tuple[Any, ...]
 Answer = TypeVar("Answer")
 
+_WATCH_SECONDS = 1.0
 _OPEN_SECONDS = 10.0
 """An engine takes a stream or refuses it within this time."""
 
@@ -56,6 +58,29 @@ class Link:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="engines", daemon=True)
         self._thread.start()
+        self.statuses: list[dict[str, Any]] = []
+        """What the engines said of themselves a moment ago (`EngineReplica.status`)."""
+        self._submit(self._watch())
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            try:
+                handle = self._handle()
+                names = sorted(known.listed | known.leaving)
+                asked = [
+                    handle.options(multiplexed_model_id=name).status.remote() for name in names
+                ]
+                answers = await asyncio.gather(
+                    *(asyncio.wait_for(answer, SILENCE_SECONDS) for answer in asked),
+                    return_exceptions=True,
+                )
+                found = {x["engine"]: x for x in answers if isinstance(x, dict)}
+                self.statuses = list(found.values())
+            except NoEngine:
+                self.statuses = []
+            except Exception as error:
+                logger.debug("engines: %r", error)
 
     def _submit(self, work: Coroutine[Any, Any, Answer]) -> Future[Answer]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -163,7 +188,7 @@ class Call:
     @property
     def leaving(self) -> bool:
         """Whether its engine is to stop."""
-        return self.engine in EngineRouter.leaving
+        return self.engine in known.leaving
 
     def push(self, push: PushRequest) -> None:
         """Sends audio; what comes of it comes by `get`."""

@@ -40,6 +40,10 @@ class RemoteModel(Model):
         super().__init__(**{**facts, "folder": folder})
         self._link, self._moved = link, moved
 
+    def engines(self) -> list[dict[str, Any]]:
+        """What the engines said of themselves a moment ago."""
+        return self._link.statuses
+
     def warm_up(self) -> float:
         """Engines do so before they take anything; what it took there says nothing here."""
         return 0.0

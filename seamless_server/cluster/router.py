@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, ClassVar
+from typing import Any
 
 from ray.serve.request_router import PendingRequest, RequestRouter, RunningReplica
 
@@ -27,9 +27,6 @@ class EngineRouter(RequestRouter):  # type: ignore[misc]
     stays reachable for the streams that it has, and gets no new ones.
     """
 
-    leaving: ClassVar[set[str]] = set()
-    """Engines that are to stop, of this process's handles."""
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._listed: dict[str, RunningReplica] = {}
@@ -48,7 +45,10 @@ class EngineRouter(RequestRouter):  # type: ignore[misc]
             if name not in listed and now - since < _KEEP_SECONDS
         }
         self._listed = listed
-        EngineRouter.leaving = set(self._leaving)
+        # Ray Serve makes a class of its own of this one, with globals of its own.
+        from seamless_server.cluster import known
+
+        known.listed, known.leaving = set(listed), set(self._leaving)
         super().update_replicas([*replicas, *(replica for replica, _ in self._leaving.values())])
 
     async def choose_replicas(

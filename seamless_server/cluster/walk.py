@@ -164,7 +164,7 @@ class RemoteWalk:
     def _open(self) -> Call:
         self.epoch += 1
         self._number = self._sequence = 0
-        return self._link.open(
+        call = self._link.open(
             {
                 "protocol": PROTOCOL,
                 "key": f"{self._key}:{self.epoch}",
@@ -176,6 +176,8 @@ class RemoteWalk:
                 "resume": self._kept.pause,
             }
         )
+        self._caller.where = call.engine
+        return call
 
     def _compute(self, call: Call, push: Push) -> Iterator[Output]:
         self._number += 1

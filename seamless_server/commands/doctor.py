@@ -31,6 +31,13 @@ def doctor(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead of a table.")
     ] = False,
+    cluster: Annotated[
+        bool,
+        typer.Option(
+            "--cluster",
+            help="Look at the Ray cluster and Redis of the settings instead (docs/scaling.md).",
+        ),
+    ] = False,
     exposed: Annotated[
         bool,
         typer.Option(
@@ -42,6 +49,7 @@ def doctor(
     """Show what this machine has, and what each missing thing would need.
 
     Ends with exit code 1 only if something is missing that the server cannot run without. With
+    --cluster it looks at the cluster that the settings of the environment name. With
     --exposed it reads the settings of the environment (SEAMLESS_*), and ends with 1 only if they
     would let strangers do harm.
     """
@@ -53,6 +61,12 @@ def doctor(
 
         findings = examine(read_settings())
         good = is_safe(findings)
+    elif cluster:
+        from seamless_server.cluster_diagnosis import examine_cluster
+        from seamless_server.settings import read_settings
+
+        findings = examine_cluster(read_settings())
+        good = can_run(findings)
     else:
         findings = diagnose()
         good = can_run(findings)
@@ -64,11 +78,11 @@ def doctor(
         }
         typer.echo(json.dumps(report, indent=2))
     else:
-        _print_table(findings, _conclusion(findings, exposed=exposed))
+        _print_table(findings, _conclusion(findings, exposed=exposed, cluster=cluster))
     raise typer.Exit(0 if good else 1)
 
 
-def _conclusion(findings: list[Finding], *, exposed: bool) -> str:
+def _conclusion(findings: list[Finding], *, exposed: bool, cluster: bool) -> str:
     from rich.markup import escape
 
     wrong = [one.name for one in findings if one.status in ("missing", "unsafe")]
@@ -77,6 +91,8 @@ def _conclusion(findings: list[Finding], *, exposed: bool) -> str:
         if not wrong:
             return "Strangers may reach a server of these settings; docs/security.md says more."
         return f"[bold red]Not for the open internet:[/bold red] {named}"
+    if not wrong and cluster:
+        return "Fronts can translate with this cluster."
     if not wrong:
         return "This machine can run the server: seamless-server serve"
     return f"[bold red]Not ready:[/bold red] {named}"

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import socketio
 from fastapi import Depends, FastAPI
@@ -61,6 +62,9 @@ Streaming speech translation. Live audio goes through Socket.IO at `/ws/socket.i
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application of `settings`, by default those of the environment."""
     settings = settings or read_settings()
+    if settings.role == "front" and settings.max_speakers == "auto":
+        # How much is carried is for the engines to say.
+        settings = settings.model_copy(update={"max_speakers": None})
     metrics = Metrics()
     sio = make_server(settings, metrics, _replicas(settings))
     app = FastAPI(
@@ -230,6 +234,8 @@ def _lifespan(
                 if (stats := engine_stats(model)) is not None
             }
         )
+        metrics.slots.set_function(lambda: sum(x["slots"] for x in _engines(models)))
+        metrics.slots_used.set_function(lambda: sum(x["slots_used"] for x in _engines(models)))
         sio.manager.on_change = parts.connections.tell_remote_listeners
         sio.manager.is_room = lambda name: parts.rooms.get(name) is not None
         models.on_change(lambda: _soon(loop, parts.announcer.server_changed))
@@ -248,6 +254,11 @@ def _lifespan(
             pool.shutdown(wait=True, cancel_futures=True)
 
     return lifespan
+
+
+def _engines(models: Models) -> list[dict[str, Any]]:
+    """What engines elsewhere say of themselves, each once."""
+    return list({x["engine"]: x for model in models.loaded() for x in model.engines()}.values())
 
 
 def _soon(loop: asyncio.AbstractEventLoop, action: Callable[[], None]) -> None:

@@ -83,6 +83,85 @@ class Phrase(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
+class StreamState(BaseModel):
+    """A stream that runs."""
+
+    room: str
+    speaker: str
+    state: str
+    lagMs: float
+    queuedMs: float
+    engine: str | None
+    """The engine elsewhere that computes it, if one does."""
+
+
+class EngineState(BaseModel):
+    """An engine elsewhere."""
+
+    engine: str
+    host: str
+    version: str
+    slots: int
+    slotsUsed: int
+    waiting: int
+    busy: float
+
+
+class ServerStatus(BaseModel):
+    """What the operator sees of a server or front."""
+
+    version: str
+    role: str
+    state: str
+    connections: int
+    rooms: int
+    waiting: int
+    streams: list[StreamState]
+    engines: list[EngineState]
+
+
+@router.get("/api/status", tags=["operation"], summary="Engines, rooms and speakers as they are")
+async def status(request: Request) -> ServerStatus:
+    """What `seamless-server top` shows."""
+    parts = parts_of(request)
+    admission, models = parts.service.admission, parts.models
+    streams = []
+    for key, place in list(admission.places.items()):
+        if place.session is None:
+            continue
+        doing, member = place.session.status(), parts.rooms.members.get(key)
+        streams.append(
+            StreamState(
+                room=(member.room_id if member else None) or "",
+                speaker=(member.name if member else None) or key,
+                state=doing.state,
+                lagMs=round(doing.lag_ms, 1),
+                queuedMs=round(doing.queued_ms, 1),
+                engine=place.session.engine,
+            )
+        )
+    engines = {x["engine"]: x for model in models.loaded() for x in model.engines()}
+    return ServerStatus(
+        version=__version__,
+        role=parts.settings.role,
+        state="draining" if admission.draining else models.progress.state,
+        connections=len(parts.connections.open),
+        rooms=len(parts.rooms.rooms),
+        waiting=len(admission.line),
+        streams=streams,
+        engines=[
+            EngineState(
+                slotsUsed=x["slots_used"],
+                **{
+                    name: x[name]
+                    for name in ("engine", "host", "version", "slots", "waiting", "busy")
+                },
+            )
+            for x in engines.values()
+        ],
+    )
+
+
 @router.get("/healthz", tags=["operation"], summary="Is the process alive?")
 async def healthz() -> dict[str, str]:
     """Answers as soon as the process does, models or not."""

@@ -169,6 +169,8 @@ class Caller:
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self.clock = clock
+        self.where: str | None = None
+        """The engine elsewhere that computes for it, if one does."""
         self.cancelled = False
         self._lock = threading.Lock()
         self._leave: dict[int, Callable[[], None]] = {}

@@ -50,6 +50,7 @@ RIGHTS: dict[str, frozenset[Standing]] = {
     "GET /healthz": ANYBODY,
     "GET /readyz": ANYBODY,
     "GET /metrics": frozenset({"operator"}),
+    "GET /api/status": frozenset({"operator"}),
     "GET /api/languages": ANYBODY,
     "GET /api/models": ANYBODY,
     "GET /api/options": ANYBODY,

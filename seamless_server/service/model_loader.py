@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_FRONT_WORKERS = 512
+
 
 def named(settings: Settings) -> list[str]:
     """The models that the settings name."""
@@ -139,6 +141,8 @@ def engine_kind(settings: Settings) -> str:
 
 def worker_count(settings: Settings) -> int:
     """Threads in which streams compute."""
+    if settings.role == "front":
+        return settings.workers or _FRONT_WORKERS  # each waits for an engine elsewhere
     # With the scheduled engine streams mostly wait for it; threads are made when they are needed.
     cores = os.cpu_count() or 1
     return settings.workers or (64 if engine_kind(settings) == "scheduled" else cores)

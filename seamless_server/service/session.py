@@ -189,6 +189,11 @@ class Session:
         self._stream.expressive = wanted
 
     @property
+    def engine(self) -> str | None:
+        """The engine elsewhere that computes it, if one does."""
+        return self._stream.caller.where
+
+    @property
     def queued_ms(self) -> float:
         """Audio that waits."""
         return self._queue.waiting_ms

@@ -111,6 +111,10 @@ class Model(ModelInfo, ABC):
         """What computes for all of its streams together, where there is such a thing."""
         return None
 
+    def engines(self) -> list[dict[str, Any]]:
+        """What engines elsewhere say of themselves, if its streams run there."""
+        return []
+
     @abstractmethod
     def open(
         self,

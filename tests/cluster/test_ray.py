@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -95,10 +96,16 @@ def sound(peer: Peer) -> int:
     return sum(len(data["payload"]) for data in peer.of("translation_speech"))
 
 
-def engine_of(front: BackgroundServer, name: str) -> Any:
+async def engine_of(front: BackgroundServer, name: str) -> Any:
     """What the engine of a speaker says of itself."""
-    session = front.app.state.parts.service.session(name)
-    return session._stream._walk._call.facts
+    parts = front.app.state.parts
+    (model,) = parts.models.loaded()
+    engine = parts.service.session(name).engine
+    while True:
+        for status in model.engines():
+            if status["engine"] == engine:
+                return status
+        await asyncio.sleep(0.1)
 
 
 async def test_a_kill_in_mid_sentence_is_not_noticed(front: BackgroundServer) -> None:
@@ -111,19 +118,20 @@ async def test_a_kill_in_mid_sentence_is_not_noticed(front: BackgroundServer) ->
         assert sound(undisturbed) > 10_000
 
         await disturbed.configure()
-        before = engine_of(front, "b")
+        before = await engine_of(front, "b")
         await disturbed.speak(pcm[: 16_000 * 7], pause=0.1)
         await disturbed.until("translation_text")
         os.kill(before["pid"], signal.SIGKILL)
         await disturbed.speak(pcm[16_000 * 7 :], pause=0.1)
         await disturbed.until("stream_status", lambda state: state["queuedMs"] < 500)
-        assert engine_of(front, "b")["engine"] != before["engine"]
+        assert (await engine_of(front, "b"))["engine"] != before["engine"]
         await disturbed.call("stop_stream")
         assert said(disturbed) == said(undisturbed)
         assert sound(disturbed) == sound(undisturbed)
         assert not disturbed.of("server_exception")
     moves = front.app.state.parts.metrics.render().decode()
     assert 'seamless_stream_moves_total{reason="lost"} 1.0' in moves
+    assert "seamless_slots_used " in moves
 
 
 async def test_the_line_is_that_of_all_engines(front: BackgroundServer) -> None:
@@ -134,7 +142,7 @@ async def test_the_line_is_that_of_all_engines(front: BackgroundServer) -> None:
                 # The engine that was killed is not back yet.
                 await peer.until("place_in_line", lambda place: place["state"] == "admitted")
                 break
-        used = {engine_of(front, peer.client_id)["engine"] for peer in five[:4]}
+        used = {(await engine_of(front, peer.client_id))["engine"] for peer in five[:4]}
         assert len(used) == 2
         assert (await five[4].configure())["message"] == "max_speakers"
         answer = await five[4].configure(wait=True)
@@ -142,3 +150,32 @@ async def test_the_line_is_that_of_all_engines(front: BackgroundServer) -> None:
         await five[1].call("stop_stream")
         await five[4].until("place_in_line", lambda place: place["state"] == "admitted")
         await asyncio.gather(*(peer.call("stop_stream") for peer in five))
+
+
+async def test_top_and_doctor_see_the_cluster(
+    front: BackgroundServer, engines: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Peers(front, "seen") as (peer,):
+        await peer.configure()
+        engine = (await engine_of(front, "seen"))["engine"]
+        shown = await asyncio.to_thread(command, "top", "--once", front.url, "http://127.0.0.1:9")
+        assert shown.returncode == 0, shown.stderr
+        assert "cannot be reached" in shown.stdout
+        lines = [line for line in shown.stdout.splitlines() if engine in line]
+        assert any("seen" in line for line in lines)
+        assert any(os.uname().nodename in line for line in lines)
+    monkeypatch.setenv("SEAMLESS_RAY_ADDRESS", engines)
+    monkeypatch.setenv("SEAMLESS_REDIS_URL", "redis://127.0.0.1:9/0")
+    said = await asyncio.to_thread(command, "doctor", "--cluster", "--json")
+    found = {one["key"]: one for one in json.loads(said.stdout)["findings"]}
+    assert found["ray"]["status"] == "ok"
+    assert MODEL in found["engines"]["value"]
+    assert "cannot be reached" in found["redis"]["value"]
+    assert said.returncode == 1
+
+
+def command(*words: str) -> subprocess.CompletedProcess[str]:
+    """A command of this program."""
+    environment = {**os.environ, "COLUMNS": "160"}
+    line = [sys.executable, "-m", "seamless_server", *words]
+    return subprocess.run(line, capture_output=True, text=True, env=environment, timeout=120)
