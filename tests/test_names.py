@@ -38,24 +38,7 @@ def test_a_file_name_that_stands_twice_means_the_same() -> None:
 TOP = (
     ("__main__", "cli", "commands", "app_pubsub"),
     ("exposure",),
-    (
-        "evaluation",
-        "bench",
-        "client",
-        "trial",
-        "diagnosis",
-        "cluster_diagnosis",
-        "doors",
-        "rooms",
-        "cluster",
-        "service",
-        "streaming",
-        "agents_whisper",
-        "agents",
-        "engine",
-        "checkpoints",
-        "nn",
-    ),
+    ("evaluation", "bench", "client", "trial", "diagnosis", "cluster_diagnosis"),
 )
 """What nothing below uses; the layers under it are a table of docs/architecture.md."""
 
