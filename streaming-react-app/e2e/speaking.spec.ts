@@ -163,6 +163,16 @@ test('a debug recording is linked with its timeline', async ({ visit }) => {
   await speak(page);
   await expect(page.getByRole('switch', { name: 'Record streams' })).toBeChecked();
   await reads(page, 'spa');
+  // The page's own view of it: when what came and went, and its sound with its gaps.
+  const timeline = page.getByRole('figure', { name: 'Timeline' });
+  for (const lane of ['sent', 'text', 'rendered']) {
+    await expect(timeline.locator(`[data-lane="${lane}"]`)).not.toHaveAttribute('data-count', '0');
+  }
+  const saved = page.waitForEvent('download');
+  await timeline.getByRole('button', { name: 'Input as WAV' }).click();
+  const wav = readFileSync(await (await saved).path());
+  expect(wav.subarray(0, 4).toString()).toBe('RIFF');
+  expect(wav.length).toBeGreaterThan(44 + wav.readUInt32LE(24));
   await page.getByRole('button', { name: 'Stop', exact: true }).click();
   const link = page.getByRole('link', { name: 'Timeline' });
   await expect(link).toBeVisible({ timeout: 40_000 });

@@ -23,6 +23,7 @@ const english = flat(wordsOf('en'));
 it('has a name for every file, and a file for every name', () => {
   const names = Object.keys(files).map((path) => path.slice(2, -5));
   expect(names.sort()).toEqual(Object.keys(UI_LANGUAGES).sort());
+  expect(names.length).toBeGreaterThanOrEqual(20);
 });
 
 describe.each(Object.keys(UI_LANGUAGES))('%s', (language) => {
