@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from seamless_server.settings import Settings
 
-_PATIENCE = 1_000
+_PATIENCE_SECONDS = 3.0
+"""How long a client may send twice what it is allowed."""
 _SUSPECT_SECONDS = 0.05
 """What the seconds of a burst shrink to for who comes from an address that flooded lately."""
 _SUSPICION_SECONDS = 60.0
@@ -106,6 +107,6 @@ class ClientLimits:
         # Four-letter codes must not be found by trying.
         self.joins = TokenBucket(1.0, 60.0, clock)
         self.notices = TokenBucket(1.0, 5.0, clock)
-        patience = seconds * _PATIENCE
-        self.patience = TokenBucket(seconds * events_per_second, patience, clock)
+        refusals = seconds * events_per_second
+        self.patience = TokenBucket(refusals / 10, _PATIENCE_SECONDS * refusals, clock)
         """Refusals that are borne before the client is sent away."""

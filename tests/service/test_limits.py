@@ -130,12 +130,12 @@ def test_the_limits_of_a_client() -> None:
     assert allowed(limits.audio) == 200
     assert allowed(limits.joins) == 60
     assert allowed(limits.notices) == 5
-    assert allowed(limits.patience) == 1000
+    assert allowed(limits.patience) == 60
     clock.now += 1
     assert [
         allowed(bucket)
         for bucket in (limits.events, limits.audio, limits.joins, limits.notices, limits.patience)
-    ] == [20, 20, 1, 1, 20]
+    ] == [20, 20, 1, 1, 2]
 
 
 def test_an_address_that_flooded_is_borne_with_less_for_a_minute() -> None:
@@ -146,7 +146,7 @@ def test_an_address_that_flooded_is_borne_with_less_for_a_minute() -> None:
     clock.now += 59
     assert limits.suspect
     less = ClientLimits(20, clock, suspect=True)
-    assert [allowed(less.events), allowed(less.audio), allowed(less.patience)] == [2, 10, 50]
+    assert [allowed(less.events), allowed(less.audio), allowed(less.patience)] == [2, 10, 3]
     clock.now += 2
     assert not limits.suspect
 

@@ -75,7 +75,7 @@ class Connections:
         auth: Authenticator,
     ) -> None:
         self.open = open
-        self.sockets = Sockets(sio)
+        self.sockets = Sockets(sio, settings.max_events_per_second)
         self.addresses = Addresses(settings)
         self._sio = sio
         self._settings = settings

@@ -14,11 +14,14 @@ from engineio.async_drivers.asgi import WebSocket
 from engineio.packet import PING, PONG, Packet
 from engineio.payload import Payload
 
+from seamless_server.service.limits import TokenBucket
+
 HANDSHAKE_SECONDS = 4.0
 """A socket without a client for so long is closed."""
 LIFE_SECONDS = 2.0
 """How long a client may take to say that it is there."""
 _CLOSE_SECONDS = 1.0
+_PAUSE_SECONDS = 0.05
 MOST_PACKETS = 256
 """Packets in one request of long polling; audio comes in two an event."""
 Payload.max_decode_packets = MOST_PACKETS
@@ -27,7 +30,10 @@ Payload.max_decode_packets = MOST_PACKETS
 class _ClosableWebSocket(WebSocket):  # type: ignore[misc]
     """Lets its Engine.IO socket close the connection below it, whatever the client does."""
 
-    is_cut = False
+    def __init__(self, pace: TokenBucket, handler: Any, server: Any) -> None:
+        super().__init__(handler, server)
+        self.is_cut = False
+        self._pace = pace
 
     async def __call__(self, environ: Any) -> Any:
         """The ASGI connection's life."""
@@ -35,12 +41,15 @@ class _ClosableWebSocket(WebSocket):  # type: ignore[misc]
         return await super().__call__(environ)
 
     async def wait(self) -> Any:
-        """The next message.
+        """The next message, no sooner than the client's pace allows: what it sends meanwhile waits
+        in the network, and the event loop and the interpreter's lock are free for others.
 
         Raises:
             OSError: there is none any more.
         """
         message = await super().wait()
+        while not self.is_cut and not self._pace.take():  # noqa: ASYNC110 - nothing to wait for
+            await asyncio.sleep(_PAUSE_SECONDS)
         if self.is_cut:
             raise OSError("cut off")
         return message
@@ -56,12 +65,22 @@ class _ClosableWebSocket(WebSocket):  # type: ignore[misc]
 
 
 class Sockets:
-    """Every Engine.IO socket of a server, whether it has a client or not yet."""
+    """Every Engine.IO socket of a server, whether it has a client or not yet.
 
-    def __init__(self, sio: socketio.AsyncServer) -> None:
+    Args:
+        events_per_second: that one client may send.
+    """
+
+    def __init__(self, sio: socketio.AsyncServer, events_per_second: float) -> None:
         self._sio = sio
         self._orphans: dict[str, float] = {}
-        sio.eio._async = {**sio.eio._async, "websocket": _ClosableWebSocket}
+
+        def websocket(handler: Any, server: Any) -> _ClosableWebSocket:
+            # Audio comes in two messages an event.
+            pace = TokenBucket(2 * events_per_second, 4 * events_per_second)
+            return _ClosableWebSocket(pace, handler, server)
+
+        sio.eio._async = {**sio.eio._async, "websocket": websocket}
 
     def count(self) -> int:
         """Sockets that are open."""
