@@ -143,7 +143,8 @@ class WhisperAgent(SpeechToTextAgent):  # type: ignore[misc]
             states.clear()
         if not text and not states.source_finished:
             return ReadAction()
-        config: dict[str, Any] = {"source_lang": states.source_lang, "glued": states.glued}
+        spoken = self._said(states) or states.spoken.code
+        config: dict[str, Any] = {"source_lang": spoken, "glued": states.glued}
         if states.scores:
             total = sum(count for _, count in states.scores)
             config["confidence"] = math.exp(sum(x * n for x, n in states.scores) / total)
@@ -161,6 +162,9 @@ class WhisperAgent(SpeechToTextAgent):  # type: ignore[misc]
             return ""
         if new:
             states.words = self._hypothesis(states, window, start)
+        if last and not self._said(states):
+            # The whole segment tells best, for those to come.
+            states.spoken.hear(self.engine.languages(window, states.caller), window.seconds)
         words, prefix = states.words, states.prefix
         if last:
             count = len(words)
@@ -208,14 +212,18 @@ class WhisperAgent(SpeechToTextAgent):  # type: ignore[misc]
 
     def _spoken(self, states: WhisperStates, window: EncodedWindow) -> str:
         """The language spoken: said, else recognised; a segment that was begun keeps it."""
-        said = states.config.get("source_lang") or self.args.source_lang
-        if said in our_codes():
+        if said := self._said(states):
             states.source_lang = said
         elif states.source_lang is None or not states.prefix:
             shares = self.engine.languages(window, states.caller)
             states.source_lang = states.spoken.hear(shares, window.seconds)
         assert states.source_lang is not None
         return states.source_lang
+
+    def _said(self, states: WhisperStates) -> str | None:
+        """The language that somebody said is spoken, if Whisper knows it."""
+        said = states.config.get("source_lang") or self.args.source_lang
+        return said if said in our_codes() else None
 
     def _aligned(
         self, states: WhisperStates, window: EncodedWindow, start: list[int], words: list[Word]
