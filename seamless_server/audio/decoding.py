@@ -299,10 +299,28 @@ class _Named:
             self.tell = file.tell
 
 
+_KINDS = {
+    "u8": np.uint8,
+    "s16": np.int16,
+    "s32": np.int32,
+    "s64": np.int64,
+    "flt": np.float32,
+    "dbl": np.float64,
+}
+"""Samples by FFmpeg's name of their format."""
+
+
 def samples_of(frame: Any) -> Frames:
     """A frame as (n, c) float32, integers scaled by their width."""
-    data: npt.NDArray[Any] = frame.to_ndarray()
-    data = data.T if frame.format.is_planar else data.reshape(-1, frame.layout.nb_channels)
+    channels = frame.layout.nb_channels
+    kind = _KINDS[frame.format.packed.name]
+    # PyAV's own `to_ndarray` reads a plane too many of 8 channels, from wherever in memory.
+    planes = frame.planes[: channels if frame.format.is_planar else 1]
+    count = frame.samples * channels // len(planes)
+    read = [np.frombuffer(plane, kind, count) for plane in planes]
+    data: npt.NDArray[Any] = (
+        np.stack(read, axis=1) if frame.format.is_planar else read[0].reshape(-1, channels)
+    )
     if data.dtype == np.uint8:
         return (data.astype(np.float32) - np.float32(128)) / np.float32(128)
     floats: Frames = data.astype(np.float32)

@@ -31,7 +31,7 @@ def encode(
 ) -> bytes:
     """Samples (n,) or (n, c) as the bytes of a file."""
     frames = samples[:, None] if samples.ndim == 1 else samples
-    layout = {1: "mono", 2: "stereo", 6: "5.1"}[frames.shape[1]]
+    layout = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}[frames.shape[1]]
     file = io.BytesIO()
     with av.open(file, "w", format=container) as out:
         stream: Any = out.add_stream(codec, rate=rate, layout=layout)

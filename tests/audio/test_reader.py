@@ -94,6 +94,19 @@ def test_all_parts_of_a_chained_file_are_heard(container: str, codec: str) -> No
     assert sound.notices == []
 
 
+@pytest.mark.parametrize("channels", [6, 8])
+@pytest.mark.parametrize(
+    ("container", "codec", "rate"), [("matroska", "libopus", 48_000), ("ipod", "aac", 48_000)]
+)
+def test_film_sound_of_many_channels_is_mixed(
+    container: str, codec: str, rate: int, channels: int
+) -> None:
+    data = encode(np.stack([clip(rate)] * channels, 1), rate, container, codec)
+    samples, sound = heard(data)
+    assert sound.channels == channels
+    assert likeness(clip(), samples) > 0.9
+
+
 @pytest.mark.parametrize(
     ("container", "codec", "rates"),
     [
