@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Coroutine
 from typing import Any
 
 import orjson
@@ -102,7 +103,19 @@ def run(settings: Settings, *, trace: bool = False, **tls: Any) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn repeats a signal when it has ended, which must not end us with an error then.
         signal.signal(number, lambda *_: None)
-    asyncio.run(server.serve(sockets=[listener]))
+    _run_in_loop(config, server.serve(sockets=[listener]))
+
+
+def _run_in_loop(config: uvicorn.Config, main: Coroutine[Any, Any, None]) -> None:
+    """As `asyncio.run`, in the event loop that uvicorn chooses: uvloop where it is installed.
+
+    A listener more is a few messages more, of which the loop's own work is the larger part.
+    """
+    if sys.version_info >= (3, 11):
+        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+            runner.run(main)
+    else:
+        asyncio.run(main)
 
 
 def _greet(server: uvicorn.Server, settings: Settings, scheme: str, port: int) -> None:
