@@ -43,7 +43,7 @@ def require_cluster() -> None:
 
 
 def join(address: str, *, computes: bool) -> None:
-    """Makes this process part of a Ray cluster.
+    """Makes this process part of a Ray cluster, if it is not part of one yet.
 
     Args:
         address: `host:port`; empty for the cluster of this machine, which an engine starts if
@@ -54,6 +54,10 @@ def join(address: str, *, computes: bool) -> None:
         ClusterError: there is none, or it cannot be joined.
     """
     require_cluster()
+    import ray
+
+    if ray.is_initialized():
+        return
     # Engines find this package as this process did, installed or not.
     paths = os.pathsep.join(path for path in sys.path if path)
     options: dict[str, Any] = {
