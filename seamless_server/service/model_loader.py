@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seamless_server.errors import ConfigError
+from seamless_server.errors import ConfigError, SeamlessError
 from seamless_server.service.served_models import Loader
 from seamless_server.settings import Settings
 
@@ -107,7 +107,10 @@ def _dtype(settings: Settings, name: str, progress: Callable[[str], None]) -> st
 
     if settings.dtype != "auto":
         return settings.dtype
-    folder = find_model(default_model() if name == "auto" else name)
+    try:
+        folder = find_model(default_model() if name == "auto" else name)
+    except SeamlessError:
+        return settings.dtype  # an agent of its own, or what loading it will say
     dtype, why = usual_dtype(folder, choose_device(settings.device))
     if why:
         progress(why)
