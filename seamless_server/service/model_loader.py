@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seamless_server.errors import ConfigError, SeamlessError
+from seamless_server.errors import ConfigError
 from seamless_server.service.served_models import Loader
 from seamless_server.settings import Settings
 
@@ -99,18 +99,27 @@ def model_loader(settings: Settings, workers: int) -> Loader:
     return load
 
 
+def _seamless_folder(name: str) -> Path | None:
+    """Where a SeamlessStreaming model is; None for an agent of somebody else's.
+
+    Raises:
+        CheckpointError: there is no such model.
+    """
+    from seamless_server.checkpoints.cards import default_model, find_agent_file, find_model
+
+    if name != "auto" and find_agent_file(name) is not None:
+        return None
+    return find_model(default_model() if name == "auto" else name)
+
+
 def _dtype(settings: Settings, name: str, progress: Callable[[str], None]) -> str:
     """The precision of the settings; of a large model on a processor the fastest."""
     from seamless_server.agents.loading import choose_device
     from seamless_server.agents.precision import usual_dtype
-    from seamless_server.checkpoints.cards import default_model, find_model
 
-    if settings.dtype != "auto":
+    folder = _seamless_folder(name)
+    if settings.dtype != "auto" or folder is None:
         return settings.dtype
-    try:
-        folder = find_model(default_model() if name == "auto" else name)
-    except SeamlessError:
-        return settings.dtype  # an agent of its own, or what loading it will say
     dtype, why = usual_dtype(folder, choose_device(settings.device))
     if why:
         progress(why)
@@ -125,12 +134,11 @@ def _voice(settings: Settings, name: str) -> Path | None:
         CheckpointError: it is wanted and not there.
     """
     from seamless_server.agents.loading import voice_of
-    from seamless_server.checkpoints.cards import default_model, find_model
 
-    if not settings.use_expressive_model:
+    folder = _seamless_folder(name) if settings.use_expressive_model else None
+    if folder is None:
         return None
     try:
-        folder = find_model(default_model() if name == "auto" else name)
         return voice_of(folder, settings.expressive_voice)
     except ConfigError as error:
         logger.warning("%s is served without the expressive voice: %s", name, error)
