@@ -22,6 +22,8 @@ LIFE_SECONDS = 2.0
 """How long a client may take to say that it is there."""
 _CLOSE_SECONDS = 1.0
 _PAUSE_SECONDS = 0.05
+_READ_BYTES = 16_384
+"""Small events that come in one go are taken apart in one go, while nobody else has a turn."""
 MOST_PACKETS = 256
 """Packets in one request of long polling; audio comes in two an event."""
 Payload.max_decode_packets = MOST_PACKETS
@@ -34,10 +36,16 @@ class _ClosableWebSocket(WebSocket):  # type: ignore[misc]
         super().__init__(handler, server)
         self.is_cut = False
         self._pace = pace
+        self._transport: Any = None
 
     async def __call__(self, environ: Any) -> Any:
         """The ASGI connection's life."""
         self.handler.__self__.websocket = self
+        # What sends for uvicorn belongs to the protocol that has the transport.
+        protocol = getattr(environ["asgi.send"], "__self__", None)
+        self._transport = getattr(protocol, "transport", None)
+        if hasattr(self._transport, "max_size"):  # of asyncio's own: what it reads in one go
+            self._transport.max_size = _READ_BYTES
         return await super().__call__(environ)
 
     async def wait(self) -> Any:
@@ -57,11 +65,8 @@ class _ClosableWebSocket(WebSocket):  # type: ignore[misc]
     def cut(self) -> None:
         """Ends the connection without a word; messages that have come already are not read."""
         self.is_cut = True
-        # What sends for uvicorn belongs to the protocol that has the transport.
-        protocol = getattr(self.asgi_send, "__self__", None)
-        transport = getattr(protocol, "transport", None)
-        if transport is not None:
-            transport.abort()
+        if self._transport is not None:
+            self._transport.abort()
 
 
 class Sockets:
