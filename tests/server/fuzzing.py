@@ -22,8 +22,10 @@ from seamless_server.doors.socketio.schema import (
     OUTBOUND,
     Ack,
     AudioAck,
+    InviteAck,
     JoinAck,
     ListenerAck,
+    MembersAck,
     StreamAck,
     TranscriptEntry,
 )
@@ -52,6 +54,10 @@ ANSWERS: dict[str, TypeAdapter[Any]] = {
     "transcript": TypeAdapter(list[TranscriptEntry] | Ack),
     "set_room": TypeAdapter(Ack),
     "remove_member": TypeAdapter(Ack),
+    "invite_token": TypeAdapter(InviteAck | Ack),
+    "members": TypeAdapter(MembersAck | Ack),
+    "mute_member": TypeAdapter(Ack),
+    "end_room": TypeAdapter(Ack),
     "no_such_event": TypeAdapter(Ack),
 }
 """What each event may be answered with."""
@@ -144,6 +150,10 @@ _VALID: dict[str, st.SearchStrategy[list[Any]]] = {
     "transcript": st.just([]),
     "set_room": st.tuples(_fields(passcode=_PASSCODES, closed=st.booleans())).map(list),
     "remove_member": st.tuples(_WHO.map(Whose)).map(list),
+    "invite_token": st.just([]),
+    "members": st.tuples(_fields(after=st.integers(0, 3), limit=st.integers(1, 3))).map(list),
+    "mute_member": st.tuples(_WHO.map(Whose)).map(list),
+    "end_room": st.just([]),
     "no_such_event": st.lists(_JUNK, max_size=2),
 }
 

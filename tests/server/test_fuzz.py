@@ -15,9 +15,10 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as fuzzing
 
 from seamless_server.doors.running import BackgroundServer
+from seamless_server.doors.socketio.schema import INBOUND
 
 from .conftest import Connect, speech
-from .fuzzing import Fuzzer, Step, scenarios
+from .fuzzing import ANSWERS, Fuzzer, Step, scenarios
 
 Start = Callable[..., BackgroundServer]
 STEPS = 20
@@ -62,6 +63,7 @@ async def test_any_events_in_any_order_are_answered_as_documented(
         max_events_per_second=100_000, max_events_per_address=0, max_joins_per_address=0,
         max_rooms_per_address=0,
     )  # fmt: skip
+    assert set(ANSWERS) == {*INBOUND, "no_such_event"}
     before = await translated(server, connect)
     wrong: list[str] = []
     fuzzer = Fuzzer(server.url, wrong.append)

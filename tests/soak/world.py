@@ -22,6 +22,7 @@ SETTINGS = {
     "SEAMLESS_IDLE_MS": "60000",  # nobody pauses here, but the machine may
     "SEAMLESS_GRACE_SECONDS": "3",
     "SEAMLESS_ROOM_EXPIRY_SECONDS": "3",
+    "SEAMLESS_SERVER_LOCK": "off",  # it is made to end everybody else's stream
     "SEAMLESS_LOG_JSON": "true",
 }
 """One chunk a step (which `Program` sets) makes what is said independent of how busy it is."""

@@ -322,6 +322,8 @@ class StreamAck(_Outbound):
     message: str
     field: str | None = None
     code: str | None = None
+    model: str | None = None
+    """The model that translates."""
     debug: bool | None = None
     position: int | None = None
     waiting: int | None = None

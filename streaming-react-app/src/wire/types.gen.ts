@@ -247,6 +247,7 @@ export interface StreamAck {
   message: string;
   field: string | null;
   code: string | null;
+  model: string | null;
   debug: boolean | null;
   position: number | null;
   waiting: number | null;
