@@ -299,8 +299,11 @@ class Admission:
     async def _start(self, turn: Turn, place: Place) -> None:
         try:
             await turn.start(place)
-        except NoPlaceError:
-            self.back_in_line(turn.waiter, turn.start)
+        except NoPlaceError as error:
+            try:
+                self.back_in_line(turn.waiter, turn.start)
+            except NoPlaceError:  # the line filled up meanwhile
+                await turn.waiter.refused(error.message)
         except SeamlessError as error:
             await turn.waiter.refused(error.message)
         except Exception:

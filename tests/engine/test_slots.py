@@ -171,6 +171,27 @@ def test_a_view_shows_each_loop_its_own_frames_only(decoder: TextDecoder) -> Non
     assert unused.mask.sum(-1).flatten().tolist() == [1, 1]  # over something: stays finite
 
 
+@pytest.mark.parametrize("launches", [False, True])
+def test_what_a_step_reads_beside_what_was_written_is_zeroed(
+    decoder: TextDecoder, launches: bool
+) -> None:
+    slots = Slots(decoder, 3, size=(BLOCK, BLOCK))
+    tensors = (slots.cache.keys, slots.cache.values, slots.source_keys, slots.source_values)
+    for tensor in tensors:
+        tensor.fill_(float("nan"))
+    slots.frames_used[:] = [2, 5, 1]
+    slots.clean([3, 7], 7, 4, launches=launches)
+    for tensor, ends, size in zip(tensors, ([3, 7], [3, 7], [2, 5], [2, 5]), (7, 7, 4, 4),
+                                  strict=True):  # fmt: skip
+        for row, end in enumerate(ends):
+            assert torch.isnan(tensor[:, row, :, : min(end, size)]).all()
+            assert not tensor[:, row, :, min(end, size) : size].any()
+            assert torch.isnan(tensor[:, row, :, max(end, size) :]).all()
+        assert torch.isnan(tensor[:, 2]).all()  # takes no part
+    slots.clean([8, 9], 7, 1, launches=launches)  # nothing to do
+    assert torch.isnan(slots.cache.keys[:, :2, :, 7:]).all()
+
+
 # -- how much there is -----------------------------------------------------------------------------
 
 
@@ -192,9 +213,10 @@ def test_slots_take_their_share_of_the_memory_that_is_left(
 ) -> None:
     each = slot_bytes(CONFIG, *memory.USUAL, torch.float32)
 
-    def budget(free: int) -> tuple[int, int]:
-        monkeypatch.setattr(memory, "free_bytes", lambda _: free)
-        return slot_budget(CONFIG, CPU, torch.float32)
+    def budget(free: int, kind: str = "cpu") -> tuple[int, int]:
+        device = torch.device(kind)
+        monkeypatch.setattr(memory, "free_bytes", {device: free}.__getitem__)
+        return slot_budget(CONFIG, device, torch.float32)
 
     assert budget(40 * each) == (10, 10 * each)
     assert budget(4 * each - 1) == (1, each)  # one always
@@ -202,3 +224,9 @@ def test_slots_take_their_share_of_the_memory_that_is_left(
     slots, most = budget(10_000 * each)
     assert slots == memory.MOST_SLOTS["cpu"]
     assert most == 4 * slots * each  # no more than long sentences of all would take
+    # GPUs give half, and carry more; what is not known is taken for a CPU.
+    assert budget(40 * each, "cuda") == (20, 20 * each)
+    assert budget(10_000 * each, "cuda") == (512, 2_048 * each)
+    assert budget(40 * each, "meta") == (10, 10 * each)
+    assert budget(10_000 * each, "meta") == (64, 256 * each)
+    assert isinstance(budget(43 * each, "cpu")[0], int)

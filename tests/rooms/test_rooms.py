@@ -465,7 +465,7 @@ async def test_pieces_of_one_sentence_are_one_entry() -> None:
     await store.add_text("ROOM", entry("", finished=True))  # nothing was said
     await store.add_text("ROOM", entry(" Hola", end=100))
     await store.add_text("ROOM", {**entry(" mundo ", end=90), "confidence": 0.5})
-    await store.add_text("ROOM", entry("", end=250, finished=True))
+    await store.add_text("ROOM", {**entry("", end=250, finished=True), "confidence": 0.25})
     await store.add_text("ROOM", entry(" Salut", lang="fra"))
     await store.add_text("ROOM", entry(" Otra", who="bob"))
     await store.add_text("ROOM", entry(" Luego", segment=1))
@@ -473,7 +473,7 @@ async def test_pieces_of_one_sentence_are_one_entry() -> None:
     kept = await store.transcript("ROOM")
     assert [one["text"] for one in kept] == ["Hola mundo", "Salut", "Otra", "Luego"]
     assert (kept[0]["endMs"], kept[0]["finished"]) == (250, True)
-    assert kept[0]["confidence"] is None  # the newest piece's
+    assert kept[0]["confidence"] == 0.25  # the newest piece's
     assert not kept[1]["finished"]
     assert sorted(store.rooms()) == ["OTHR", "ROOM"]
     assert store.entries("ROOM")[0]["text"] == " Hola mundo "

@@ -12,7 +12,7 @@ import pytest
 
 from seamless_server.errors import NoPlaceError, Refused, SeamlessError
 from seamless_server.metrics import Metrics
-from seamless_server.service.admission import LATE_MS, Admission, Place
+from seamless_server.service.admission import LATE_MS, Admission, Place, Turn
 from seamless_server.service.load import LIMIT, Load
 from seamless_server.service.lock import OwnerLock
 from seamless_server.service.owner import Owner
@@ -504,6 +504,56 @@ async def test_one_who_cannot_be_told_does_not_stop_the_line(floors: Make) -> No
     await soon(errors)
     await speaking.stop()
     await soon(lambda: floor.started == ["a", "b"])
+
+
+async def test_who_finds_no_engine_waits_before_all_others(floors: Make) -> None:
+    floor = floors(waiting_places=2)
+    await floor.speak(Asker("a"))
+    first, back = Asker("b"), Asker("c")
+    await floor.wait(first)
+    floor.admission.back_in_line(back, floor.start)
+    assert list(floor.admission.line) == ["c", "b"]
+    floor.run()
+    assert await back.hears("moved") == ("moved", 1, 2)
+    assert await first.hears("moved") == ("moved", 2, 2)
+
+
+@pytest.mark.parametrize("room", [True, False])
+async def test_who_is_called_in_and_finds_no_engine_waits_again_or_is_told(
+    floors: Make, room: bool
+) -> None:
+    floor = floors(waiting_places=2 if room else 1)
+    speaking = await floor.speak(Asker("a"))
+    waiting, late = Asker("b"), Asker("c")
+
+    async def start(place: Place) -> None:
+        floor.admission.free(place)
+        assert floor.admission.line.join("c", Turn(late, floor.start))
+        raise NoPlaceError
+
+    await floor.admission.take(waiting, start, live=True)
+    await speaking.stop()
+    floor.run()
+    if room:
+        await soon(lambda: list(floor.admission.line) == ["b", "c"])
+        assert not [what for what in waiting.told if what[0] == "refused"]
+    else:
+        assert "in use" in (await waiting.hears("refused"))[1]
+        assert list(floor.admission.line) == ["c"]
+
+
+async def test_who_finds_no_engine_and_cannot_wait_is_refused(floors: Make) -> None:
+    class Plain(Owner):
+        key = "plain"
+
+    floor = floors()
+    with pytest.raises(SeamlessError) as refused:
+        floor.admission.back_in_line(Plain(), floor.start)
+    assert refused.value.code == "max_speakers"
+    none = floors(waiting_places=0)
+    with pytest.raises(SeamlessError):
+        none.admission.back_in_line(Asker("a"), none.start)
+    assert len(none.admission.line) == 0
 
 
 # -- the server's lock -----------------------------------------------------------------------------

@@ -316,9 +316,19 @@ def test_source_and_stream_part_and_stay_apart() -> None:
     positions.silence(30)
     positions.pushed(10)
     assert (positions.stream_ms, positions.source_ms) == (270, 310)
-    assert [positions.to_source(ms) for ms in (200, 230, 260, 265, 270)] == [
-        300, 300, 300, 305, 310
-    ]  # fmt: skip
+    at = [positions.to_source(ms) for ms in (200, 215, 230, 245, 260, 265, 270)]
+    assert at == [300, 300, 300, 300, 300, 305, 310]
+
+
+def test_a_gap_is_where_it_was_whatever_the_numbers() -> None:
+    positions = Positions()
+    positions.pushed(100)
+    positions.skipped(50)
+    positions.pushed(50)
+    positions.skipped(10)  # the stream is now as far as the source was at the first gap
+    positions.pushed(50)
+    at = [positions.to_source(ms) for ms in (99, 100, 120, 149, 150, 200)]
+    assert at == [99, 150, 170, 199, 210, 260]
 
 
 # -- the load --------------------------------------------------------------------------------------

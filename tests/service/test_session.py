@@ -415,7 +415,7 @@ async def test_segments_are_numbered_on_from_those_before(stage: Stage) -> None:
 
 async def test_outputs_lie_where_they_were_said(stage: Stage) -> None:
     stream = Scripted(
-        [text("a", start=0.0, end=12.34)],
+        [text("a", start=1.26, end=12.34)],
         [text("b", start=18.0, end=15.0)],
     )
     session = stage.open(stream)
@@ -424,7 +424,9 @@ async def test_outputs_lie_where_they_were_said(stage: Stage) -> None:
     session.feed(pcm(CHUNK))
     await session.stop()
     first, second = stage.heard.outputs
-    assert (first.start_ms, first.end_ms) == (0.0, 12.3)
+    assert (first.start_ms, first.end_ms) == (1.3, 12.3)
+    assert stage.count("outputs_total", kind="text") == 2
+    assert stage.count("outputs_total", kind="speech") == 0
     assert (second.start_ms, second.end_ms) == (18.0, 18.0)  # never ends before it begins
     assert all(0 <= one.latency_ms < 1000 * TIMEOUT for one in (first, second))
     assert isinstance(first, TextOutput)

@@ -1,0 +1,61 @@
+/** One member of a room: its connection and all that hangs on it. Views get it from a context. */
+// @ts-nocheck
+
+import { createContext, useContext } from 'react';
+import { EventLog } from '../debug/eventLog';
+import { Metrics } from '../debug/metrics';
+import { Trace } from '../debug/trace';
+import { Listener } from '../listen/listener';
+import { Connection } from '../net/connection';
+import type { ConnectionOptions } from '../net/connection';
+import { Speaker } from '../speak/speaker';
+import { Room } from './room';
+
+export class Client {
+  readonly log = new EventLog();
+  readonly metrics = new Metrics();
+  readonly trace = new Trace();
+  readonly connection: Connection;
+  readonly room: Room;
+  readonly listener: Listener;
+  readonly speaker: Speaker;
+  /** Address of the server, for links to its files. */
+  readonly base: string;
+
+  constructor({
+    connect = true,
+    ...options
+  }: Omit<ConnectionOptions, 'onTraffic'> & { connect?: boolean }) {
+    this.base = options.base;
+    this.connection = new Connection({
+      ...options,
+      onTraffic: (direction, event, payload) => this.log.add(direction, event, payload),
+    });
+    this.room = new Room(this.connection);
+    this.listener = new Listener(this.connection, this.metrics, this.trace);
+    this.speaker = new Speaker(this.connection, this.room, this.metrics, this.trace);
+    this.room.onLost = () => this.speaker.lost();
+    this.room.onRestored = (restarted) => {
+      if (restarted) this.listener.serverRestarted();
+      void this.listener.apply();
+      void this.speaker.restored(restarted);
+    };
+    // The echo guard: while this page's microphone is open, its loudspeaker is not.
+    this.speaker.state.subscribe(({ phase, sourceKind }) => {
+      this.listener.setMicrophoneOpen(
+        sourceKind === 'microphone' && phase !== 'idle' && phase !== 'finishing',
+      );
+    });
+    if (connect) this.connection.open();
+  }
+}
+
+const ClientContext = createContext<Client | null>(null);
+
+export const ClientProvider = ClientContext.Provider;
+
+export function useClient(): Client {
+  const client = useContext(ClientContext);
+  if (client === null) throw new Error('useClient needs a ClientProvider');
+  return client;
+}

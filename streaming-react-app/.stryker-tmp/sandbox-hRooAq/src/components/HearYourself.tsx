@@ -1,0 +1,82 @@
+// @ts-nocheck
+import { SlidersHorizontal } from 'lucide-react';
+import { Suspense, lazy, useState } from 'react';
+import { useTranslation } from '../i18n';
+import { useClient } from '../app/client';
+import { preferences } from '../state/preferences';
+import { useStore } from '../state/store';
+import { Button } from '../ui/Button';
+import { Switch } from '../ui/fields';
+import { Notice } from '../ui/Notice';
+
+const SoundDialog = lazy(() => import('./SoundDialog'));
+
+/** What a speaker reads and hears of the translation. */
+export default function HearYourself() {
+  const { t } = useTranslation();
+  const { listener } = useClient();
+  const state = useStore(listener.state);
+  const [more, setMore] = useState(false);
+  return (
+    <section className="group" aria-labelledby="hearing-title">
+      <div className="row between">
+        <h2 id="hearing-title">{t('speak.hearing')}</h2>
+        <Button size="small" icon={<SlidersHorizontal size={16} />} onClick={() => setMore(true)}>
+          {t('room.more')}
+        </Button>
+      </div>
+      <div className="row wrap">
+        <Switch
+          label={t('listen.text')}
+          checked={state.wantText}
+          onChange={(wantText) => {
+            preferences.setState({ wantText });
+            void listener.configure({ wantText });
+          }}
+        />
+        <Switch
+          label={t('listen.heard')}
+          checked={state.heard}
+          onChange={(heard) => {
+            preferences.setState({ heardSpeaking: heard });
+            void listener.configure({ heard });
+          }}
+        />
+        <Switch
+          label={t('listen.speech')}
+          checked={state.wantSpeech}
+          onChange={(wantSpeech) => {
+            if (wantSpeech) void listener.unlock();
+            void listener.configure({ wantSpeech });
+          }}
+        />
+      </div>
+      {state.wantSpeech && state.guarded && (
+        <Notice
+          kind="info"
+          data-testid="echo-guard"
+          action={
+            <Button size="small" look="outlined" onClick={() => listener.confirmHeadphones(true)}>
+              {t('listen.headphones')}
+            </Button>
+          }
+        >
+          {t('listen.guarded')}
+        </Notice>
+      )}
+      {state.wantSpeech && state.headphones && (
+        <p className="hint">
+          {t('listen.headphonesOn')}{' '}
+          <Button size="small" onClick={() => listener.confirmHeadphones(false)}>
+            {t('listen.headphonesOff')}
+          </Button>
+        </p>
+      )}
+      {more && (
+        <Suspense>
+          <SoundDialog speaks onClose={() => setMore(false)} />
+        </Suspense>
+      )}
+    </section>
+  );
+}

@@ -1,0 +1,196 @@
+// @ts-nocheck
+import { useEffect, useState } from 'react';
+import { useTranslation } from '../i18n';
+import { useClient } from '../app/client';
+import { useOffer } from '../app/useOffer';
+import { browserEnvironment, preflight } from '../audio/capture/problems';
+import { preferences } from '../state/preferences';
+import { loadSamples, serverInfo } from '../state/serverInfo';
+import { useStore } from '../state/store';
+import { nativeName } from '../languages/languages';
+import { paceRange } from '../speak/options';
+import { specOf } from '../speak/sourceSpec';
+import { Choice } from '../ui/Button';
+import { Switch } from '../ui/fields';
+import { Notice } from '../ui/Notice';
+import { DemoNotice } from './DemoNotice';
+import { FirstRun } from './FirstRun';
+import { LanguagePicker } from './LanguagePicker';
+import { ModelPicker } from './ModelPicker';
+import { Pace } from './Pace';
+import { Phrasebook } from './Phrasebook';
+import { ProblemAlert } from './ProblemAlert';
+import { SourcePicker } from './SourcePicker';
+import type { SourceChoice } from './SourcePicker';
+import { SpeakControls } from './SpeakControls';
+import { SpeakStatus } from './SpeakStatus';
+import { WaitNotice } from './WaitNotice';
+
+const START = {
+  microphone: 'start',
+  tab: 'startTab',
+  file: 'startFile',
+  clip: 'startClip',
+} as const;
+
+/** Everything that a speaker sets and sees. */
+export default function SpeakPanel() {
+  const { t } = useTranslation();
+  const { speaker, base } = useClient();
+  const ready = useStore(serverInfo, (info) => info.readiness?.ready ?? false);
+  const state = useStore(speaker.state);
+  const clips = useStore(serverInfo, (info) => info.clips);
+  const { pushToTalk, pace, ownVoice, firstRun } = useStore(preferences);
+  const options = useStore(serverInfo, (info) => info.options);
+  const paces = paceRange(options);
+  const offer = useOffer();
+  const [choice, setChoice] = useState<SourceChoice>({
+    kind: 'microphone',
+    file: null,
+    clip: null,
+  });
+  const source = { ...choice, clip: choice.clip ?? clips[0] ?? null };
+  const spec = specOf(source);
+  const idle = state.phase === 'idle';
+  const onlyLanguage = offer.source.length === 1 ? offer.source[0] : undefined;
+  const plays = choice.kind === 'file' || choice.kind === 'clip';
+
+  useEffect(() => {
+    if (ready) void loadSamples(base);
+  }, [base, ready]);
+
+  useEffect(() => {
+    if (choice.kind !== 'microphone' || !idle) return;
+    let over = false;
+    void preflight(browserEnvironment()).then((problem) => {
+      if (!over && problem) speaker.state.setState({ problem });
+    });
+    return () => {
+      over = true;
+    };
+    // Only when the source is chosen: a problem that was closed stays closed.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [choice.kind, speaker]);
+
+  const change = (part: Partial<SourceChoice>) => {
+    speaker.dismissProblem();
+    setChoice((before) => ({ ...before, ...part }));
+  };
+
+  return (
+    <>
+      <section className="group" aria-label={t('speak.source')}>
+        {state.problem && (
+          <ProblemAlert problem={state.problem} onClose={() => speaker.dismissProblem()} />
+        )}
+        {state.serverMessage && (
+          <Notice kind="error" onClose={() => speaker.dismissProblem()}>
+            {t('status.serverSays', { message: state.serverMessage })}
+          </Notice>
+        )}
+        {idle && onlyLanguage && !plays && (
+          <p className="only-language" data-testid="only-language">
+            {t('speak.only', { language: nativeName(onlyLanguage) })}
+          </p>
+        )}
+        {idle && (
+          <SourcePicker
+            choice={source}
+            clips={clips}
+            target={state.targetLanguage}
+            onChange={change}
+            opened={state.startedAt}
+          />
+        )}
+        {!idle && state.sourceLabel && <p className="hint ellipsis">{state.sourceLabel}</p>}
+        {state.phase === 'waiting' && <WaitNotice />}
+        <SpeakControls
+          plays={plays}
+          startLabel={t(`speak.${START[choice.kind]}`)}
+          startDisabled={spec === null}
+          onStart={() => spec && void speaker.start(spec)}
+        />
+        {(state.phase === 'live' || state.phase === 'finishing') && <SpeakStatus />}
+        {plays && (
+          <Switch
+            checked={state.monitor > 0}
+            onChange={(on) => speaker.setMonitor(on ? 1 : 0)}
+            label={t('speak.monitor')}
+          />
+        )}
+        {!plays && (
+          <Switch
+            checked={pushToTalk}
+            onChange={(on) => preferences.setState({ pushToTalk: on })}
+            label={t('room.pushToTalk')}
+          />
+        )}
+      </section>
+      {idle && firstRun && (
+        <FirstRun
+          onSample={clips.length > 0 ? () => change({ kind: 'clip' }) : null}
+          onClose={() => preferences.setState({ firstRun: false })}
+        />
+      )}
+      <section className="group" aria-labelledby="languages-title">
+        <h2 id="languages-title">{t('speak.languages')}</h2>
+        <LanguagePicker
+          label={t('speak.iSpeak')}
+          none={t('speak.iSpeakAny')}
+          languages={offer.source}
+          value={state.sourceLanguage}
+          onChange={(code) => {
+            preferences.setState({ speakLanguage: code });
+            void speaker.setLanguages({ source: code });
+          }}
+        />
+        <LanguagePicker
+          label={t('speak.into')}
+          languages={offer.text}
+          value={state.targetLanguage}
+          onChange={(code) => {
+            if (code === null) return;
+            preferences.setState({ targetLanguage: code });
+            void speaker.setLanguages({ target: code });
+          }}
+        />
+        {idle && (
+          <Choice
+            label={t('speak.output')}
+            value={state.output}
+            onChange={(output) => speaker.state.setState({ output })}
+            options={[
+              { value: 's2s&t', label: t('speak.outBoth') },
+              { value: 's2t', label: t('speak.outText') },
+              { value: 's2s', label: t('speak.outSpeech') },
+            ]}
+          />
+        )}
+        {speaker.canBeExpressive && (
+          <div>
+            <Switch
+              label={t('speak.ownVoice')}
+              checked={ownVoice}
+              onChange={(on) => void speaker.setOwnVoice(on)}
+            />
+            <p className="hint">{t('speak.ownVoiceHint')}</p>
+          </div>
+        )}
+        {idle && paces && <Pace range={paces} pace={pace} />}
+        <ModelPicker />
+      </section>
+      {idle && <DemoNotice model={state.model} />}
+      {idle && (
+        <section className="group" aria-labelledby="tips-title">
+          <h2 id="tips-title">{t('speak.tips')}</h2>
+          <ul className="tips">
+            <li>{t('speak.tipHeadphones')}</li>
+            <li>{t('speak.tipNoise')}</li>
+            <li>{t('speak.tipPause')}</li>
+          </ul>
+        </section>
+      )}
+      <Phrasebook target={state.targetLanguage} />
+    </>
+  );
+}

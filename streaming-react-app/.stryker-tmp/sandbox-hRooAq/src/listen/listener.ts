@@ -1,0 +1,195 @@
+/** What this member hears and reads: its language, its loudspeaker, its transcript. */
+// @ts-nocheck
+
+import { Player } from '../audio/playback/player';
+import type { PlaybackReport } from '../audio/playback/messages';
+import type { Metrics } from '../debug/metrics';
+import type { Trace } from '../debug/trace';
+import type { Connection } from '../net/connection';
+import { values } from '../state/store';
+import {
+  EMPTY_TRANSCRIPT,
+  addHistory,
+  addLost,
+  addText,
+  beginStream,
+  leaveLanguages,
+} from '../transcript/transcript';
+import type { Transcript } from '../transcript/transcript';
+import { SpeechKeeper } from '../transcript/speechKeeper';
+import type { OutputType, TranslationSpeech } from '../wire/messages';
+
+export interface ListeningState {
+  /** Language code, or null for the one that the speaker chose. */
+  language: string | null;
+  /** The language was taken from the browser: nobody has chosen it yet. */
+  automatic: boolean;
+  wantText: boolean;
+  wantSpeech: boolean;
+  /** What was heard is read, too. */
+  heard: boolean;
+  volume: number;
+  /** The browser keeps the page silent until a click. */
+  blocked: boolean;
+  /** The echo guard holds speech back: a microphone of this page is open. */
+  guarded: boolean;
+  headphones: boolean;
+  playback: PlaybackReport | null;
+  /** Seconds of speech that can be downloaded. */
+  keptSeconds: number;
+  error: string | null;
+}
+
+export function outputType(text: boolean, speech: boolean): OutputType {
+  if (text && speech) return 's2s&t';
+  if (text) return 's2t';
+  return speech ? 's2s' : 'none';
+}
+
+export class Listener {
+  readonly state = values<ListeningState>({
+    language: null,
+    automatic: false,
+    wantText: true,
+    wantSpeech: false,
+    heard: false,
+    volume: 1,
+    blocked: false,
+    guarded: false,
+    headphones: false,
+    playback: null,
+    keptSeconds: 0,
+    error: null,
+  });
+  readonly transcript = values<Transcript>(EMPTY_TRANSCRIPT);
+  readonly kept = new SpeechKeeper();
+
+  private readonly player = new Player();
+  private microphoneOpen = false;
+
+  constructor(
+    private readonly connection: Connection,
+    private readonly metrics: Metrics,
+    private readonly trace: Trace,
+  ) {
+    this.player.onReport = (playback) => {
+      this.trace.heard(playback.played, this.player.sampleRate);
+      this.state.setState({ playback });
+      metrics.add('behind', playback.behind * 1000);
+    };
+    this.player.onState = (running) => this.state.setState({ blocked: !running });
+    connection.on('translation_text', (message) => {
+      this.metrics.add('textLatency', message.latencyMs);
+      // A word of the piece was spoken half a piece before its end.
+      const half = (message.endMs - message.startMs) / 2;
+      this.metrics.add('textDelay', message.latencyMs + half);
+      this.trace.add('text');
+      this.transcript.setState((transcript) => addText(transcript, message, Date.now()));
+      requestAnimationFrame(() => this.trace.add('rendered'));
+    });
+    connection.on('not_understood', (message) =>
+      this.transcript.setState((transcript) => addLost(transcript, message, Date.now())),
+    );
+    connection.on('translation_speech', (message) => this.speech(message));
+    connection.on('clear_transcript', () => this.cleared());
+  }
+
+  /** Makes sound possible; call it from a click. */
+  async unlock(): Promise<void> {
+    await this.player.unlock();
+  }
+
+  async configure(
+    change: Partial<Pick<ListeningState, 'language' | 'wantText' | 'wantSpeech' | 'heard'>>,
+  ) {
+    this.state.setState(change);
+    if (change.language !== undefined) {
+      const { language } = change;
+      this.transcript.setState((transcript) => leaveLanguages(transcript, language));
+    }
+    if (change.language !== undefined || change.wantSpeech === false) this.player.clear();
+    await this.apply();
+    // What came before, in the new language where it exists.
+    if (change.language !== undefined || change.heard) await this.catchUp();
+  }
+
+  /** Tells the server (again) what is wanted. */
+  async apply(): Promise<void> {
+    const { language, wantText, wantSpeech, heard } = this.state.getState();
+    try {
+      const answer = await this.connection.setListenerConfig({
+        targetLanguage: language,
+        output: outputType(wantText, wantSpeech),
+        heard: heard && wantText,
+      });
+      const failed = answer.status === 'error';
+      this.state.setState({ error: failed ? answer.message : null });
+    } catch {
+      // Away: it is applied again when the connection is back.
+    }
+  }
+
+  /** Fetches what was said before this member came. */
+  async catchUp(): Promise<void> {
+    try {
+      const answer = await this.connection.transcript();
+      if (!Array.isArray(answer)) return;
+      this.transcript.setState((transcript) => addHistory(transcript, answer));
+    } catch {
+      // A room without history is still a room.
+    }
+  }
+
+  setVolume(volume: number): void {
+    this.state.setState({ volume });
+    this.player.setVolume(volume);
+  }
+
+  setSpeed(speed: number): void {
+    this.player.setSpeed(speed);
+  }
+
+  setOutputDevice(device: string | null): void {
+    this.player.setDevice(device);
+  }
+
+  setMicrophoneOpen(open: boolean): void {
+    this.microphoneOpen = open;
+    this.guard();
+  }
+
+  confirmHeadphones(headphones: boolean): void {
+    this.state.setState({ headphones });
+    this.guard();
+  }
+
+  /** The server was started anew: its numbers begin again. */
+  serverRestarted(): void {
+    this.transcript.setState((transcript) =>
+      Object.keys(transcript.streams).reduce(beginStream, transcript),
+    );
+  }
+
+  private guard(): void {
+    const guarded = this.microphoneOpen && !this.state.getState().headphones;
+    this.state.setState({ guarded });
+    this.player.setGate(!guarded);
+  }
+
+  private speech(message: TranslationSpeech): void {
+    this.metrics.add('speechLatency', message.latencyMs);
+    this.kept.add(message.payload, message.sample_rate);
+    if (message.payload.byteLength > 0) {
+      this.trace.hear('output', message.payload, message.sample_rate);
+    }
+    this.state.setState({ keptSeconds: this.kept.seconds });
+    if (message.payload.byteLength === 0 || !this.state.getState().wantSpeech) return;
+    void this.player.play(message.speakerID, message.payload, message.sample_rate);
+  }
+
+  private cleared(): void {
+    this.kept.clear();
+    this.state.setState({ keptSeconds: 0 });
+    this.transcript.setState((transcript) => ({ ...transcript, lines: [], origins: {} }));
+  }
+}
