@@ -2,7 +2,7 @@
 # PYTHON=python3.12 chooses the interpreter, ARGS="..." passes arguments on.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test test-fast lint format evaluate train-mini bench gpu-check screenshots doctor soak lock audit docker-check clean
+.PHONY: help setup serve test test-fast lint format evaluate train-mini bench gpu-check screenshots doctor soak mutants lock audit docker-check clean
 
 BIN := .venv/bin
 APP := streaming-react-app
@@ -70,6 +70,9 @@ soak: setup ## Everything at once for half an hour: make soak ARGS="--minutes 2"
 
 lock: setup ## Resolve constraints.txt anew for all supported Pythons
 	@$(BIN)/python scripts/lock.py
+
+mutants: setup ## Put small mistakes into the code and count what tests notice (goes on where it was)
+	@$(BIN)/python scripts/mutants.py $(ARGS)
 
 audit: setup ## Look all locked packages up in the advisory databases (pip-audit, npm audit)
 	@$(BIN)/python scripts/audit.py
