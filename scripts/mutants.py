@@ -6,8 +6,8 @@
     make mutants ARGS="--every 8"       # tries each eighth mistake of each Python module: a sample
 
 mutmut (Python) and StrykerJS (the page) make the mistakes, one at a time, and run the fast tests
-that reach the changed line. What was tried is kept below mutants/ and node_modules/, so that a second
-run tries only what changed. The table is written to docs/mutants.md; the exit code is 1 if tests
+that reach the changed line. What was tried is kept in mutants/ and node_modules/.stryker, so that a
+second run tries only what changed. The table is written to docs/mutants.md; the exit code is 1 if tests
 notice less than 80 % of the mistakes in any module.
 """
 
