@@ -7,8 +7,8 @@
 
 mutmut (Python) and StrykerJS (the page) make the mistakes, one at a time, and run the fast tests
 that reach the changed line. What was tried is kept in mutants/ and node_modules/.stryker, so that a
-second run tries only what changed. The table is written to docs/mutants.md; the exit code is 1 if tests
-notice less than 80 % of the mistakes in any module.
+second run tries only what changed. The table is written to docs/mutants.md; the exit code is 1 if
+tests notice less than 80 % of the mistakes in any module.
 """
 
 from __future__ import annotations
