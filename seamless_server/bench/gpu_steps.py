@@ -41,7 +41,7 @@ RECORDED = CHECKOUT / "tests" / "recordings" / "checkpoint"
 
 
 @dataclass(frozen=True)
-class Scale:
+class CheckScale:
     """How much a step does: on a GPU in earnest, or so little that it only shows that it works."""
 
     size: str
@@ -57,7 +57,7 @@ class Scale:
     recordings: int
 
 
-EARNEST = Scale(
+EARNEST = CheckScale(
     size="full",
     seconds=12.0,
     most=512,
@@ -70,7 +70,7 @@ EARNEST = Scale(
     model=SYSTEM_DIRS / EMBEDDED,
     recordings=6,
 )
-QUICK = Scale(
+QUICK = CheckScale(
     size="tiny",
     seconds=1.0,
     most=1,
@@ -93,7 +93,7 @@ class StepTask:
     """
 
     device: torch.device
-    scale: Scale
+    scale: CheckScale
     say: Callable[[str], None]
     keep: Callable[[dict[str, Any]], None]
     earlier: dict[str, Any]
