@@ -226,7 +226,11 @@ async def test_max_speakers_refuses_the_next_one(start_server: Start, connect: C
     await first.call("stop_stream")
     assert (await second.configure())["status"] == "ok"
     # Who may never come back does not keep the place from those who are here.
+    before = len(first.events)
     await second.sio.disconnect()
+    await first.until(
+        "server_state_update", lambda state: state["totalActiveConnections"] == 1, after=before
+    )
     assert (await first.configure())["status"] == "ok"
 
 
