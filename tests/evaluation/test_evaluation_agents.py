@@ -227,8 +227,8 @@ def test_a_models_own_options_come_before_the_published_ones(spoken: Path, tmp_p
     for file in TINY.iterdir():
         (model / file.name).symlink_to(file)
     (model / "main.yaml").write_text(
-        "agent_class: x\ntask: s2st\ntgt_lang: deu\nmin_starting_wait_w2vbert: 16\n"
-        "block_ngrams: true\nunknown: 1\n"
+        "agent_class: seamless_server.agents.pipelines.SeamlessStreamingS2STAgent\n"
+        "task: s2st\ntgt_lang: deu\nmin_starting_wait_w2vbert: 16\nblock_ngrams: true\nunknown: 1\n"
     )
     evaluate(spoken, tmp_path / "out", "--model", model, "--max-len-b", 7, "--limit", 1)
     options = json.loads((tmp_path / "out/run.json").read_text())["settings"]["agent_options"]
