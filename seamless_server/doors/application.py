@@ -17,6 +17,7 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from seamless_server import __version__
 from seamless_server.doors import audio_api, client_secrets, examples, openai_audio, realtime, rest
+from seamless_server.doors.compression import CompressedLists
 from seamless_server.doors.failures import EVERYWHERE, apologize, refuse, say
 from seamless_server.doors.guards import HeadAsGet, HostGuard, check_rights
 from seamless_server.doors.page import add_page
@@ -96,6 +97,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Prefix, root_path=settings.root_path)
     app.mount("/ws", socketio.ASGIApp(sio, socketio_path="/ws/socket.io"))
     add_page(app, settings)
+    app.add_middleware(CompressedLists)
     app.add_middleware(HeadAsGet)
     app.add_middleware(HostGuard, settings=settings)
     return app

@@ -6,9 +6,11 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,12 +23,12 @@ MODEL = "SeamlessStreaming-mini"
 
 
 @pytest.fixture(scope="module")
-def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def engines() -> Iterator[str]:
     """The address of a cluster with two engines of two places."""
-    folder = tmp_path_factory.mktemp("ray")
+    folder = tempfile.mkdtemp(prefix="ray")  # pytest's would be too long for Ray's sockets
     change = pytest.MonkeyPatch()
     change.setenv("RAY_AUTH_TOKEN", "0123456789abcdef" * 4)
-    change.setenv("RAY_TMPDIR", str(folder))
+    change.setenv("RAY_TMPDIR", folder)
     flags = ["--ray-address", "new", "--engines", "2", "--engine-places", "2", "--model", MODEL]
     process = subprocess.Popen(
         [sys.executable, "-m", "seamless_server", "serve", "--role", "engine", *flags],
@@ -49,6 +51,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     process.terminate()
     process.wait(60)
     change.undo()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ async def test_a_recording_holds_everything(start_server: Start, connect: Connec
     peer = await connect(server, "../peer")
     await peer.join()
     answer = await peer.configure(48_000, debug=True, buffer_limit=0)
-    assert answer == {"status": "ok", "message": "server_ready", "debug": True}
+    assert answer == {"status": "ok", "message": "server_ready", "model": "tiny", "debug": True}
     audio = speech("human_pauses", 48_000)
     await peer.speak(audio, chunk=16_384)
     await peer.call("stop_stream")

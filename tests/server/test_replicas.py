@@ -279,4 +279,5 @@ async def test_a_replica_that_was_cut_off_from_redis_catches_up(
     await far.until("translation_text", lambda text: _place(text) == _place(last))
     assert far.of("translation_text") == near.of("translation_text")
     heard = [data["payload"] for data in near.of("translation_speech")]
+    await far.until("translation_speech", lambda data: data["payload"] == heard[-1])
     assert [data["payload"] for data in far.of("translation_speech")] == heard

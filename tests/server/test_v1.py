@@ -80,7 +80,8 @@ async def test_speech_at_any_rate_comes_back_as_text_and_speech(
     await peer.join()
     answer = await peer.call("set_dynamic_config", {"targetLanguage": "spa"})
     assert answer == {"status": "ok", "message": "dynamic_config_set"}
-    assert await peer.configure(rate) == {"status": "ok", "message": "server_ready"}
+    ready = {"status": "ok", "message": "server_ready", "model": "tiny"}
+    assert await peer.configure(rate) == ready
     await peer.until(
         "room_state_update", lambda s: s["members"][peer.client_id]["transcoder"] is True
     )

@@ -121,17 +121,19 @@ class Connections:
             member.roles = frozenset(role for role in member.roles if role in grant.roles)
         self.open[sid] = connection
         if (eio_sid := self.sockets.of(sid)) is not None:
-            self.sockets.tell_refusals(eio_sid, lambda: self._tell_refusal(connection))
+            # By its name: Engine.IO holds a closed socket until its next ping wakes.
+            self.sockets.tell_refusals(eio_sid, lambda: self._tell_refusal(sid))
         self._metrics.connections.set(len(self.open))
         self._tasks.spawn(self._welcome(connection), "welcoming a client")
         if grant.expires is not None:
             self._tasks.spawn(self._watch_token(connection), "watching a token")
 
-    async def _tell_refusal(self, connection: Connection) -> None:
+    async def _tell_refusal(self, sid: str) -> None:
         self._metrics.refused.labels("invalid").inc()
-        if connection.limits.notices.take():
+        connection = self.open.get(sid)
+        if connection is not None and connection.limits.notices.take():
             await self._announcer.complain(
-                connection.sid,
+                sid,
                 f"Nothing of a request was taken: send at most {MOST_PACKETS} packets in one.",
                 code="invalid",
                 member=connection.member,
