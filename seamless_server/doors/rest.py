@@ -100,6 +100,7 @@ class EngineState(BaseModel):
 
     engine: str
     host: str
+    pid: int
     version: str
     slots: int
     slotsUsed: int
@@ -154,7 +155,7 @@ async def status(request: Request) -> ServerStatus:
                 slotsUsed=x["slots_used"],
                 **{
                     name: x[name]
-                    for name in ("engine", "host", "version", "slots", "waiting", "busy")
+                    for name in ("engine", "host", "pid", "version", "slots", "waiting", "busy")
                 },
             )
             for x in engines.values()

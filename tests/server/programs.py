@@ -24,10 +24,17 @@ class Program:
     Args:
         folder: for its log and recordings.
         module: what is run in place of `seamless_server`.
+        model: what it serves.
         settings: variables of its environment.
     """
 
-    def __init__(self, folder: Path, module: str = "seamless_server", **settings: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        module: str = "seamless_server",
+        model: str = str(CHECKPOINT),
+        **settings: str,
+    ) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -41,7 +48,7 @@ class Program:
             "SEAMLESS_DEBUG_MIN_FREE_MB": "0",
             **settings,
         }
-        command = [sys.executable, "-m", module, "serve", "--model", str(CHECKPOINT)]
+        command = [sys.executable, "-m", module, "serve", "--model", model]
         self._log = folder / f"server-{port}.log"
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
