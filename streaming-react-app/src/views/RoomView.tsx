@@ -10,6 +10,7 @@ import { Announcer } from '../components/Announcer';
 import { Captions } from '../components/Captions';
 import { DemoNotice } from '../components/DemoNotice';
 import { KeepMenu } from '../components/KeepMenu';
+import { LineActions } from '../components/LineActions';
 import { LinkNotice } from '../components/LinkNotice';
 import { ListenBar } from '../components/ListenBar';
 import { TopBar } from '../components/TopBar';
@@ -28,20 +29,13 @@ import { Notice } from '../ui/Notice';
 const SpeakPanel = lazy(() => import('../components/SpeakPanel'));
 const SpeakBar = lazy(() => import('../components/SpeakBar'));
 const HearYourself = lazy(() => import('../components/HearYourself'));
-const LineActions = lazy(() =>
-  import('../components/LineActions').then((module) => ({ default: module.LineActions })),
-);
 const DebugPanel = lazy(() => import('../debug/DebugPanel'));
 const KeysDialog = lazy(() => import('../components/KeysDialog'));
 
 /** What a host, or the room's rules, did to this member. */
 const TOLD = { muted: 'room.muted', speakers_closed: 'home.speakersClosed' } as const;
 
-const actionsOf = (line: ShownLine) => (
-  <Suspense>
-    <LineActions line={line} />
-  </Suspense>
-);
+const actionsOf = (line: ShownLine) => <LineActions line={line} />;
 
 /** Inside a room: captions in the middle of everything, controls beside or below. */
 export default function RoomView({ params }: { params: UrlParams }) {
