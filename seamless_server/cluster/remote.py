@@ -17,8 +17,9 @@ from seamless_server.errors import ConfigError
 from seamless_server.metrics import Metrics
 from seamless_server.service.served_models import Loader
 from seamless_server.settings import Settings
-from seamless_server.stream_options import StreamOptions, read_options
-from seamless_server.streaming import Model, Stream
+from seamless_server.stream_options import StreamOptions
+from seamless_server.streaming import Model
+from seamless_server.streaming.stream import Walk
 
 Answer = TypeVar("Answer")
 
@@ -48,33 +49,18 @@ class RemoteModel(Model):
         """Engines do so before they take anything; what it took there says nothing here."""
         return 0.0
 
-    def open(
+    def _walk(
         self,
         targets: Mapping[str, Target],
-        options: StreamOptions | Mapping[str, Any] | None = None,
-        *,
-        vad: bool = True,
-        caller: Caller | None = None,
-        resume: Snapshot | None = None,
-    ) -> Stream:
-        """Open a stream on an engine.
-
-        Args:
-            caller: not used: what computes is elsewhere.
-
-        Raises:
-            NoPlaceError: no engine has a place.
-            NoEngine: none answers.
-            LanguageError: the model does not offer a language.
-            ConfigError: an option is unknown or out of its range.
-        """
-        self.check_targets(targets)
-        if not isinstance(options, StreamOptions):
-            options = read_options(options or {})
-        remote = RemoteCaller()
+        options: StreamOptions,
+        vad: bool,
+        caller: Caller,
+        resume: Snapshot | None,
+    ) -> tuple[Walk, Caller]:
+        remote = RemoteCaller()  # what computes is elsewhere
         given = options.model_dump(exclude_none=True)
         walk = RemoteWalk(self._link, self.name, targets, given, vad, remote, self._moved, resume)
-        return Stream(walk, remote, self.check_targets)
+        return walk, remote
 
 
 def remote_loader(settings: Settings, metrics: Metrics) -> Loader:

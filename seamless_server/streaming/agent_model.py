@@ -25,7 +25,7 @@ from seamless_server.audio.reader import read_audio
 from seamless_server.checkpoints.system_file import SystemFile
 from seamless_server.engine import Caller
 from seamless_server.errors import CheckpointError, LanguageError, SeamlessError
-from seamless_server.stream_options import StreamOptions, read_options
+from seamless_server.stream_options import StreamOptions
 from seamless_server.streaming.agent_walk import (
     AgentInstance,
     AgentSource,
@@ -35,7 +35,7 @@ from seamless_server.streaming.agent_walk import (
 )
 from seamless_server.streaming.model import Model, ModelInfo
 from seamless_server.streaming.options import agent_options, make_args
-from seamless_server.streaming.stream import Stream
+from seamless_server.streaming.stream import Walk
 
 logger = logging.getLogger(__name__)
 
@@ -105,27 +105,21 @@ class AgentModel(Model):
         """What computes for all of its streams together: the agent's own ``engine``, if any."""
         return getattr(self._agent, "engine", None)
 
-    def open(
+    def _walk(
         self,
         targets: Mapping[str, Target],
-        options: StreamOptions | Mapping[str, Any] | None = None,
-        *,
-        vad: bool = True,
-        caller: Caller | None = None,
-        resume: Snapshot | None = None,
-    ) -> Stream:
-        """See the base class."""
-        self.check_targets(targets)
-        if not isinstance(options, StreamOptions):
-            options = read_options(options or {})
-        caller = caller or Caller()
+        options: StreamOptions,
+        vad: bool,
+        caller: Caller,
+        resume: Snapshot | None,
+    ) -> tuple[Walk, Caller]:
         walk = AgentWalk(
             self._source(options, vad, caller),
             targets,
             lambda: self._instance(caller),
             options.agents(),
         )
-        return Stream(walk, caller, self.check_targets)
+        return walk, caller
 
     def close(self) -> None:
         """Give its memory back; it has no streams any more."""

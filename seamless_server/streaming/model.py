@@ -16,8 +16,8 @@ from seamless_server.agents.outputs import Snapshot, Target
 from seamless_server.audio.fbank import SAMPLE_RATE
 from seamless_server.engine import Caller
 from seamless_server.errors import LanguageError, UsageError
-from seamless_server.stream_options import StreamOptions
-from seamless_server.streaming.stream import Stream
+from seamless_server.stream_options import StreamOptions, read_options
+from seamless_server.streaming.stream import Stream, Walk
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +115,6 @@ class Model(ModelInfo, ABC):
         """What engines elsewhere say of themselves, if its streams run there."""
         return []
 
-    @abstractmethod
     def open(
         self,
         targets: Mapping[str, Target],
@@ -139,7 +138,25 @@ class Model(ModelInfo, ABC):
         Raises:
             LanguageError: the model does not offer a language.
             ConfigError: an option is unknown or out of its range.
+            NoPlaceError: no engine elsewhere has a place.
+            NoEngine: no engine elsewhere answers.
         """
+        self.check_targets(targets)
+        if not isinstance(options, StreamOptions):
+            options = read_options(options or {})
+        walk, caller = self._walk(targets, options, vad, caller or Caller(), resume)
+        return Stream(walk, caller, self.check_targets)
+
+    @abstractmethod
+    def _walk(
+        self,
+        targets: Mapping[str, Target],
+        options: StreamOptions,
+        vad: bool,
+        caller: Caller,
+        resume: Snapshot | None,
+    ) -> tuple[Walk, Caller]:
+        """What computes a stream, and who its calls are then made for; see `open`."""
 
     def warm_up(self) -> float:
         """Pay for first calls now, so that the first speaker does not.

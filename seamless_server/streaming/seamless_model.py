@@ -29,11 +29,11 @@ from seamless_server.checkpoints.loader import read_folder_config
 from seamless_server.engine import Caller, Engine
 from seamless_server.languages import codes
 from seamless_server.nn.config import ModelConfig
-from seamless_server.stream_options import StreamOptions, read_options
+from seamless_server.stream_options import StreamOptions
 from seamless_server.streaming.model import Model, ModelInfo
 from seamless_server.streaming.options import make_args, model_defaults
 from seamless_server.streaming.pipeline_walk import PipelineWalk
-from seamless_server.streaming.stream import Stream
+from seamless_server.streaming.stream import Walk
 
 
 class SeamlessModel(Model):
@@ -73,31 +73,25 @@ class SeamlessModel(Model):
         """Give its memory back; it has no streams any more."""
         forget_system(self.agents)
 
-    def open(
+    def _walk(
         self,
         targets: Mapping[str, Target],
-        options: StreamOptions | Mapping[str, Any] | None = None,
-        *,
-        vad: bool = True,
-        caller: Caller | None = None,
-        resume: Snapshot | None = None,
-    ) -> Stream:
-        """See the base class."""
-        self.check_targets(targets)
+        options: StreamOptions,
+        vad: bool,
+        caller: Caller,
+        resume: Snapshot | None,
+    ) -> tuple[Walk, Caller]:
         lang = next(iter(targets), self.agents.checkpoint.config.default_lang)
-        if not isinstance(options, StreamOptions):
-            options = read_options(options or {})
         args = make_args(self.defaults, options, tgt_lang=lang, compat=self.compat)
-        caller = caller or Caller()
         if compat_from_name(self.compat) is not MENDED:
             args.output_index, args.upstream_idx = None, int(vad)
             agent = self._official_agent(args, targets, vad)
             walk = PipelineWalk(agent, targets, caller, takes_the_end=False)
-            return Stream(walk, caller, self.check_targets)
+            return walk, caller
         corridor = Corridor(self._corridor_agents(args, vad), targets, caller)
         if resume is not None:
             corridor.resume(resume)
-        return Stream(corridor, caller, self.check_targets)
+        return corridor, caller
 
     def _corridor_agents(self, args: Namespace, vad: bool) -> CorridorAgents:
         system, voice = self.agents, self.agents.checkpoint.voice
