@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 
 def _positive(owner: object, *names: str) -> None:
@@ -16,6 +18,29 @@ def _divides(owner: object, heads: str, dim: str) -> None:
     if getattr(owner, dim) % getattr(owner, heads):
         raise ValueError(
             f"{heads} ({getattr(owner, heads)}) must divide {dim} ({getattr(owner, dim)})"
+        )
+
+
+def check_upsampling(config: Any, fits: Callable[[int, int], bool], must: str) -> None:
+    """Raises ValueError for stages of a HiFi-GAN that do not go together.
+
+    Args:
+        fits: whether a stage with this rate may have a kernel of this size.
+        must: the same in words.
+    """
+    rates, kernels = config.upsample_rates, config.upsample_kernel_sizes
+    if not rates or len(rates) != len(kernels):
+        raise ValueError("upsample_rates and upsample_kernel_sizes must have one length, not 0")
+    if len(config.resblock_kernel_sizes) != len(config.resblock_dilation_sizes):
+        raise ValueError("resblock_kernel_sizes and resblock_dilation_sizes must have one length")
+    for rate, kernel in zip(rates, kernels, strict=True):
+        if rate < 1 or kernel < rate or not fits(rate, kernel):
+            raise ValueError(
+                f"upsample_kernel_sizes: {kernel} does not fit rate {rate} (it must {must})"
+            )
+    if config.upsample_initial_channel % (1 << len(rates)):
+        raise ValueError(
+            "upsample_initial_channel must be divisible by 2 for every upsampling stage"
         )
 
 
@@ -173,22 +198,9 @@ class VocoderConfig:
             "duration_hidden_dim",
             "duration_kernel_size",
         )
-        if not self.upsample_rates or len(self.upsample_rates) != len(self.upsample_kernel_sizes):
-            raise ValueError("upsample_rates and upsample_kernel_sizes must have one length, not 0")
-        if len(self.resblock_kernel_sizes) != len(self.resblock_dilation_sizes):
-            raise ValueError(
-                "resblock_kernel_sizes and resblock_dilation_sizes must have one length"
-            )
-        for rate, kernel in zip(self.upsample_rates, self.upsample_kernel_sizes, strict=True):
-            if rate < 1 or kernel < rate or (kernel - rate) % 2:
-                raise ValueError(
-                    f"upsample_kernel_sizes: {kernel} does not fit rate {rate} "
-                    "(it must exceed it by an even number)"
-                )
-        if self.upsample_initial_channel % (1 << len(self.upsample_rates)):
-            raise ValueError(
-                "upsample_initial_channel must be divisible by 2 for every upsampling stage"
-            )
+        check_upsampling(
+            self, lambda rate, kernel: (kernel - rate) % 2 == 0, "exceed it by an even number"
+        )
 
     @property
     def in_dim(self) -> int:

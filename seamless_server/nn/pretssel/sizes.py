@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from seamless_server.nn.config import _divides, _positive
+from seamless_server.nn.config import _divides, _positive, check_upsampling
 
 FRAMES_PER_UNIT = 2
 """Units last 20 ms, mel frames 10 ms."""
@@ -129,22 +129,7 @@ class MelVocoderConfig:
 
     def __post_init__(self) -> None:
         _positive(self, "mel_dim", "upsample_initial_channel")
-        if not self.upsample_rates or len(self.upsample_rates) != len(self.upsample_kernel_sizes):
-            raise ValueError("upsample_rates and upsample_kernel_sizes must have one length, not 0")
-        if len(self.resblock_kernel_sizes) != len(self.resblock_dilation_sizes):
-            raise ValueError(
-                "resblock_kernel_sizes and resblock_dilation_sizes must have one length"
-            )
-        for rate, kernel in zip(self.upsample_rates, self.upsample_kernel_sizes, strict=True):
-            if rate < 1 or kernel < rate or kernel % 2:
-                raise ValueError(
-                    f"upsample_kernel_sizes: {kernel} does not fit rate {rate} "
-                    "(it must be even and not below it)"
-                )
-        if self.upsample_initial_channel % (1 << len(self.upsample_rates)):
-            raise ValueError(
-                "upsample_initial_channel must be divisible by 2 for every upsampling stage"
-            )
+        check_upsampling(self, lambda _, kernel: kernel % 2 == 0, "be even and not below it")
 
     @property
     def samples_per_frame(self) -> int:
