@@ -24,6 +24,11 @@ _SLICE = 32
 """Clients that are served before the event loop gets its turn."""
 
 
+def arguments_of(data: Any) -> list[Any]:
+    """An event's arguments, as Socket.IO reads what is emitted: several only in a tuple."""
+    return list(data) if isinstance(data, tuple) else [] if data is None else [data]
+
+
 class LocalManager(socketio.AsyncManager):  # type: ignore[misc]
     """Leaves out clients whose queue is full, and pauses between slices of a large room.
 
@@ -75,9 +80,8 @@ class LocalManager(socketio.AsyncManager):  # type: ignore[misc]
         ]
         if not participants:
             return
-        arguments = list(data) if isinstance(data, tuple) else [] if data is None else [data]
         encoded = self.server.packet_class(
-            EVENT, namespace=namespace, data=[event, *arguments]
+            EVENT, namespace=namespace, data=[event, *arguments_of(data)]
         ).encode()
         packets = [
             EngineIOPacket(MESSAGE, part)

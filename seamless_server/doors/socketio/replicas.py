@@ -22,7 +22,7 @@ from redis import asyncio as aioredis
 from socketio.packet import Packet
 
 from seamless_server.doors.socketio.codec import Json
-from seamless_server.doors.socketio.delivery import LocalManager
+from seamless_server.doors.socketio.delivery import LocalManager, arguments_of
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ class RedisManager(socketio.AsyncRedisManager, LocalManager):  # type: ignore[mi
         await LocalManager.emit(self, event, data, namespace, room, skip_sid)
         if isinstance(room, str) and self.is_connected(room, namespace):
             return  # a client of this replica
-        arguments = list(data) if isinstance(data, tuple) else [] if data is None else [data]
+        arguments = arguments_of(data)
         parts: list[bytes] = []
         if Packet.data_is_binary(arguments):
             arguments, parts = Packet.deconstruct_binary(arguments)
