@@ -333,21 +333,21 @@ async def misfortune(world: World) -> None:
 
 
 async def _redis_hangs(world: World) -> None:
-    world.redis_is_well = False
-    world.mark("Redis hung")
-    world.redis.hang()
-    await world.pause(3)
-    world.redis.wake()
-    await asyncio.sleep(2)
-    world.redis_is_well = True
+    await _redis_away(world, "Redis hung", world.redis.hang, world.redis.wake)
 
 
 async def _redis_dies(world: World) -> None:
+    await _redis_away(world, "Redis died", world.redis.kill, world.redis.start)
+
+
+async def _redis_away(
+    world: World, mark: str, leave: Callable[[], None], come_back: Callable[[], None]
+) -> None:
     world.redis_is_well = False
-    world.mark("Redis died")
-    world.redis.kill()
+    world.mark(mark)
+    leave()
     await world.pause(3)
-    world.redis.start()
+    come_back()
     await asyncio.sleep(2)
     world.redis_is_well = True
 
