@@ -1,23 +1,47 @@
 """Files that are several files behind each other: each part is decoded by itself, because the next
 may have another rate, other channels or another codec.
 
-FFmpeg goes on by itself in MP3, whose frames carry their form; in FLAC and Ogg only where nothing
-changes, and in WAV not at all.
+FFmpeg goes on by itself in MP3, ADTS, AC-3 and Matroska; in FLAC and Ogg only where nothing
+changes, and in most others not at all. Where a part begins is found by how such files begin.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from seamless_server.audio.decoding import UNKNOWN_SIZE, Decoder, Frames, NotSound, Raw, can_seek
+from seamless_server.audio.decoding import Decoder, Frames, NotSound, Raw, can_seek
 
-_FLAC = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22")
-"""How FLAC begins: its name, and a STREAMINFO of 34 bytes, which may be its last block."""
-_BEGINS = 2
-"""Flag of an Ogg page that begins a stream (RFC 3533)."""
+Pieces = Iterator[tuple[int, bool]]
+"""How many of the next bytes belong together, and whether a part begins with them."""
+
+_WITH_BIT_3 = b"".join(re.escape(bytes([byte])) for byte in range(256) if byte & 8)
+_MARKS = {
+    b"RIFF": rb"....WAVE",
+    b"RF64": rb"....WAVE",
+    b"riff.\x91\xcf\x11\xa5\xd6(\xdb\x04\xc1\0\0": rb".{8}wave\xf3\xac\xd3\x11",  # Wave64
+    b"FORM": rb"....AIF[FC]",
+    b"caff": rb"\0\x01..desc",
+    b".snd": rb"\0\0[\0-\x10].{5}\0\0\0[\1-\x1b]\0[\0-\5]..\0\0\0[\1-\x40]",
+    b"OggS\0": rb"[\2\3\6\7]\0{8}",  # a page that begins a stream (RFC 3533)
+    b"fLaC": rb"[\0\x80]\0\0\x22",  # its STREAMINFO, which may be its last block
+    b"#!AMR": rb"(-WB)?\n",
+    b"wvpk": rb".{12}\0{4}.{5}[%s]" % _WITH_BIT_3,  # a block that begins at sample 0
+    b"TTA1": rb"[\1\3]\0[\1-\x40]\0",
+    b"FLV\1": rb"[\1\4\5]\0\0\0\x09",
+    b"0&\xb2u\x8ef\xcf\x11\xa6\xd9\0\xaa\0b\xcel": rb"",  # ASF
+    b"Creative Voice File\x1a": rb"",
+}
+"""How files begin that may follow each other: some bytes, and what must come after them."""
+_PATTERNS = {mark: re.compile(re.escape(mark) + rest, re.DOTALL) for mark, rest in _MARKS.items()}
+_LOOK = 64
+"""Bytes in which every mark can be known."""
+_WINDOW = 2**18
+_ENDLESS = 2**62
 
 
 def open_decoder(file: Any, name: str = "", raw: Raw | None = None) -> Decoder | ChainedDecoder:
@@ -31,7 +55,49 @@ def open_decoder(file: Any, name: str = "", raw: Raw | None = None) -> Decoder |
         return Decoder(file, name, raw)
     end = file.seek(0, os.SEEK_END)
     parts = [Part(file, start, stop) for start, stop in pairwise([*places, end])]
-    return ChainedDecoder(parts, name)
+    return ChainedDecoder(partial(Decoder, part, name) for part in parts)
+
+
+def pieces_of(peek: Callable[[int], bytes]) -> Pieces:
+    """The pieces of what `peek` shows; none of kinds that FFmpeg reads to the end by itself.
+
+    Args:
+        peek: gives as many of the next bytes as it is asked for, or more, or all that are left.
+            Before the next piece is asked for, this one must have been taken.
+    """
+    head = peek(_LOOK)
+    if head[4:8] == b"ftyp":
+        return _boxes(peek)
+    for mark, pattern in _PATTERNS.items():
+        if pattern.match(head):
+            return _marked(peek, mark, pattern)
+    return iter(())
+
+
+def _boxes(peek: Callable[[int], bytes]) -> Pieces:
+    """Of MP4, whose boxes say how long they are."""
+    while len(head := peek(16)) >= 8:
+        size = int.from_bytes(head[:4], "big")
+        if size == 1:
+            size = int.from_bytes(head[8:16], "big")
+        yield (size if size >= 8 else _ENDLESS), head[4:8] == b"ftyp"
+
+
+def _marked(peek: Callable[[int], bytes], mark: bytes, pattern: re.Pattern[bytes]) -> Pieces:
+    """Of files that begin with a mark."""
+    while window := peek(_LOOK):
+        place = window.find(mark, 1)
+        while place >= 0 and not (pattern.match(window, place) and not _is_same_ogg(window, place)):
+            place = window.find(mark, place + 1)
+        if place < 0:  # the last bytes may be half a mark
+            place = len(window) - _LOOK + 1 if len(window) >= _LOOK else len(window)
+        yield place, bool(pattern.match(window))
+
+
+def _is_same_ogg(window: bytes, place: int) -> bool:
+    """Whether the page before begins a stream, too: then both are of one part."""
+    before = window.rfind(b"OggS\0", 0, place)
+    return before >= 0 and bool(window[before + 5] & 2)
 
 
 class Part:
@@ -64,11 +130,15 @@ class Part:
 
 
 class ChainedDecoder:
-    """As `Decoder`, of parts that follow each other."""
+    """As `Decoder`, of parts that follow each other.
 
-    def __init__(self, parts: list[Part], name: str) -> None:
-        self._parts, self._name = parts, name
-        self._now = Decoder(parts[0], name)
+    Args:
+        parts: make the decoder of each, when it is wanted; making it may raise `NotSound`.
+    """
+
+    def __init__(self, parts: Iterable[Callable[[], Decoder]]) -> None:
+        self._parts = iter(parts)
+        self._now = next(self._parts)()
         self.format, self.rate, self.channels = self._now.format, self._now.rate, self._now.channels
         self.declared_s: float | None = None
         self.decoded_s = 0.0
@@ -78,23 +148,26 @@ class ChainedDecoder:
 
     def __iter__(self) -> Iterator[tuple[Frames, int]]:
         """Samples (n, c) and their rate in Hz."""
-        for number, part in enumerate(self._parts):
-            before = self.decoded_s
+        yield from self._part()
+        for part in self._parts:
+            self._now.close()
             try:
-                if number:
-                    self._now.close()
-                    self._now = Decoder(part, self._name)
+                self._now = part()
             except NotSound:
-                self._damage(before)
-                continue
-            for frames, rate in self._now:
-                self.ends_early = False
-                self.decoded_s = before + self._now.decoded_s
-                yield frames, rate
-            if self._now.damaged_at_s is not None:
-                self._damage(before + self._now.damaged_at_s)
-                self.ends_early = self._now.ends_early
-            self.missing_s += self._now.missing_s
+                self._damage(self.decoded_s)
+            else:
+                yield from self._part()
+
+    def _part(self) -> Iterator[tuple[Frames, int]]:
+        before = self.decoded_s
+        for frames, rate in self._now:
+            self.ends_early = False
+            self.decoded_s = before + self._now.decoded_s
+            yield frames, rate
+        if self._now.damaged_at_s is not None:
+            self._damage(before + self._now.damaged_at_s)
+            self.ends_early = self._now.ends_early
+        self.missing_s += self._now.missing_s
 
     def _damage(self, at_s: float) -> None:
         if self.damaged_at_s is None:
@@ -107,61 +180,18 @@ class ChainedDecoder:
 
 
 def _beginnings(file: Any) -> list[int]:
-    """Where the parts of a chained WAV, Ogg or FLAC file begin; nothing of other files."""
-    begin = file.tell()
-    head = file.read(12)
-    found: list[int] = []
-    if head[:4] == b"OggS":
-        found = _ogg_beginnings(file, begin)
-    elif head[:4] == b"RIFF" and head[8:] == b"WAVE":
-        found = _wav_beginnings(file, begin)
-    elif head[:8] in _FLAC:
-        found = _flac_beginnings(file, begin)
-    file.seek(begin)
-    return found
+    """Where the parts of a file begin; nothing of kinds that need no parting."""
+    begin = at = file.tell()
 
-
-def _wav_beginnings(file: Any, at: int) -> list[int]:
-    found: list[int] = []
-    while True:
+    def peek(least: int) -> bytes:
         file.seek(at)
-        head = file.read(12)
-        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
-            return found
-        found.append(at)
-        size = int.from_bytes(head[4:8], "little")
-        if size < 4 or size >= UNKNOWN_SIZE:
-            return found
-        at += 8 + size + size % 2
+        data: bytes = file.read(max(least, _WINDOW)) or b""
+        return data
 
-
-def _ogg_beginnings(file: Any, at: int) -> list[int]:
     found: list[int] = []
-    within = True
-    while True:
-        file.seek(at)
-        head = file.read(27)
-        if len(head) < 27 or head[:4] != b"OggS":
-            return found
-        begins = bool(head[5] & _BEGINS)
-        if begins and within:
+    for size, begins in pieces_of(peek):
+        if begins or not found:
             found.append(at)
-        within = not begins
-        sizes = file.read(head[26])
-        at += 27 + len(sizes) + sum(sizes)
-
-
-def _flac_beginnings(file: Any, at: int) -> list[int]:
-    file.seek(at)
-    found: list[int] = []
-    tail, size = b"", len(_FLAC[0])
-    while data := file.read(2**20):
-        window = tail + data
-        place = window.find(b"fLaC")
-        while place >= 0:
-            if window[place : place + size] in _FLAC:
-                found.append(at - len(tail) + place)
-            place = window.find(b"fLaC", place + 1)
-        tail = window[-size + 1 :]
-        at += len(data)
+        at += size
+    file.seek(begin)
     return found

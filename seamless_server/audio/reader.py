@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import io
 import os
-import struct
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -25,12 +23,13 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import Self
 
-from seamless_server.audio.arrays import MOST_CHANNELS, ArrayLike, as_frames
+from seamless_server.audio.arrays import ArrayLike, as_frames
 from seamless_server.audio.chains import ChainedDecoder, open_decoder
 from seamless_server.audio.checks import checked
-from seamless_server.audio.decoding import UNKNOWN_SIZE, Decoder, Frames, NotSound, Raw, can_seek
+from seamless_server.audio.decoding import Decoder, Frames, NotSound, Raw, can_seek
 from seamless_server.audio.level import LevelMeter
 from seamless_server.audio.mixing import Mixer
+from seamless_server.audio.pipes import open_pipe
 from seamless_server.audio.resample import MAX_RATE, MIN_RATE, StreamResampler
 from seamless_server.errors import AudioError, UsageError
 
@@ -352,14 +351,9 @@ def _open_file(
             decoder: Decoder | ChainedDecoder = open_decoder(buffered, ending, raw)
             live = False
         else:
-            pipe = _Pipe(file)
-            live = not pipe.needs_its_end()
-            if live:
-                decoder = Decoder(pipe, ending, raw or pipe.wav_header(), live=True)
-            else:
-                whole = pipe.whole()
-                files += (whole,)
-                decoder = open_decoder(whole, ending, raw)
+            decoder, copy = open_pipe(file, ending, raw)
+            live = copy is None
+            files += () if copy is None else (copy,)
     except (NotSound, OSError) as error:
         for opened in files:
             opened.close()
@@ -378,67 +372,3 @@ def _open_file(
         live=live,
         files=files,
     )
-
-
-class _Pipe:
-    """A pipe whose first bytes can be looked at."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._head = b""
-        self._left: int | None = None
-
-    def seekable(self) -> bool:
-        return False
-
-    def read(self, size: int = -1) -> bytes:
-        if self._left is not None:
-            size = min(size, self._left)
-        if self._head:
-            data, self._head = self._head[:size], self._head[size:]
-        else:
-            data = (self._file.read(size) or b"") if size else b""
-        if self._left is not None:
-            self._left -= len(data)
-        return data
-
-    def _peek(self, size: int) -> bytes:
-        while len(self._head) < size and (data := self._file.read(size - len(self._head))):
-            self._head += data
-        return self._head
-
-    def needs_its_end(self) -> bool:
-        """Whether it is an MP4 or the like whose directory comes after the sound."""
-        if self._peek(8)[4:8] not in (b"ftyp", b"mdat", b"free", b"wide", b"skip"):
-            return False
-        head = self._peek(2**13)
-        directory, sound = head.find(b"moov"), head.find(b"mdat")
-        return directory < 0 or 0 <= sound < directory
-
-    def wav_header(self) -> Raw | None:
-        """Take the header of a WAV of 16-bit samples, of which FFmpeg would wait for 64 KiB."""
-        head = self._peek(12)
-        if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
-            return None
-        at, raw = 12, None
-        while len(head := self._peek(at + 8)) >= at + 8 and at < 2**16:
-            chunk, size = head[at : at + 4], int.from_bytes(head[at + 4 : at + 8], "little")
-            if chunk == b"data":
-                if raw is not None:
-                    self._head = self._head[at + 8 :]
-                    self._left = size if 0 < size < UNKNOWN_SIZE else None
-                return raw
-            if chunk == b"fmt " and len(form := self._peek(at + 24)[at + 8 : at + 24]) == 16:
-                code, channels, rate = struct.unpack("<HHI", form[:8])
-                if code in (1, 0xFFFE) and form[14] == 16 and 1 <= channels <= MOST_CHANNELS:
-                    raw = Raw(rate, channels, "s16le")
-            at += 8 + size + size % 2
-        return None
-
-    def whole(self) -> IO[bytes]:
-        """All of it as a file, once the pipe has ended."""
-        whole = tempfile.SpooledTemporaryFile(max_size=2**22)  # noqa: SIM115
-        while data := self.read(2**16):
-            whole.write(data)
-        whole.seek(0)
-        return cast("IO[bytes]", whole)
