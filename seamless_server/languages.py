@@ -19,6 +19,8 @@ from types import MappingProxyType
 from typing import Literal
 
 import langcodes
+from language_data.names import load_trie, normalize_name
+from language_data.util import data_filename
 
 from seamless_server.errors import LanguageError
 
@@ -36,7 +38,7 @@ _DIRECTION_WORDS: Mapping[Direction, str] = {
 _MEMBERS: Mapping[str, tuple[str, ...]] = {
     "ara": ("arb",), "aze": ("azj",), "ekk": ("est",), "fas": ("pes",), "fil": ("tgl",),
     "ful": ("fuv",), "kur": ("ckb",), "lav": ("lvs",),
-    "mon": ("khk",), "msa": ("zsm",), "nep": ("npi",), "nor": ("nob",), "ori": ("ory",),
+    "mon": ("khk",), "msa": ("zsm", "zlm"), "nep": ("npi",), "nor": ("nob",), "ori": ("ory",),
     "orm": ("gaz",), "pus": ("pbt",), "swa": ("swh",), "uzb": ("uzn",), "zho": ("cmn",),
 }  # fmt: skip
 
@@ -55,9 +57,8 @@ _OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
     "zh-chs": ("cmn",), "zh-cht": ("cmn_Hant",),
     "廣東話": ("yue",), "广东话": ("yue",), "粤语": ("yue",), "粵語": ("yue",),
     "bahasa": ("ind",), "bahasa melayu": ("zsm",), "basa jawa": ("jav",), "darija": ("ary",),
-    "egyptian": ("arz",), "brazilian": ("por",), "brasileiro": ("por",), "valencia": ("cat",),
+    "brazilian": ("por",), "brasileiro": ("por",), "valencia": ("cat",),
     "bokmal": ("nob",), "khalkha": ("khk",), "hayeren": ("hye",), "flemish": ("nld",),
-    "vlaams": ("nld",),
 }  # fmt: skip
 
 # With these scripts and territories a tag means another member of its macrolanguage, which the
@@ -65,6 +66,8 @@ _OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
 _OTHER_MEMBER = frozenset(
     {("kur", "Latn"), ("kur", "TR"), ("aze", "Arab"), ("aze", "IR"), ("uzb", "Arab")}
     | {("uzb", "AF"), ("pan", "Arab"), ("pan", "PK"), ("mon", "Mong")}
+    # What langcodes makes of Montenegrin, Dari and Congo Swahili.
+    | {("srp", "ME"), ("fas", "AF"), ("swa", "CD")}
 )
 
 # What is mostly spoken in a territory, behind the standard that is written there.
@@ -150,17 +153,21 @@ def suggest(text: str) -> tuple[Language, ...]:
     languages' own, and near misses of English names. A language that the table does not have gets
     no suggestion.
     """
-    table = _table()
-    wanted = text.strip().casefold()
-    by_name = _by_name()
+    wanted = " ".join(text.split()).casefold()
     meant = _meant(wanted)
     if meant is not None:
         return meant
     if len(wanted) < 4:
         return ()
-    within = [code for name, code in by_name.items() if wanted in name.split()]
-    near = [by_name[match] for match in difflib.get_close_matches(wanted, by_name, 5, 0.8)]
-    return tuple(table[code] for code in list(dict.fromkeys(within + near))[:3])
+    table, names = _table(), _names_of("language", "en")
+    within = [code for name, code in _by_name().items() if wanted in name.split()]
+    if not within and any(wanted in name.split() for name in names):
+        return ()  # Sorbian: a word of names of other languages
+    # The nearest of all the world's names, so that nobody's language is taken for another.
+    near = difflib.get_close_matches(wanted, {**dict.fromkeys(_by_name()), **names}, 5, 0.8)
+    codes = [_known_code(name) for name in near]
+    known = [code for code in codes if code is not None] if codes[:1] != [None] else []
+    return tuple(table[code] for code in list(dict.fromkeys(within + known))[:3])
 
 
 def resolve(text: str, offered: Collection[str]) -> str:
@@ -171,7 +178,7 @@ def resolve(text: str, offered: Collection[str]) -> str:
     """
     if text in offered:
         return text
-    for language in _meant(text.strip().casefold()) or ():
+    for language in _meant(" ".join(text.split()).casefold()) or ():
         if language.code in offered:
             return language.code
     listed = ", ".join(sorted(offered))
@@ -212,11 +219,7 @@ def _meant(wanted: str) -> tuple[Language, ...] | None:
     for name in (wanted, _plain(wanted)):
         if name in _OTHER_NAMES:
             return tuple(table[code] for code in _OTHER_NAMES[name])
-    plain = _by_plain_name().get(_plain(wanted))
-    if plain is not None:
-        return (table[plain],)
-    typos = difflib.get_close_matches(wanted, by_name, 1, 0.9)
-    tag = None if typos else _tag(wanted)
+    tag = _tag(wanted)
     return None if tag is None else tuple(table[code] for code in _codes_of(tag))
 
 
@@ -224,20 +227,66 @@ def _tag(wanted: str) -> langcodes.Language | None:
     """A tag, locale or name in any language as a valid language tag."""
     if not wanted:
         return None
+    is_name = len(wanted) > 3 or not wanted.isascii()
+    found = _named(wanted, "en") if is_name else None
+    found = found or _located(wanted)
+    if found is None and is_name:
+        own = _by_plain_name().get(_plain(wanted))
+        if own is not None:
+            found = langcodes.Language.get(own)
+        elif not difflib.get_close_matches(wanted, _by_name(), 1, 0.9):
+            found = _named(wanted, "und")
+    return found
+
+
+def _located(wanted: str) -> langcodes.Language | None:
+    """What a tag or locale says."""
     language, dash, rest = re.sub(r"[.@].*", "", wanted).replace("_", "-").partition("-")
     locale = _COUNTRIES.get(language, language) + dash + rest
     try:
         found = langcodes.Language.get(locale)
-        if found.is_valid() and found.language not in (None, "und"):
-            return found
     except ValueError:
-        pass  # no tag; perhaps a name
-    if len(wanted) < 4 and wanted.isascii():
-        return None
-    try:
-        return langcodes.find(wanted)
-    except LookupError:
-        return None
+        return None  # no tag; perhaps a name
+    return found if found.is_valid() and found.language not in (None, "und") else None
+
+
+def _named(name: str, among: str) -> langcodes.Language | None:
+    """The language of exactly this name.
+
+    Args:
+        among: ``en`` for English names, ``und`` for those of any language.
+    """
+    # "Greek, Modern (1453-)", "Portuguese (Brazil)", "Thai language"
+    name = _unadorned(re.sub(r"^([^,(]+),([^(]+)", r"\2 \1 ", name))
+    names = _names_of("language", among)
+    for known in (name, name.removesuffix(" language")):
+        if known in names:
+            return langcodes.Language.get(names[known])
+    for end in (at for at, letter in enumerate(name) if letter == " "):
+        place = _names_of("territory", "en").get(name[end + 1 :])
+        if place is not None and name[:end] in names:
+            return langcodes.Language.get(f"{names[name[:end]]}-{place}")
+    return None
+
+
+@lru_cache(maxsize=4)
+def _names_of(kind: str, among: str) -> Mapping[str, str]:
+    """Tags by names without capitals, hyphens, commas and parentheses."""
+    trie = load_trie(data_filename(f"trie/{among}/name_to_{kind}.marisa"))
+    return {name: tag.decode() for name, tag in trie.items()}
+
+
+def _unadorned(name: str) -> str:
+    return " ".join(normalize_name(name).split())
+
+
+def _known_code(name: str) -> str | None:
+    """The language of the table that has this English name."""
+    code = _by_name().get(name)
+    if code is None:
+        tag = _named(name, "en")
+        code = None if tag is None else next(iter(_codes_of(tag)), None)
+    return code
 
 
 def _codes_of(tag: langcodes.Language) -> tuple[str, ...]:

@@ -1,8 +1,13 @@
 """The table of languages and the help it gives."""
 
+import re
 from pathlib import Path
 
+import langcodes
 import pytest
+from language_data.names import load_trie
+from language_data.registry_parser import parse_registry
+from language_data.util import data_filename
 
 from seamless_server.errors import LanguageError, SeamlessError
 from seamless_server.languages import (
@@ -106,6 +111,12 @@ def test_lookup_gives_the_row() -> None:
         ("ku-IQ", "ckb"),
         ("pa-IN", "pan"),
         ("Ελληνικά", "ell"),
+        # with more words
+        ("Portuguese (Brazil)", "por"),
+        ("Chinese (Taiwan)", "cmn_Hant"),
+        ("Greek, Modern (1453-)", "ell"),
+        ("Thai language", "tha"),
+        ("Malay (macrolanguage)", "zsm"),
     ],
 )
 def test_a_near_miss_is_answered_with_the_code_that_was_meant(typed: str, meant: str) -> None:
@@ -125,6 +136,74 @@ def test_what_was_one_language_suggests_its_parts():
     assert [language.code for language in suggest("sh")] == ["srp", "hrv", "bos"]
     assert [language.code for language in suggest("zh-HK")] == ["cmn_Hant", "yue"]
     assert [language.code for language in suggest("ar-EG")] == ["arb", "arz"]
+
+
+RECORDS = [
+    x
+    for x in parse_registry()
+    if x["Type"] == "language" and x.get("Scope") != "collection" and len(x["Subtag"]) < 4
+]
+"""All languages of ISO 639-3, as the registry of language tags has them."""
+LONG = {
+    x["Subtag"]: langcodes.Language.get(
+        x.get("Preferred-Value", x["Subtag"]), normalize=False
+    ).to_alpha3()
+    for x in RECORDS
+}
+MACRO = {LONG[x["Subtag"]]: LONG[x["Macrolanguage"]] for x in RECORDS if "Macrolanguage" in x}
+
+
+def is_same(meant: str, found: str) -> bool:
+    """Whether a language that was found is the one that was meant, or one of its members."""
+    same = {("ekk", "est"), ("fil", "tgl")}
+    return meant in (found, MACRO.get(found)) or (meant, found) in same
+
+
+def test_no_name_of_another_language_is_taken_for_one_that_the_models_know() -> None:
+    asked = 0
+    for record in RECORDS:
+        code = LONG[record["Subtag"]]
+        for name in record["Description"]:
+            plain = re.sub(r"\s*\(.*\)", "", name)
+            if plain in {"Luo", "Malay", "Kamba"}:
+                continue  # two languages, of which the models know one
+            for typed in {name, plain, f"{name} language"}:
+                if len(typed) > 3:  # else it may be a code, too: Dan
+                    asked += 1
+                    found = [one.code[:3] for one in suggest(typed)]
+                    assert all(is_same(code, x) for x in found), (typed, found)
+        typed = record["Subtag"]
+        found = [one.code[:3] for one in suggest(typed)]
+        assert all(is_same(code, x) for x in found) or typed == "kr", (typed, found)
+    assert asked > 15_000
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        *("Sorbian", "Egyptian", "Guana", "Male", "Prussian", "Dari", "Montenegrin", "Mongol"),
+        *("Spanish Sign Language", "Ancient Greek", "Greek, Ancient (to 1453)", "Old English"),
+        *("Chinese, Min Dong", "Mt. Iriga Agta", "Pa-Hng", "Congo Swahili", "Pulaar", "sorbian"),
+        *("swc", "prs", "cnr", "fa-AF", "sr-ME"),
+    ],
+)
+def test_names_that_only_look_like_others_get_no_suggestion(typed: str) -> None:
+    assert suggest(typed) == ()
+
+
+def test_names_in_other_languages_are_themselves_or_nothing() -> None:
+    any_language, english = (
+        dict(load_trie(data_filename(f"trie/{among}/name_to_language.marisa")).items())
+        for among in ("und", "en")
+    )
+    asked = 0
+    for name in sorted(any_language)[::40]:
+        for found in suggest(name)[:1] if len(name) > 3 else ():
+            tags = (any_language[name], english.get(name, b"mis"))
+            meant = [langcodes.Language.get(tag.decode()).to_alpha3() for tag in tags]
+            assert any(is_same(code, found.code[:3]) for code in meant), (name, found)
+            asked += 1
+    assert asked > 300
 
 
 OTHER_TAGS = ("ku-TR", "ku-Latn", "az-Arab", "uz-AF", "pa-PK", "mn-Mong")
