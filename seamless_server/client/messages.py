@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from seamless_server.audio.opus import OpusDecoder
+
 Pcm = npt.NDArray[np.int16]
 
 
@@ -99,10 +101,35 @@ def text_of(data: dict[str, Any]) -> Text:
     return Text(*_common(data), text=data["payload"], confidence=data.get("confidence"))
 
 
-def speech_of(data: dict[str, Any]) -> Speech:
-    """The event of a `translation_speech`."""
-    samples = np.frombuffer(data["payload"], dtype="<i2")
-    return Speech(*_common(data), samples=samples, sample_rate=data["sample_rate"])
+class SpeechReader:
+    """Reads `translation_speech`, in order; pieces of Opus need what came before them."""
+
+    def __init__(self) -> None:
+        self._decoders: dict[tuple[str, str], OpusDecoder] = {}
+
+    def read(self, data: dict[str, Any]) -> Speech:
+        """The event.
+
+        Raises:
+            ValueError: it cannot be decoded.
+        """
+        samples: Pcm = (
+            np.frombuffer(data["payload"], dtype="<i2")
+            if _is_plain(data)
+            else (self._decoded(data))
+        )
+        return Speech(*_common(data), samples=samples, sample_rate=data["sample_rate"])
+
+    def _decoded(self, data: dict[str, Any]) -> Pcm:
+        voice, skip = (data["speakerID"], data["lang"]), data["preSkip"]
+        if skip is not None or voice not in self._decoders:
+            self._decoders[voice] = OpusDecoder(data["sample_rate"])
+        samples = self._decoders[voice].decode(data["payload"])[skip or 0 :]
+        return samples[: data["samples"]]
+
+
+def _is_plain(data: dict[str, Any]) -> bool:
+    return data.get("encoding", "pcm16") == "pcm16"
 
 
 def status_of(data: dict[str, Any]) -> Status:

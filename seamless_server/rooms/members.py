@@ -25,10 +25,13 @@ from seamless_server.rooms.census import (
     Census,
 )
 
-Kind = Literal["text", "speech"]
+Kind = Literal["text", "speech", "opus"]
+"""Text, speech as samples, and speech as Opus."""
 Role = Literal["speaker", "listener"]
 Take = Literal["s2s&t", "s2t", "s2s", "none"]
 """What a listener takes: speech and text, text, speech, or nothing."""
+Encoding = Literal["pcm16", "opus"]
+"""How speech comes to a listener."""
 
 V1 = "v1"
 """Delivery group of clients of the original's protocol."""
@@ -54,6 +57,14 @@ class Wish:
     take: Take = "s2s&t"
     heard: bool = False
     """Also what was heard, in the language that is spoken."""
+    encoding: Encoding = "pcm16"
+
+    def kinds(self) -> set[Kind]:
+        """What of a language goes to it."""
+        speech: Kind = "opus" if self.encoding == "opus" else "speech"
+        return ({"text"} if self.take in ("s2s&t", "s2t") else set()) | (
+            {speech} if self.take in ("s2s&t", "s2s") else set()
+        )
 
 
 @dataclass(slots=True)
@@ -130,13 +141,7 @@ class Member:
         if self.wish is None:
             return {group_name(self.room_id, FOLLOW)}
         lang = self.wish.lang or ANY
-        kinds: dict[str, tuple[Kind, ...]] = {
-            "s2s&t": ("text", "speech"),
-            "s2t": ("text",),
-            "s2s": ("speech",),
-            "none": (),
-        }
-        groups = {group_name(self.room_id, lang, kind) for kind in kinds[self.wish.take]}
+        groups = {group_name(self.room_id, lang, kind) for kind in self.wish.kinds()}
         return groups | ({group_name(self.room_id, HEARD, "text")} if self.wish.heard else set())
 
     def dynamic_config(self) -> dict[str, Any] | None:
@@ -163,7 +168,7 @@ class Member:
             "expressive": self.expressive,
             "wish": None
             if self.wish is None
-            else [self.wish.lang, self.wish.take, self.wish.heard],
+            else [self.wish.lang, self.wish.take, self.wish.heard, self.wish.encoding],
             "model_type": self.model_type,
             "streaming": self.streaming,
             "resume_key": self.resume_key,

@@ -56,6 +56,8 @@ def room(*members: Member, replay_bytes: int = 1000) -> Room:
         ({"wish": Wish("spa", "s2s&t")}, {"ROOM|spa|text", "ROOM|spa|speech"}),
         ({"wish": Wish("spa", "s2t")}, {"ROOM|spa|text"}),
         ({"wish": Wish("spa", "s2s")}, {"ROOM|spa|speech"}),
+        ({"wish": Wish("spa", "s2s&t", encoding="opus")}, {"ROOM|spa|text", "ROOM|spa|opus"}),
+        ({"wish": Wish("spa", "s2t", encoding="opus")}, {"ROOM|spa|text"}),
         ({"wish": Wish("spa", "none")}, set()),
         ({"wish": Wish(None, "s2t")}, {"ROOM|*|text"}),
         ({"wish": Wish("spa", "s2t", heard=True)}, {"ROOM|spa|text", "ROOM|=|text"}),
@@ -183,7 +185,7 @@ def test_a_member_is_the_same_on_another_replica() -> None:
     full = Member(
         "ana", sid="s1", protocol=2, name="Ana", roles=frozenset({"speaker", "listener"}),
         target_language="spa", source_language="deu", expressive=True,
-        wish=Wish("fra", "s2t", heard=True), model_type="s2s&t",
+        wish=Wish("fra", "s2t", True, "opus"), model_type="s2s&t",
         streaming=True, resume_key="key", subject="iss|ana", room_id="ROOM", since=12.5,
         segment_base=7,
     )  # fmt: skip
@@ -192,7 +194,7 @@ def test_a_member_is_the_same_on_another_replica() -> None:
     again = Member.from_record(record)
     assert again.record() == full.record()
     assert again.roles == {"speaker", "listener"}
-    assert again.wish == Wish("fra", "s2t", heard=True)
+    assert again.wish == Wish("fra", "s2t", True, "opus")
     assert again.groups() == full.groups()
     kept = {
         "client_id", "sid", "protocol", "name", "roles", "target_language", "expressive", "wish",

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from seamless_server.audio.opus import OpusEncoder
+from seamless_server.client.messages import SpeechReader
 from seamless_server.doors.running import BackgroundServer
 
 from .conftest import Connect, silence, speech
@@ -494,3 +496,79 @@ async def test_a_level_that_makes_trouble_is_told(
     await peer.speak((np.clip(loud * gain, -1, 1) * 32767).astype(np.int16))
     await peer.until("stream_status", lambda status: sentence in (status["warning"] or ""))
     await peer.call("stop_stream")
+
+
+def samples_by_segment(pieces: list[Any]) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for piece in pieces:
+        samples = piece.get("samples", len(piece["payload"]) // 2)
+        found[piece["segmentID"]] = found.get(piece["segmentID"], 0) + samples
+    return found
+
+
+async def test_speech_comes_as_opus_to_who_asks_encoded_once(
+    start_server: Start, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    encode = OpusEncoder.encode
+    monkeypatch.setattr(
+        OpusEncoder,
+        "encode",
+        lambda self, *args, **more: made.append(1) or encode(self, *args, **more),
+    )
+    server = start_server()
+    speaker = await connect(server)
+    room = await speaker.join(None, "speaker")
+    await speaker.call("set_dynamic_config", {"targetLanguage": "spa"})
+    plain, *small = [await connect(server) for _ in range(4)]
+    for peer in (plain, *small):
+        await peer.join(room, "listener")
+        wish = {"targetLanguage": None if peer is small[0] else "spa", "output": "s2s"}
+        wish |= {} if peer is plain else {"encoding": "opus"}
+        assert (await peer.call("set_listener_config", wish))["status"] == "ok"
+    await speaker.configure(buffer_limit=0)
+    await speaker.speak(speech("human_short"))
+    await speaker.call("stop_stream")
+    for peer in (plain, *small):
+        await peer.call("set_name", "x")
+    pieces = plain.of("translation_speech")
+    assert {piece["encoding"] for piece in pieces} == {"pcm16"}
+    assert not {"preSkip", "samples"} & pieces[0].keys()
+    sent = np.frombuffer(b"".join(piece["payload"] for piece in pieces), "<i2")
+    assert len(made) == len(pieces)  # for three listeners
+    for peer in small:
+        encoded = peer.of("translation_speech")
+        assert [piece["seq"] for piece in encoded] == [piece["seq"] for piece in pieces]
+        assert {piece["encoding"] for piece in encoded} == {"opus"}
+        reader = SpeechReader()
+        got = np.concatenate([reader.read(piece).samples for piece in encoded])
+        assert len(got) == len(sent)
+        assert np.corrcoef(got, sent)[0, 1] > 0.5
+        # Each segment is whole when it ends: nothing of it waits for the next.
+        assert samples_by_segment(encoded) == samples_by_segment(pieces)
+        assert 8 * sum(len(piece["payload"]) for piece in encoded) < 2 * len(sent)
+
+
+async def test_a_listener_that_comes_back_gets_the_opus_that_it_missed(
+    shared_server: BackgroundServer, connect: Connect
+) -> None:
+    speaker = await connect(shared_server)
+    room = await speaker.join(None, "speaker")
+    await speaker.call("set_dynamic_config", {"targetLanguage": "spa"})
+    wish = {"targetLanguage": "spa", "output": "s2s", "encoding": "opus"}
+    here, away = [await connect(shared_server, auth={"resumeKey": "k"}) for _ in range(2)]
+    for peer in (here, away):
+        await peer.join(room, "listener")
+        await peer.call("set_listener_config", wish)
+    await speaker.configure(buffer_limit=0)
+    audio = speech("human_short")
+    await speaker.speak(audio[: len(audio) // 2])
+    await away.until("translation_speech")
+    await away.sio.disconnect()
+    await speaker.speak(audio[len(audio) // 2 :])
+    await speaker.call("stop_stream")
+    back = await connect(shared_server, away.client_id, auth={"resumeKey": "k"})
+    for peer in (here, back):
+        await peer.call("set_name", "x")
+    whole = here.of("translation_speech")
+    assert away.of("translation_speech") + back.of("translation_speech") == whole

@@ -323,7 +323,7 @@ class Events:
                 output, note = "s2t", f"{lang} is offered as text only"
             self._check_languages(member, lang)
         before = member.groups()
-        member.wish = Wish(lang, output, config.heard)
+        member.wish = Wish(lang, output, config.heard, config.encoding)
         await self._connections.enter_groups(member, before)
         await self._changed(member)
         return {**_ok(note), "targetLanguage": lang, "output": output}

@@ -26,7 +26,7 @@ from pydantic.json_schema import models_json_schema
 
 from seamless_server.doors.catalogue import Capability
 from seamless_server.errors import SeamlessError
-from seamless_server.rooms.members import Role, Take
+from seamless_server.rooms.members import Encoding, Role, Take
 
 MIN_RATE, MAX_RATE = 8_000, 192_000
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -115,6 +115,8 @@ class ListenerConfig(_Inbound):
     output: Take = "s2s&t"
     heard: bool = False
     """Also what was heard, as text in the language that is spoken."""
+    encoding: Encoding = "pcm16"
+    """How speech is to come."""
 
 
 class MembersPage(_Inbound):
@@ -236,12 +238,19 @@ class NotUnderstood(_Translation):
 
 
 class TranslationSpeech(_Translation):
-    """`translation_speech` for protocol 2. `payload` is binary: mono 16-bit little-endian."""
+    """`translation_speech` for protocol 2. `payload` is binary, mono: 16-bit little-endian
+    samples, or packets of Opus, each behind its length in two bytes, big-endian.
+
+    Of Opus only: `preSkip` tells that a new decoder is needed and how many samples are to be left
+    out at its beginning; then the payload gives `samples`, and more is silence at the end.
+    """
 
     event: Literal["translation_speech"] = "translation_speech"
     payload: Annotated[bytes, Field(json_schema_extra={"tsType": "ArrayBuffer"})]
-    encoding: Literal["pcm16"] = "pcm16"
+    encoding: Encoding = "pcm16"
     sample_rate: int = Field(alias="sample_rate")
+    pre_skip: int | None = None
+    samples: int | None = None
 
 
 class StreamStatus(_Outbound):

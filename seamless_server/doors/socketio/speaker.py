@@ -7,8 +7,10 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import socketio
 
+from seamless_server.audio.opus import OpusEncoder
 from seamless_server.doors.socketio.announcer import Announcer
 from seamless_server.doors.socketio.codec import Ready
 from seamless_server.doors.socketio.packing import OutputPacker
@@ -35,6 +37,7 @@ from seamless_server.settings import Settings
 if TYPE_CHECKING:
     from seamless_server.streaming import ModelInfo, Output
 
+_SPEECH: tuple[Kind, ...] = ("speech", "opus")
 _STATUS_SECONDS = 0.5
 _NOTICE_SECONDS = 5.0
 
@@ -62,6 +65,8 @@ class Speaker(Waiter, Audience):
         self._announcer = announcer
         self._model: ModelInfo | None = None
         self._packer = OutputPacker("", config.buffer_limit)
+        self._encoders: dict[str, OpusEncoder] = {}
+        """Of the segments that are spoken, by language."""
         self._last_notice = 0.0
         self._status_task: asyncio.Task[None] | None = None
 
@@ -145,16 +150,20 @@ class Speaker(Waiter, Audience):
         room = self._rooms.of(self.member)
         if room is not None:
             groups = room.audience()
+
+            def hears(lang: str) -> bool:
+                return any(group_name(room.room_id, lang, kind) in groups for kind in _SPEECH)
+
             followed = {group_name(room.room_id, V1), group_name(room.room_id, FOLLOW)} & groups
             if followed and self.config.model_type != "s2t":
                 speech.add(main)
-            if group_name(room.room_id, ANY, "speech") in groups:
+            if hears(ANY):
                 speech.add(main)
             spoken = self.member.source_language
             if spoken and group_name(room.room_id, HEARD, "text") in groups:
                 text.add(spoken)
             for lang in room.languages():
-                if group_name(room.room_id, lang, "speech") in groups:
+                if hears(lang):
                     speech.add(lang)
                 text.add(lang)
         if self.config.debug and self.config.model_type != "s2t":
@@ -206,38 +215,68 @@ class Speaker(Waiter, Audience):
         room = self._rooms.of(self.member)
         if room is None:
             return
-        kind: Kind = "text" if isinstance(event, TextEvent) else "speech"
+        kind = "text" if isinstance(event, TextEvent) else "speech"
         lost = isinstance(event, TextEvent) and not event.understood
         name = "not_understood" if lost else f"translation_{kind}"
         audience = room.audience()
-        groups = [group for group in self._groups(room, event, kind) if group in audience]
-        modern = [group for group in groups if group != group_name(room.room_id, V1)]
-        if modern:
-            data = self._modern(event)
-            size = 300 + len(data.get("payload", ""))
-            for group in modern:
-                room.hold(group, name, data, size)
-            await self._sio.emit(name, data, room=modern)
-        if len(modern) < len(groups):
+        groups: dict[str, list[str]] = {}
+        for form, group in self._groups(room, event):
+            if group in audience:
+                groups.setdefault(form, []).append(group)
+        opus = groups.pop("opus", [])
+        first = groups.pop(V1, [])
+        if isinstance(event, SpeechEvent):
+            if opus:
+                await self._send(room, opus, name, await asyncio.to_thread(self._as_opus, event))
+            else:
+                self._encoders.pop(event.lang, None)  # nobody has the beginning any more
+        if modern := groups.pop(kind, []):
+            await self._send(room, modern, name, self._modern(event))
+        if first:
             await self._send_v1(room, f"translation_{kind}", event)
         if isinstance(event, TextEvent):
             room.said = True
             await self._rooms.store.add_text(room.room_id, self._entry(event))
 
-    def _groups(self, room: Room, event: TextEvent | SpeechEvent, kind: Kind) -> Iterator[str]:
-        yield group_name(room.room_id, event.lang, kind)
-        if isinstance(event, TextEvent):
-            if event.coming:
-                # Its readers see one language of each sentence: the new one, from the start.
-                yield group_name(room.room_id, ANY, kind)
-            if event.lang == self.member.source_language:
-                yield group_name(room.room_id, HEARD, kind)
-        if event.main:
-            yield group_name(room.room_id, ANY, kind)
-            without = {"text": "s2s", "speech": "s2t"}[kind]
-            if self.config.model_type != without:
-                yield group_name(room.room_id, FOLLOW)
-                yield group_name(room.room_id, V1)
+    async def _send(self, room: Room, groups: list[str], name: str, data: dict[str, Any]) -> None:
+        size = 300 + len(data.get("payload", ""))
+        for group in groups:
+            room.hold(group, name, data, size)
+        await self._sio.emit(name, data, room=groups)
+
+    def _groups(self, room: Room, event: TextEvent | SpeechEvent) -> Iterator[tuple[str, str]]:
+        """The delivery groups that the event is for, and in which form."""
+        kinds: tuple[Kind, ...] = ("text",) if isinstance(event, TextEvent) else _SPEECH
+        langs = [event.lang]
+        if event.main or (isinstance(event, TextEvent) and event.coming):
+            # Who follows the speaker sees one language of each sentence: a new one from the start.
+            langs.append(ANY)
+        for lang in langs:
+            yield from ((kind, group_name(room.room_id, lang, kind)) for kind in kinds)
+        if isinstance(event, TextEvent) and event.lang == self.member.source_language:
+            yield "text", group_name(room.room_id, HEARD, "text")
+        without = "s2s" if isinstance(event, TextEvent) else "s2t"
+        if event.main and self.config.model_type != without:
+            yield kinds[0], group_name(room.room_id, FOLLOW)
+            yield V1, group_name(room.room_id, V1)
+
+    def _as_opus(self, event: SpeechEvent) -> dict[str, Any]:
+        """A piece of speech, encoded once for all who take it so; in a thread."""
+        encoder = self._encoders.get(event.lang) or OpusEncoder(event.sample_rate)
+        piece = encoder.encode(
+            np.frombuffer(event.pcm16, "<i2"), event.sample_rate, last=event.finished
+        )
+        self._encoders[event.lang] = encoder
+        if event.finished:
+            del self._encoders[event.lang]
+        return {
+            **self._modern(event),
+            "encoding": "opus",
+            "payload": piece.payload,
+            "sample_rate": piece.sample_rate,
+            "preSkip": piece.pre_skip,
+            "samples": piece.samples,
+        }
 
     def _modern(self, event: TextEvent | SpeechEvent) -> dict[str, Any]:
         common: dict[str, Any] = {
@@ -258,7 +297,7 @@ class Speaker(Waiter, Audience):
             ).model_dump(by_alias=True)
         return TranslationSpeech(
             payload=event.pcm16, sample_rate=event.sample_rate, **common
-        ).model_dump(by_alias=True)
+        ).model_dump(by_alias=True, exclude={"pre_skip", "samples"})
 
     async def _send_v1(self, room: Room, name: str, event: TextEvent | SpeechEvent) -> None:
         group = group_name(room.room_id, V1)

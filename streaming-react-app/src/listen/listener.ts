@@ -1,4 +1,5 @@
 /** What this member hears and reads: its language, its loudspeaker, its transcript. */
+import { OpusVoices, canDecodeOpus } from '../audio/playback/opus';
 import { Player } from '../audio/playback/player';
 import type { PlaybackReport } from '../audio/playback/messages';
 import type { Metrics } from '../debug/metrics';
@@ -63,6 +64,8 @@ export class Listener {
   readonly kept = new SpeechKeeper();
 
   private readonly player = new Player();
+  private opus: OpusVoices | null = null;
+  private readonly ready: Promise<void>;
   private microphoneOpen = false;
 
   constructor(
@@ -88,8 +91,14 @@ export class Listener {
     connection.on('not_understood', (message) =>
       this.transcript.setState((transcript) => addLost(transcript, message, Date.now())),
     );
-    connection.on('translation_speech', (message) => this.speech(message));
+    connection.on('translation_speech', (message) => {
+      if (message.encoding === 'pcm16') this.speech(message, message.payload);
+      else void this.opus?.decode(message).then((pcm16) => this.speech(message, pcm16));
+    });
     connection.on('clear_transcript', () => this.cleared());
+    this.ready = canDecodeOpus().then((can) => {
+      if (can) this.opus = new OpusVoices(() => void this.withoutOpus());
+    });
   }
 
   /** Makes sound possible; call it from a click. */
@@ -114,11 +123,13 @@ export class Listener {
   /** Tells the server (again) what is wanted. */
   async apply(): Promise<void> {
     const { language, wantText, wantSpeech, heard } = this.state.getState();
+    await this.ready;
     try {
       const answer = await this.connection.setListenerConfig({
         targetLanguage: language,
         output: outputType(wantText, wantSpeech),
         heard: heard && wantText,
+        encoding: this.opus === null ? 'pcm16' : 'opus',
       });
       const failed = answer.status === 'error';
       this.state.setState({ error: failed ? answer.message : null });
@@ -174,15 +185,20 @@ export class Listener {
     this.player.setGate(!guarded);
   }
 
-  private speech(message: TranslationSpeech): void {
+  /** The browser cannot do it after all. */
+  private async withoutOpus(): Promise<void> {
+    if (this.opus === null) return;
+    this.opus = null;
+    await this.apply();
+  }
+
+  private speech(message: TranslationSpeech, pcm16: ArrayBuffer): void {
     this.metrics.add('speechLatency', message.latencyMs);
-    this.kept.add(message.payload, message.sample_rate);
-    if (message.payload.byteLength > 0) {
-      this.trace.hear('output', message.payload, message.sample_rate);
-    }
+    this.kept.add(pcm16, message.sample_rate);
+    if (pcm16.byteLength > 0) this.trace.hear('output', pcm16, message.sample_rate);
     this.state.setState({ keptSeconds: this.kept.seconds });
-    if (message.payload.byteLength === 0 || !this.state.getState().wantSpeech) return;
-    void this.player.play(message.speakerID, message.payload, message.sample_rate);
+    if (pcm16.byteLength === 0 || !this.state.getState().wantSpeech) return;
+    void this.player.play(message.speakerID, pcm16, message.sample_rate);
   }
 
   private cleared(): void {

@@ -22,6 +22,8 @@ export interface ListenerConfig {
   output: OutputType;
   /** Also what was heard, in the language that is spoken. */
   heard: boolean;
+  /** How speech is to come. */
+  encoding: 'pcm16' | 'opus';
 }
 
 export interface JoinWishes {

@@ -83,6 +83,7 @@ export interface ListenerConfig {
   targetLanguage?: string | null;
   output?: 's2s&t' | 's2t' | 's2s' | 'none';
   heard?: boolean;
+  encoding?: 'pcm16' | 'opus';
 }
 /**
  * How many connected listeners chose a language; null is the speaker's choice.
@@ -295,7 +296,11 @@ export interface TranscriptEntry {
   confidence: number | null;
 }
 /**
- * `translation_speech` for protocol 2. `payload` is binary: mono 16-bit little-endian.
+ * `translation_speech` for protocol 2. `payload` is binary, mono: 16-bit little-endian
+ * samples, or packets of Opus, each behind its length in two bytes, big-endian.
+ *
+ * Of Opus only: `preSkip` tells that a new decoder is needed and how many samples are to be left
+ * out at its beginning; then the payload gives `samples`, and more is silence at the end.
  */
 export interface TranslationSpeech {
   eos: boolean;
@@ -308,8 +313,10 @@ export interface TranslationSpeech {
   latencyMs: number;
   event: 'translation_speech';
   payload: ArrayBuffer;
-  encoding: 'pcm16';
+  encoding: 'pcm16' | 'opus';
   sample_rate: number;
+  preSkip: number | null;
+  samples: number | null;
 }
 /**
  * `translation_text` for protocol 2. `payload` begins with a space where a word begins.
