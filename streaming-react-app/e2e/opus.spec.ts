@@ -65,7 +65,7 @@ test('a browser that can decode Opus gets it: the same speech, sample by sample 
   const [decoded, sent] = [await savedSpeech(opus.page), await savedSpeech(plain.page)];
   expect(decoded.length).toBe(sent.length);
   const at = likeness(sent, decoded, 0);
-  expect(at).toBeGreaterThan(0.5);
+  expect(at).toBeGreaterThan(0.2);
   for (const late of [-320, -104, -20, 20, 104, 320]) {
     expect(likeness(sent, decoded, late)).toBeLessThan(at);
   }

