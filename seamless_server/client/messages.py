@@ -113,11 +113,10 @@ class SpeechReader:
         Raises:
             ValueError: it cannot be decoded.
         """
-        samples: Pcm = (
-            np.frombuffer(data["payload"], dtype="<i2")
-            if _is_plain(data)
-            else (self._decoded(data))
-        )
+        if data.get("encoding") == "opus":
+            samples = self._decoded(data)
+        else:
+            samples = np.frombuffer(data["payload"], "<i2")
         return Speech(*_common(data), samples=samples, sample_rate=data["sample_rate"])
 
     def _decoded(self, data: dict[str, Any]) -> Pcm:
@@ -126,10 +125,6 @@ class SpeechReader:
             self._decoders[voice] = OpusDecoder(data["sample_rate"])
         samples = self._decoders[voice].decode(data["payload"])[skip or 0 :]
         return samples[: data["samples"]]
-
-
-def _is_plain(data: dict[str, Any]) -> bool:
-    return data.get("encoding", "pcm16") == "pcm16"
 
 
 def status_of(data: dict[str, Any]) -> Status:

@@ -61,10 +61,12 @@ class Wish:
 
     def kinds(self) -> set[Kind]:
         """What of a language goes to it."""
-        speech: Kind = "opus" if self.encoding == "opus" else "speech"
-        return ({"text"} if self.take in ("s2s&t", "s2t") else set()) | (
-            {speech} if self.take in ("s2s&t", "s2s") else set()
-        )
+        found: set[Kind] = set()
+        if self.take in ("s2s&t", "s2t"):
+            found.add("text")
+        if self.take in ("s2s&t", "s2s"):
+            found.add("opus" if self.encoding == "opus" else "speech")
+        return found
 
 
 @dataclass(slots=True)

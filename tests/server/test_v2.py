@@ -511,11 +511,12 @@ async def test_speech_comes_as_opus_to_who_asks_encoded_once(
 ) -> None:
     made: list[int] = []
     encode = OpusEncoder.encode
-    monkeypatch.setattr(
-        OpusEncoder,
-        "encode",
-        lambda self, *args, **more: made.append(1) or encode(self, *args, **more),
-    )
+
+    def counted(self: OpusEncoder, samples: Any, rate: int, *, last: bool = False) -> Any:
+        made.append(len(samples))
+        return encode(self, samples, rate, last=last)
+
+    monkeypatch.setattr(OpusEncoder, "encode", counted)
     server = start_server()
     speaker = await connect(server)
     room = await speaker.join(None, "speaker")
