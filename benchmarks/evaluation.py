@@ -75,11 +75,11 @@ def measured(costs: list[Cost]) -> Iterator[None]:
     costs.append(Cost(time.perf_counter() - wall, time.process_time() - processor))
 
 
-def translate_all(system: object, data: Path, segment_ms: int) -> None:
+def translate_all(model: object, data: Path, segment_ms: int) -> None:
     """The loop of `translate` for all files."""
     for path in sorted(data.parent.glob("*.wav"), key=lambda path: int(path.stem)):
         samples = read_audio(path)
-        stream = system.open(  # type: ignore[attr-defined]
+        stream = model.open(  # type: ignore[attr-defined]
             {"spa": Target(text=True)},
             {name: _typed(value) for name, value in OPTIONS.items()},
             vad=False,
@@ -126,7 +126,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    system = load_model(args.model, device=args.device, dtype="fp32", speech=False)
+    model = load_model(args.model, device=args.device, dtype="fp32", speech=False)
     under_test = resolve_system(
         "s2tt",
         model=args.model,
@@ -142,12 +142,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         data = make_data(folder, args.sentences, args.seconds)
-        translate_all(system, data, 320)  # warm-up
+        translate_all(model, data, 320)  # warm-up
         for workers in (1, args.workers):
             evaluate_all(under_test, data, folder / "out", workers)
         for _ in range(args.repeats):
             with measured(plain):
-                translate_all(system, data, 320)
+                translate_all(model, data, 320)
             with measured(one):
                 evaluate_all(under_test, data, folder / "out", 1)
             with measured(many):

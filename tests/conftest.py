@@ -47,6 +47,6 @@ def checkpoint(agent_system: AgentSystem) -> Checkpoint:
 
 
 @pytest.fixture(scope="session")
-def system(agent_system: AgentSystem) -> Model:
+def model(agent_system: AgentSystem) -> Model:
     """The recorded model, for streams."""
     return load_model(CHECKPOINT, DEVICE, "fp32")

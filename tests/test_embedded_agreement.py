@@ -18,10 +18,10 @@ from seamless_server.streaming import Model, SpeechOutput, Target, TextOutput, l
 SAMPLES = find_model(EMBEDDED) / "samples"
 
 
-def said(system: Model, clip: str, lang: str) -> tuple[str, list[int], Any]:
+def said(model: Model, clip: str, lang: str) -> tuple[str, list[int], Any]:
     """Text, units and sound of a sample in one language."""
     samples = read_audio(SAMPLES / f"{clip}.flac")
-    stream = system.open({lang: Target(text=True, speech=True)}, vad=False)
+    stream = model.open({lang: Target(text=True, speech=True)}, vad=False)
     outputs = []
     for start in range(0, len(samples), 5120):
         outputs += list(stream.push(samples[start : start + 5120]))

@@ -30,9 +30,9 @@ def mini() -> Model:
     return load_model("SeamlessStreaming-mini", "cpu", engine="scheduled")
 
 
-def said(system: Model, samples: Samples, lang: str, **options: Any) -> str:
+def said(model: Model, samples: Samples, lang: str, **options: Any) -> str:
     """What comes out in a language, as one text."""
-    stream = system.open({lang: Target()}, options)
+    stream = model.open({lang: Target()}, options)
     outputs = [x for i in range(0, len(samples), 5120) for x in stream.push(samples[i : i + 5120])]
     outputs += stream.finish()
     return "".join(x.text for x in outputs if isinstance(x, TextOutput)).strip()

@@ -45,9 +45,9 @@ def model(link: NearbyLink, moves: list[str] | None = None) -> RemoteModel:
     return RemoteModel(link, facts["models"][0], lambda why, _: told.append(why))  # type: ignore[arg-type]
 
 
-def play(system: Model, before: Callable[[int, Any], None] = lambda number, stream: None) -> Any:
+def play(opened: Model, before: Callable[[int, Any], None] = lambda number, stream: None) -> Any:
     """All outputs; `before` is called before every push."""
-    stream, outputs = system.open(TARGETS), []
+    stream, outputs = opened.open(TARGETS), []
     for number, push in enumerate(PUSHES):
         before(number, stream)
         if number == 5:
@@ -136,14 +136,14 @@ def test_a_stream_that_breaks_every_engine_ends(link: NearbyLink) -> None:
 
 
 def test_full_is_not_broken_and_refusals_come_through(link: NearbyLink) -> None:
-    system = model(link)
-    streams = [system.open(TARGETS) for _ in range(4)]
+    opened = model(link)
+    streams = [opened.open(TARGETS) for _ in range(4)]
     with pytest.raises(NoPlaceError):
-        system.open(TARGETS)
+        opened.open(TARGETS)
     streams[0].close()
     for _ in range(200):
         try:
-            system.open(TARGETS)
+            opened.open(TARGETS)
             break
         except NoPlaceError:
             pass
@@ -151,6 +151,6 @@ def test_full_is_not_broken_and_refusals_come_through(link: NearbyLink) -> None:
         pytest.fail("the place was not given back")
     link.engines.clear()
     with pytest.raises(NoEngine):
-        system.open(TARGETS)
+        opened.open(TARGETS)
     with pytest.raises(LanguageError):
-        system.open({"xxx": Target()})
+        opened.open({"xxx": Target()})

@@ -119,8 +119,8 @@ def test_a_stream_can_be_ended_while_it_computes(checkpoint, compat):
         "decision_threshold": 0.0, "no_early_stop": True, "max_len_a": 0, "max_len_b": 3000,
         "max_consecutive_write": 3000,
     }  # fmt: skip
-    system = SeamlessModel(AgentSystem(checkpoint, engine), "tiny", "", defaults, compat)
-    stream = system.open({"spa": Target(text=True)}, vad=False)
+    model = SeamlessModel(AgentSystem(checkpoint, engine), "tiny", "", defaults, compat)
+    stream = model.open({"spa": Target(text=True)}, vad=False)
     outputs: list[object] = []
     ended: list[BaseException | None] = []
 

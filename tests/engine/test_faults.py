@@ -90,9 +90,9 @@ def translate(model: Model, name: str, lang: str) -> list[Output]:
 
 
 @pytest.fixture(scope="module")
-def alone(system: Model) -> dict[tuple[str, str], list[Output]]:
+def alone(model: Model) -> dict[tuple[str, str], list[Output]]:
     wanted = {session(number) for number in range(SESSIONS)}
-    return {key: translate(system, *key) for key in sorted(wanted)}
+    return {key: translate(model, *key) for key in sorted(wanted)}
 
 
 def run_all(model: Model, begin: Any = lambda number: None) -> dict[int, Any]:

@@ -64,10 +64,10 @@ def sessions(checkpoint):
     for number, name in enumerate(NAMES):
         for index, options in enumerate(OPTIONS):
             engine = Recorder(InlineEngine(checkpoint))
-            system = SeamlessModel(AgentSystem(checkpoint, engine), "tiny", "", {})
+            model = SeamlessModel(AgentSystem(checkpoint, engine), "tiny", "", {})
             lang = ("spa", "deu", "fra")[(number + index) % 3]
             targets = {lang: Target(text=True, speech=True)}
-            stream = system.open(targets, options, vad=bool(number % 2))
+            stream = model.open(targets, options, vad=bool(number % 2))
             samples = audio(name)[: 16_000 * 6]
             for start in range(0, len(samples), 5120):
                 list(stream.push(samples[start : start + 5120]))

@@ -37,10 +37,10 @@ SETTINGS = (
 LANGS = ("spa", "deu", "fra", "cmn")
 
 
-def translate(system, session):
+def translate(model, session):
     """Everything one session gives, in order."""
     name, options, lang, vad = session
-    stream = system.open({lang: Target(text=True, speech=True)}, options, vad=vad)
+    stream = model.open({lang: Target(text=True, speech=True)}, options, vad=vad)
     samples = audio(name)
     outputs = []
     for start in range(0, len(samples), 5120):
@@ -62,7 +62,7 @@ def assert_same(got, wanted):
 
 
 @pytest.fixture(scope="module")
-def systems(checkpoint):
+def models(checkpoint):
     engine = ScheduledEngine(checkpoint, SchedulerOptions(slots=12))
     inline = SeamlessModel(AgentSystem(checkpoint, InlineEngine(checkpoint)), "tiny", "", {})
     yield inline, SeamlessModel(AgentSystem(checkpoint, engine), "tiny", "", {}), engine
@@ -70,8 +70,8 @@ def systems(checkpoint):
 
 
 @pytest.fixture(scope="module")
-def alone(systems):
-    inline, _, _ = systems
+def alone(models):
+    inline, _, _ = models
     known = {}
 
     def result(session):
@@ -84,8 +84,8 @@ def alone(systems):
 
 
 @pytest.mark.parametrize(("count", "seed"), [(1, 0), (3, 1), (3, 2), (32, 3)])
-def test_sessions_at_once_give_what_each_gives_alone(systems, alone, count, seed):
-    _, scheduled, engine = systems
+def test_sessions_at_once_give_what_each_gives_alone(models, alone, count, seed):
+    _, scheduled, engine = models
     random = Random(seed)
     sessions = [
         (random.choice(NAMES), random.choice(SETTINGS), random.choice(LANGS), random.random() < 0.5)
@@ -114,8 +114,8 @@ def test_sessions_at_once_give_what_each_gives_alone(systems, alone, count, seed
         assert stats.requests["step"] > stats.batches["step"], "loops never shared a step"
 
 
-def test_a_bad_request_fails_alone(systems):
-    _, _, engine = systems
+def test_a_bad_request_fails_alone(models):
+    _, _, engine = models
     source = torch.zeros(4, 64)
     good = DecodeRequest(source, [3, 582], [], True, PolicyOptions(max_len_a=0, max_len_b=5))
     bad = DecodeRequest(torch.zeros(4, 63), [3, 582], [], True, PolicyOptions())
@@ -204,13 +204,13 @@ def test_closing_releases_everyone_who_waits(checkpoint):
 
 
 @pytest.mark.parametrize("name", ["human_short", "espeak"])
-def test_languages_side_by_side_give_what_each_gives_alone(systems, name):
-    inline, scheduled, engine = systems
+def test_languages_side_by_side_give_what_each_gives_alone(models, name):
+    inline, scheduled, engine = models
     targets = {lang: Target(text=True, speech=lang != "deu") for lang in LANGS}
     results = []
-    for system in (inline, scheduled):
+    for model in (inline, scheduled):
         told = []
-        stream = system.open(targets, SETTINGS[0], vad=False)
+        stream = model.open(targets, SETTINGS[0], vad=False)
         stream.trace = told.append
         outputs = []
         samples = audio(name)
@@ -231,8 +231,8 @@ def test_languages_side_by_side_give_what_each_gives_alone(systems, name):
     assert batches - before[0] < requests - before[1], "languages never met in one batch"
 
 
-def test_a_fault_in_one_language_ends_the_stream_and_leaves_nothing_behind(systems):
-    _, scheduled, _ = systems
+def test_a_fault_in_one_language_ends_the_stream_and_leaves_nothing_behind(models):
+    _, scheduled, _ = models
     targets = {lang: Target(text=True) for lang in LANGS}
     stream = scheduled.open(targets, SETTINGS[0], vad=False)
     samples = audio("human_short")

@@ -19,9 +19,9 @@ def chunks(heard: Any) -> list[Any]:
     return [heard[start : start + 4000] for start in range(0, len(heard), 4000)]
 
 
-def test_another_stream_goes_on_from_any_pause(system: Model) -> None:
+def test_another_stream_goes_on_from_any_pause(model: Model) -> None:
     pushes = chunks(audio("human_pauses"))
-    stream = system.open(TARGETS)
+    stream = model.open(TARGETS)
     undisturbed, snapshots = [], {}
     for number, push in enumerate(pushes):
         undisturbed.append(list(stream.push(push, last=push is pushes[-1])))
@@ -30,16 +30,16 @@ def test_another_stream_goes_on_from_any_pause(system: Model) -> None:
     first_of_segment = {state["place"][-1]: number for number, state in snapshots.items()}
     assert len(first_of_segment) > 1
     for number in first_of_segment.values():
-        again = system.open(TARGETS, resume=snapshots[number])
+        again = model.open(TARGETS, resume=snapshots[number])
         rest = [out for p in pushes[number + 1 :] for out in again.push(p, last=p is pushes[-1])]
         assert_alike(rest, [output for step in undisturbed[number + 1 :] for output in step])
 
 
-def test_there_is_no_snapshot_within_a_segment(system: Model) -> None:
-    stream = system.open({"spa": Target()})
+def test_there_is_no_snapshot_within_a_segment(model: Model) -> None:
+    stream = model.open({"spa": Target()})
     for push in chunks(audio("human_short")):
         for _ in stream.push(push):
             pass
         assert (stream.snapshot() is None) == (stream.state == "speech")
     with pytest.raises(UsageError, match="voice detection"):
-        system.open(TARGETS, vad=False, resume=system.open(TARGETS).snapshot())
+        model.open(TARGETS, vad=False, resume=model.open(TARGETS).snapshot())

@@ -1,4 +1,4 @@
-"""Languages that come and go within a stream, and what a system refuses."""
+"""Languages that come and go within a stream, and what a model refuses."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from tests.streaming.playing import (
 
 
 def switch(
-    system: Model, plan: Mapping[int, Mapping[str, Target]], whole: bool = True, **options: Any
+    model: Model, plan: Mapping[int, Mapping[str, Target]], whole: bool = True, **options: Any
 ) -> Any:
     """Outputs of each push of a recording, with changes of targets before some of them."""
-    stream = system.open(plan[0], options)
+    stream = model.open(plan[0], options)
     samples = audio("human_pauses")
     pushes = []
     states = []
@@ -48,9 +48,9 @@ def flat(pushes: Any) -> Any:
     return [x for push in pushes for x in push]
 
 
-def test_a_language_that_comes_gets_the_open_sentence_from_its_start(system: Model) -> None:
-    always, states = switch(system, {0: {"spa": TEXT, "por": TEXT}}, **PATIENT)
-    later, _ = switch(system, {0: {"spa": TEXT}, 5: {"spa": TEXT, "por": TEXT}}, **PATIENT)
+def test_a_language_that_comes_gets_the_open_sentence_from_its_start(model: Model) -> None:
+    always, states = switch(model, {0: {"spa": TEXT, "por": TEXT}}, **PATIENT)
+    later, _ = switch(model, {0: {"spa": TEXT}, 5: {"spa": TEXT, "por": TEXT}}, **PATIENT)
     assert states[5] == "speech"
     assert described(flat(later), "spa") == described(flat(always), "spa")
     # Every sentence is there, the one that was being spoken too, from where it began.
@@ -62,19 +62,19 @@ def test_a_language_that_comes_gets_the_open_sentence_from_its_start(system: Mod
 
 
 def test_a_language_that_comes_late_says_what_it_would_have_said_in_one_piece(
-    system: Model,
+    model: Model,
 ) -> None:
     """The encoder's states are still there: only the decoder starts anew."""
     patient = {**PATIENT, "min_starting_wait": 10_000}
-    always, _ = switch(system, {0: {"spa": TEXT, "por": TEXT}}, **patient)
-    later, _ = switch(system, {0: {"spa": TEXT}, 8: {"spa": TEXT, "por": TEXT}}, **patient)
+    always, _ = switch(model, {0: {"spa": TEXT, "por": TEXT}}, **patient)
+    later, _ = switch(model, {0: {"spa": TEXT}, 8: {"spa": TEXT, "por": TEXT}}, **patient)
     assert text(flat(later), "por") == text(flat(always), "por") != ""
 
 
-def test_a_language_that_goes_ends_its_sentence(system: Model) -> None:
-    always, states = switch(system, {0: {"spa": TEXT, "deu": TEXT}}, **PATIENT)
+def test_a_language_that_goes_ends_its_sentence(model: Model) -> None:
+    always, states = switch(model, {0: {"spa": TEXT, "deu": TEXT}}, **PATIENT)
     plan = {0: {"spa": TEXT, "deu": TEXT}, 10: {"spa": TEXT}}
-    pushes, _ = switch(system, plan, **PATIENT)
+    pushes, _ = switch(model, plan, **PATIENT)
     assert states[10] == "speech"
     assert described(flat(pushes), "spa") == described(flat(always), "spa")
     segment = max(x.segment_id for x in flat(always[:10]))
@@ -83,10 +83,10 @@ def test_a_language_that_goes_ends_its_sentence(system: Model) -> None:
     assert flat(pushes)[-1].segment_id > segment
 
 
-def test_a_listener_of_one_language_at_a_time_hears_none_twice(system: Model) -> None:
-    always, states = switch(system, {0: {"spa": BOTH}}, **PATIENT)
-    alone, _ = switch(system, {0: {"por": BOTH}}, **PATIENT)
-    pushes, _ = switch(system, {0: {"spa": BOTH}, 6: {"por": BOTH}}, whole=False, **PATIENT)
+def test_a_listener_of_one_language_at_a_time_hears_none_twice(model: Model) -> None:
+    always, states = switch(model, {0: {"spa": BOTH}}, **PATIENT)
+    alone, _ = switch(model, {0: {"por": BOTH}}, **PATIENT)
+    pushes, _ = switch(model, {0: {"spa": BOTH}, 6: {"por": BOTH}}, whole=False, **PATIENT)
     assert states[6] == "speech"
     spanish = [x for x in flat(always) if x.segment_id == 0]
     assert described(flat(pushes), "spa") == described(spanish, "spa")
@@ -94,24 +94,24 @@ def test_a_listener_of_one_language_at_a_time_hears_none_twice(system: Model) ->
     assert described(flat(pushes), "por") == described(rest, "por") != []
 
 
-def test_no_language_is_lost_when_all_of_them_ended_early(system: Model) -> None:
+def test_no_language_is_lost_when_all_of_them_ended_early(model: Model) -> None:
     """The one that went has ended its sentence within the segment: the next begins right there."""
     options = {**PATIENT, "no_early_stop": False, "max_len_b": 3}
-    always, states = switch(system, {0: {"spa": TEXT}}, **options)
+    always, states = switch(model, {0: {"spa": TEXT}}, **options)
     ended = next(n for n, push in enumerate(always) if any(x.finished for x in push))
     assert states[ended + 1] == "speech"
-    pushes, _ = switch(system, {0: {"spa": TEXT}, ended: {"deu": TEXT}}, whole=False, **options)
+    pushes, _ = switch(model, {0: {"spa": TEXT}, ended: {"deu": TEXT}}, whole=False, **options)
     assert text(flat(pushes[: ended + 1]), "spa") == text(flat(always[: ended + 1]), "spa")
     assert {x.lang for x in flat(pushes[ended + 1 :])} == {"deu"}
     assert min(x.segment_id for x in flat(pushes) if x.lang == "deu") == 0
 
 
-def test_what_is_not_understood_is_not_said(system: Model) -> None:
-    sure = play(system.open({"spa": BOTH}, TALKATIVE), audio("human_pauses"))
+def test_what_is_not_understood_is_not_said(model: Model) -> None:
+    sure = play(model.open({"spa": BOTH}, TALKATIVE), audio("human_pauses"))
     values = [x.confidence for x in sure if isinstance(x, TextOutput) and x.confidence]
     between = sorted(values)[len(values) // 2]
     outputs = play(
-        system.open({"spa": BOTH}, {**TALKATIVE, "min_confidence": between}), audio("human_pauses")
+        model.open({"spa": BOTH}, {**TALKATIVE, "min_confidence": between}), audio("human_pauses")
     )
     lost = [x for x in outputs if isinstance(x, TextOutput) and not x.understood]
     assert lost
@@ -130,8 +130,8 @@ def test_what_is_not_understood_is_not_said(system: Model) -> None:
     assert samples[0] < samples[1]
 
 
-def test_targets_that_the_model_lacks_change_nothing(system: Model) -> None:
-    stream = system.open({"spa": TEXT})
+def test_targets_that_the_model_lacks_change_nothing(model: Model) -> None:
+    stream = model.open({"spa": TEXT})
     with pytest.raises(LanguageError, match="'xxx' is not a target language"):
         stream.set_targets({"deu": TEXT, "xxx": TEXT})
     with pytest.raises(LanguageError, match="no speech output in 'kan'"):
@@ -139,16 +139,16 @@ def test_targets_that_the_model_lacks_change_nothing(system: Model) -> None:
     assert text(play(stream, audio("human_short")), "spa").strip()
 
 
-def test_targets_are_checked(system: Model) -> None:
+def test_targets_are_checked(model: Model) -> None:
     with pytest.raises(LanguageError, match="'xxx' is not a target language"):
-        system.open({"xxx": TEXT})
+        model.open({"xxx": TEXT})
     for lang in ("kan", "tam", "cmn_Hant"):
-        assert lang in system.text_languages
-        assert lang not in system.speech_languages
+        assert lang in model.text_languages
+        assert lang not in model.speech_languages
         with pytest.raises(LanguageError, match=f"no speech output in '{lang}'; it speaks: arb"):
-            system.open({lang: BOTH})
+            model.open({lang: BOTH})
     with pytest.raises(UsageError, match="neither text nor speech"):
-        system.open({"spa": Target(text=False, speech=False)})
+        model.open({"spa": Target(text=False, speech=False)})
 
 
 @pytest.mark.parametrize(
@@ -166,21 +166,21 @@ def test_targets_are_checked(system: Model) -> None:
     ],
 )
 def test_an_option_that_is_wrong_is_named(
-    system: Model, options: dict[str, Any], named: str
+    model: Model, options: dict[str, Any], named: str
 ) -> None:
     with pytest.raises((ConfigError, UsageError), match=named) as error:
-        system.open({"spa": TEXT}, options)
+        model.open({"spa": TEXT}, options)
     assert "\n" not in str(error.value)
 
 
-def test_a_system_tells_what_it_is(system: Model) -> None:
-    assert system.name == "tiny"
-    assert system.sample_rate == 16_000
-    assert len(system.text_languages) == 98
-    assert len(system.speech_languages) == 36
-    assert "eng" in system.source_languages
+def test_a_system_tells_what_it_is(model: Model) -> None:
+    assert model.name == "tiny"
+    assert model.sample_rate == 16_000
+    assert len(model.text_languages) == 98
+    assert len(model.speech_languages) == 36
+    assert "eng" in model.source_languages
     # The same folder is loaded once.
-    assert load_model(str(CHECKPOINT), "cpu", "fp32").engine is system.engine
+    assert load_model(str(CHECKPOINT), "cpu", "fp32").engine is model.engine
 
 
 @pytest.mark.parametrize(

@@ -37,13 +37,13 @@ from tests.streaming.playing import (
 @pytest.mark.parametrize("options", [TALKATIVE, PATIENT], ids=["talkative", "patient"])
 @pytest.mark.parametrize("vad", [True, False])
 def test_every_language_gets_what_it_gets_alone(
-    system: Model, vad: bool, options: dict[str, Any]
+    model: Model, vad: bool, options: dict[str, Any]
 ) -> None:
     targets = {"spa": BOTH, "deu": TEXT, "fra": Target(text=False, speech=True), "rus": TEXT}
     samples = audio("human_pauses")[:110_000]
-    together = play(system.open(targets, options, vad=vad), samples)
+    together = play(model.open(targets, options, vad=vad), samples)
     for lang, target in targets.items():
-        alone = play(system.open({lang: target}, options, vad=vad), samples)
+        alone = play(model.open({lang: target}, options, vad=vad), samples)
         assert described(together, lang) == described(alone)
     assert text(together, "spa").strip()
     assert text(together, "deu").strip()
@@ -51,15 +51,15 @@ def test_every_language_gets_what_it_gets_alone(
     assert any(isinstance(x, SpeechOutput) for x in together)
 
 
-def test_speech_does_not_change_the_text(system: Model) -> None:
+def test_speech_does_not_change_the_text(model: Model) -> None:
     samples = audio("human_pauses")[:150_000]
-    one = play(system.open({"spa": TEXT}, TALKATIVE), samples)
-    both = play(system.open({"spa": BOTH}, TALKATIVE), samples)
+    one = play(model.open({"spa": TEXT}, TALKATIVE), samples)
+    both = play(model.open({"spa": BOTH}, TALKATIVE), samples)
     assert [x for x in described(both) if isinstance(x[5], str)] == described(one)
 
 
-def test_outputs_are_well_formed(system: Model) -> None:
-    stream = system.open({"spa": BOTH, "deu": TEXT}, TALKATIVE)
+def test_outputs_are_well_formed(model: Model) -> None:
+    stream = model.open({"spa": BOTH, "deu": TEXT}, TALKATIVE)
     assert stream.state == "listening"
     samples = audio("human_pauses")
     seen: set[str] = set()
@@ -93,9 +93,9 @@ def test_outputs_are_well_formed(system: Model) -> None:
             assert len(output.samples) == 320 * len(output.units)
 
 
-def test_outputs_come_while_the_push_is_computed(system: Model) -> None:
+def test_outputs_come_while_the_push_is_computed(model: Model) -> None:
     """A push is a generator: what is ready is handed over before the rest is computed."""
-    stream = system.open({"spa": TEXT, "deu": TEXT}, TALKATIVE, vad=False)
+    stream = model.open({"spa": TEXT, "deu": TEXT}, TALKATIVE, vad=False)
     decoded = 0
     for start in range(0, 40_000, 5120):
         for output in stream.push(audio("human_short")[start : start + 5120]):
@@ -106,9 +106,9 @@ def test_outputs_come_while_the_push_is_computed(system: Model) -> None:
     assert decoded >= 4
 
 
-def test_finish_flushes_and_closes(system: Model) -> None:
+def test_finish_flushes_and_closes(model: Model) -> None:
     """Speech that the recording cuts off is translated."""
-    stream = system.open({"spa": BOTH}, AT_THE_END)
+    stream = model.open({"spa": BOTH}, AT_THE_END)
     outputs: list[Output] = []
     for start in range(0, 25_600, 5000):
         outputs += stream.push(audio("human_short")[start : min(start + 5000, 25_600)])
@@ -124,8 +124,8 @@ def test_finish_flushes_and_closes(system: Model) -> None:
     assert list(stream.finish()) == []
 
 
-def test_a_closed_stream_is_closed(system: Model) -> None:
-    stream = system.open({"spa": TEXT})
+def test_a_closed_stream_is_closed(model: Model) -> None:
+    stream = model.open({"spa": TEXT})
     stream.close()
     with pytest.raises(UsageError, match="closed"):
         list(stream.push(audio("human_short")))
@@ -133,22 +133,22 @@ def test_a_closed_stream_is_closed(system: Model) -> None:
 
 
 @pytest.mark.parametrize("name", ["silence", "noise", "tiny_short"])
-def test_where_nobody_speaks_nothing_is_said(system: Model, name: str) -> None:
-    assert play(system.open({"spa": BOTH}, TALKATIVE), audio(name)) == []
+def test_where_nobody_speaks_nothing_is_said(model: Model, name: str) -> None:
+    assert play(model.open({"spa": BOTH}, TALKATIVE), audio(name)) == []
 
 
-def test_pushes_up_to_a_chunk_give_the_same_outputs(system: Model) -> None:
+def test_pushes_up_to_a_chunk_give_the_same_outputs(model: Model) -> None:
     samples = audio("human_pauses")[:150_000]
-    wanted = described(play(system.open({"spa": BOTH}, TALKATIVE), samples))
+    wanted = described(play(model.open({"spa": BOTH}, TALKATIVE), samples))
     assert len(wanted) > 10
     for size in (320, 1000):
-        got = play(system.open({"spa": BOTH}, TALKATIVE), samples, size)
+        got = play(model.open({"spa": BOTH}, TALKATIVE), samples, size)
         assert described(got) == wanted
 
     @settings(max_examples=4)
     @given(st.lists(st.integers(320, 5120), min_size=2, max_size=5))
     def check(sizes: list[int]) -> None:
-        stream = system.open({"spa": BOTH}, TALKATIVE)
+        stream = model.open({"spa": BOTH}, TALKATIVE)
         outputs: list[Output] = []
         start = number = 0
         while start < len(samples):
@@ -161,12 +161,12 @@ def test_pushes_up_to_a_chunk_give_the_same_outputs(system: Model) -> None:
     check()
 
 
-def test_pushes_of_any_size_cut_the_same_segments(system: Model) -> None:
+def test_pushes_of_any_size_cut_the_same_segments(model: Model) -> None:
     """Longer pushes let the policy decide less often, but hear the same segments."""
     samples = audio("human_pauses")
     results = []
     for size in (320, 5120, 16_000, 80_000, len(samples)):
-        outputs = play(system.open({"spa": TEXT}, AT_THE_END), samples, size)
+        outputs = play(model.open({"spa": TEXT}, AT_THE_END), samples, size)
         results.append(
             [(x.text, x.segment_id, x.finished) for x in outputs if isinstance(x, TextOutput)]
         )
@@ -174,16 +174,16 @@ def test_pushes_of_any_size_cut_the_same_segments(system: Model) -> None:
     assert all(x == results[0] for x in results)
 
 
-def test_empty_pushes_change_nothing(system: Model) -> None:
+def test_empty_pushes_change_nothing(model: Model) -> None:
     nothing = np.zeros(0, np.float32)
     for vad in (True, False):
-        stream = system.open({"spa": TEXT}, PATIENT, vad=vad)
+        stream = model.open({"spa": TEXT}, PATIENT, vad=vad)
         outputs: list[Output] = []
         for start in range(0, 44_580, 5120):
             outputs += stream.push(audio("human_short")[start : start + 5120])
             outputs += stream.push(nothing)
         outputs += stream.finish()
-        wanted = play(system.open({"spa": TEXT}, PATIENT, vad=vad), audio("human_short"))
+        wanted = play(model.open({"spa": TEXT}, PATIENT, vad=vad), audio("human_short"))
         assert described(outputs) == described(wanted)
         assert outputs
 
@@ -202,15 +202,15 @@ def test_empty_pushes_change_nothing(system: Model) -> None:
         None,
     ],
 )
-def test_audio_that_is_none_is_refused(system: Model, samples: Any) -> None:
-    stream = system.open({"spa": TEXT})
+def test_audio_that_is_none_is_refused(model: Model, samples: Any) -> None:
+    stream = model.open({"spa": TEXT})
     with pytest.raises(UsageError, match="audio must"):
         list(stream.push(samples))
     # The stream goes on with sound audio.
     assert text(play(stream, audio("human_short"))).strip()
 
 
-def test_streams_in_threads_give_what_they_give_alone(system: Model) -> None:
+def test_streams_in_threads_give_what_they_give_alone(model: Model) -> None:
     plans: list[tuple[str, dict[str, Target], bool, int]] = [
         ("human_pauses", {"spa": BOTH}, True, 5120),
         ("espeak", {"deu": BOTH, "rus": TEXT}, True, 4000),
@@ -224,7 +224,7 @@ def test_streams_in_threads_give_what_they_give_alone(system: Model) -> None:
 
     def one(number: int) -> list[Output]:
         name, targets, vad, size = plans[number]
-        stream = system.open(targets, TALKATIVE, vad=vad)
+        stream = model.open(targets, TALKATIVE, vad=vad)
         return play(stream, audio(name)[:80_000], size)
 
     alone = [one(i) for i in range(len(plans))]
@@ -263,10 +263,10 @@ def segments(stream: Any, samples: Any, size: int = 5120) -> list[tuple[float, f
     return found
 
 
-def test_a_segment_that_never_pauses_is_cut_at_a_quiet_place(system: Model) -> None:
+def test_a_segment_that_never_pauses_is_cut_at_a_quiet_place(model: Model) -> None:
     samples = audio("long20")
-    whole = segments(system.open({"spa": TEXT}), samples)
-    cut = segments(system.open({"spa": TEXT}, {"max_segment_seconds": 5}), samples)
+    whole = segments(model.open({"spa": TEXT}), samples)
+    cut = segments(model.open({"spa": TEXT}, {"max_segment_seconds": 5}), samples)
     assert len(whole) < len(cut)
     assert max(end - start for start, end in whole) > 5_000
     assert all(end - start <= 5_000 for start, end in cut)
@@ -278,21 +278,21 @@ def test_a_segment_that_never_pauses_is_cut_at_a_quiet_place(system: Model) -> N
     assert max(around) < np.median(levels[levels > 1e-6])
 
 
-def test_the_limit_of_a_segment_is_exact_where_all_is_loud(system: Model) -> None:
+def test_the_limit_of_a_segment_is_exact_where_all_is_loud(model: Model) -> None:
     samples = audio("long20")
     for seconds in (1.0, 2.5):
-        spans = segments(system.open({"spa": TEXT}, {"max_segment_seconds": seconds}), samples)
+        spans = segments(model.open({"spa": TEXT}, {"max_segment_seconds": seconds}), samples)
         assert max(end - start for start, end in spans) <= seconds * 1000
 
 
-def test_vad_threshold_and_repetition_penalty_change_what_they_should(system: Model) -> None:
+def test_vad_threshold_and_repetition_penalty_change_what_they_should(model: Model) -> None:
     samples = audio("human_pauses")[:110_000]
-    usual = segments(system.open({"spa": TEXT}), samples)
-    strict = segments(system.open({"spa": TEXT}, {"vad_threshold": 0.95}), samples)
+    usual = segments(model.open({"spa": TEXT}), samples)
+    strict = segments(model.open({"spa": TEXT}, {"vad_threshold": 0.95}), samples)
     assert sum(b - a for a, b in strict) < sum(b - a for a, b in usual)
 
     def words(penalty: float) -> list[str]:
-        stream = system.open(
+        stream = model.open(
             {"spa": TEXT}, {"repetition_penalty": penalty, "block_ngrams": False, **TALKATIVE}
         )
         return text(play(stream, samples), "spa").split()
@@ -301,18 +301,18 @@ def test_vad_threshold_and_repetition_penalty_change_what_they_should(system: Mo
     assert (
         words(1.0)
         == text(
-            play(system.open({"spa": TEXT}, {**TALKATIVE, "block_ngrams": False}), samples), "spa"
+            play(model.open({"spa": TEXT}, {**TALKATIVE, "block_ngrams": False}), samples), "spa"
         ).split()
     )
 
 
-def test_patience_saves_encodings_and_no_word(system: Model) -> None:
+def test_patience_saves_encodings_and_no_word(model: Model) -> None:
     samples = audio("human_pauses")[:80_000]
     options = {**PATIENT, "min_starting_wait_w2vbert": 0, "decision_threshold": 1.0}
 
     def played(patience: float | None) -> tuple[int, str]:
         given = options if patience is None else {**options, "patience": patience}
-        stream = system.open({"spa": TEXT}, given, vad=False)
+        stream = model.open({"spa": TEXT}, given, vad=False)
         said = text(play(stream, samples))
         return stream.stats["encode"][1], said
 

@@ -24,7 +24,7 @@ from tests.translate.translating import (
 )
 
 
-def test_everything_at_once(tmp_path: Path, system: Model) -> None:
+def test_everything_at_once(tmp_path: Path, model: Model) -> None:
     """Text on the terminal, a WAV, captions and a trace, equal to what a stream gives."""
     wav, srt, trace = tmp_path / "out.wav", tmp_path / "out.srt", tmp_path / "out.jsonl"
     answer = translate(
@@ -35,7 +35,7 @@ def test_everything_at_once(tmp_path: Path, system: Model) -> None:
     for option in TALKATIVE:
         name, _, value = option[2:].replace("-", "_").partition("=")
         options[name] = value if value.isalpha() else json.loads(value)
-    stream = system.open({"spa": Target(text=True, speech=True)}, options)
+    stream = model.open({"spa": Target(text=True, speech=True)}, options)
     wanted = []
     samples = audio("human_pauses")
     for start in range(0, len(samples), 5120):
