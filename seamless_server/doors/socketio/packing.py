@@ -1,4 +1,4 @@
-"""Turns a session's outputs into events for the wire: gathered, numbered, converted.
+"""Makes a session's outputs ready for the wire: gathered, numbered, converted.
 
 Runs in the thread that computes, so that no conversion ever holds up the event loop.
 """
@@ -6,13 +6,14 @@ Runs in the thread that computes, so that no conversion ever holds up the event 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from seamless_server.audio.pcm import to_pcm16
 from seamless_server.doors.socketio.wire_outputs import (
-    SpeechEvent,
+    PackedSpeech,
+    PackedText,
     SpeechGatherer,
-    TextEvent,
     TextGatherer,
     WordKeeper,
     to_json_floats,
@@ -51,7 +52,7 @@ class OutputPacker:
         if self._leaving is None and before in self._open:
             self._leaving = before, self._open[before]
 
-    def pack(self, output: Output) -> Iterator[TextEvent | SpeechEvent]:
+    def pack(self, output: Output) -> Iterator[PackedText | PackedSpeech]:
         """The events for one output; none while it is held back."""
         from seamless_server.streaming import TextOutput
 
@@ -60,7 +61,7 @@ class OutputPacker:
         else:
             yield from self._speech(output)
 
-    def _text(self, output: TextOutput) -> Iterator[TextEvent]:
+    def _text(self, output: TextOutput) -> Iterator[PackedText]:
         self._settle(output)
         gathered = self._gather_text.add(
             output.lang, output.text, output.start_ms, finished=output.finished
@@ -68,20 +69,12 @@ class OutputPacker:
         if gathered is not None:
             text, start_ms = gathered
             main = self._is_main(output.lang, output.segment_id)
-            yield TextEvent(
-                lang=output.lang,
-                text=text,
+            yield PackedText(
+                replace(output, text=text, start_ms=start_ms),
                 words=self._words.add(output.lang, text, finished=output.finished),
-                segment_id=output.segment_id,
                 seq=self._next_seq(),
-                start_ms=start_ms,
-                end_ms=output.end_ms,
-                latency_ms=output.latency_ms,
-                finished=output.finished,
                 main=main,
                 coming=output.lang == self._main and not main,
-                confidence=output.confidence,
-                understood=output.understood,
             )
         if output.finished:
             self._open.pop(output.lang, None)
@@ -100,7 +93,7 @@ class OutputPacker:
         if output.segment_id > segment or over:
             self._leaving = None
 
-    def _speech(self, output: SpeechOutput) -> Iterator[SpeechEvent]:
+    def _speech(self, output: SpeechOutput) -> Iterator[PackedSpeech]:
         rate = output.sample_rate
         gathered = self._gather.add(
             output.lang, output.samples, rate, output.start_ms, finished=output.finished
@@ -109,17 +102,11 @@ class OutputPacker:
             return
         samples, rate, start_ms = gathered
         main = self._is_main(output.lang, output.segment_id)
-        yield SpeechEvent(
-            lang=output.lang,
+        yield PackedSpeech(
+            replace(output, samples=samples, sample_rate=rate, start_ms=start_ms),
             pcm16=to_pcm16(samples),
             floats=to_json_floats(samples, rate) if main and self.wants_floats else (),
-            sample_rate=rate,
-            segment_id=output.segment_id,
             seq=self._next_seq(),
-            start_ms=start_ms,
-            end_ms=output.end_ms,
-            latency_ms=output.latency_ms,
-            finished=output.finished,
             main=main,
         )
 

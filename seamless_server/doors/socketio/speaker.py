@@ -24,7 +24,7 @@ from seamless_server.doors.socketio.schema import (
     TranslationSpeech,
     TranslationText,
 )
-from seamless_server.doors.socketio.wire_outputs import SpeechEvent, TextEvent
+from seamless_server.doors.socketio.wire_outputs import PackedSpeech, PackedText
 from seamless_server.errors import SeamlessError
 from seamless_server.languages import lookup
 from seamless_server.rooms.members import ANY, FOLLOW, HEARD, V1, Kind, Member, Room, group_name
@@ -35,7 +35,7 @@ from seamless_server.service.session import Session
 from seamless_server.settings import Settings
 
 if TYPE_CHECKING:
-    from seamless_server.streaming import ModelInfo, Output
+    from seamless_server.streaming import ModelInfo, Output, TextOutput
 
 _SPEECH: tuple[Kind, ...] = ("speech", "opus")
 _STATUS_SECONDS = 0.5
@@ -205,38 +205,37 @@ class Speaker(Waiter, Audience):
 
     # -- the audience of its stream ---------------------------------------------------------------
 
-    def pack(self, output: Output) -> Iterator[TextEvent | SpeechEvent]:
-        """The events of an output."""
+    def pack(self, output: Output) -> Iterator[PackedText | PackedSpeech]:
+        """Makes an output ready for the wire."""
         return self._packer.pack(output)
 
-    async def on_output(self, packed: TextEvent | SpeechEvent) -> None:
-        """Sends an event to everyone who wants it."""
-        event = packed
+    async def on_output(self, packed: PackedText | PackedSpeech) -> None:
+        """Sends a packed output to everyone who wants it."""
         room = self._rooms.of(self.member)
         if room is None:
             return
-        kind = "text" if isinstance(event, TextEvent) else "speech"
-        lost = isinstance(event, TextEvent) and not event.understood
+        kind = "text" if isinstance(packed, PackedText) else "speech"
+        lost = isinstance(packed, PackedText) and not packed.said.understood
         name = "not_understood" if lost else f"translation_{kind}"
         audience = room.audience()
         groups: dict[str, list[str]] = {}
-        for form, group in self._groups(room, event):
+        for form, group in self._groups(room, packed):
             if group in audience:
                 groups.setdefault(form, []).append(group)
         opus = groups.pop("opus", [])
         first = groups.pop(V1, [])
-        if isinstance(event, SpeechEvent):
+        if isinstance(packed, PackedSpeech):
             if opus:
-                await self._send(room, opus, name, await asyncio.to_thread(self._as_opus, event))
+                await self._send(room, opus, name, await asyncio.to_thread(self._as_opus, packed))
             else:
-                self._encoders.pop(event.lang, None)  # nobody has the beginning any more
+                self._encoders.pop(packed.said.lang, None)  # nobody has the beginning any more
         if modern := groups.pop(kind, []):
-            await self._send(room, modern, name, self._modern(event))
+            await self._send(room, modern, name, self._modern(packed))
         if first:
-            await self._send_v1(room, f"translation_{kind}", event)
-        if isinstance(event, TextEvent):
+            await self._send_v1(room, f"translation_{kind}", packed)
+        if isinstance(packed, PackedText):
             room.said = True
-            await self._rooms.store.add_text(room.room_id, self._entry(event))
+            await self._rooms.store.add_text(room.room_id, self._entry(packed.said))
 
     async def _send(self, room: Room, groups: list[str], name: str, data: dict[str, Any]) -> None:
         size = 300 + len(data.get("payload", ""))
@@ -244,33 +243,33 @@ class Speaker(Waiter, Audience):
             room.hold(group, name, data, size)
         await self._sio.emit(name, data, room=groups)
 
-    def _groups(self, room: Room, event: TextEvent | SpeechEvent) -> Iterator[tuple[str, str]]:
+    def _groups(self, room: Room, packed: PackedText | PackedSpeech) -> Iterator[tuple[str, str]]:
         """The delivery groups that the event is for, and in which form."""
-        kinds: tuple[Kind, ...] = ("text",) if isinstance(event, TextEvent) else _SPEECH
-        langs = [event.lang]
-        if event.main or (isinstance(event, TextEvent) and event.coming):
+        kinds: tuple[Kind, ...] = ("text",) if isinstance(packed, PackedText) else _SPEECH
+        langs = [packed.said.lang]
+        if packed.main or (isinstance(packed, PackedText) and packed.coming):
             # Who follows the speaker sees one language of each sentence: a new one from the start.
             langs.append(ANY)
         for lang in langs:
             yield from ((kind, group_name(room.room_id, lang, kind)) for kind in kinds)
-        if isinstance(event, TextEvent) and event.lang == self.member.source_language:
+        if isinstance(packed, PackedText) and packed.said.lang == self.member.source_language:
             yield "text", group_name(room.room_id, HEARD, "text")
-        without = "s2s" if isinstance(event, TextEvent) else "s2t"
-        if event.main and self.config.model_type != without:
+        without = "s2s" if isinstance(packed, PackedText) else "s2t"
+        if packed.main and self.config.model_type != without:
             yield kinds[0], group_name(room.room_id, FOLLOW)
             yield V1, group_name(room.room_id, V1)
 
-    def _as_opus(self, event: SpeechEvent) -> dict[str, Any]:
+    def _as_opus(self, packed: PackedSpeech) -> dict[str, Any]:
         """A piece of speech, encoded once for all who take it so; in a thread."""
-        encoder = self._encoders.get(event.lang) or OpusEncoder(event.sample_rate)
+        encoder = self._encoders.get(packed.said.lang) or OpusEncoder(packed.said.sample_rate)
         piece = encoder.encode(
-            np.frombuffer(event.pcm16, "<i2"), event.sample_rate, last=event.finished
+            np.frombuffer(packed.pcm16, "<i2"), packed.said.sample_rate, last=packed.said.finished
         )
-        self._encoders[event.lang] = encoder
-        if event.finished:
-            del self._encoders[event.lang]
+        self._encoders[packed.said.lang] = encoder
+        if packed.said.finished:
+            del self._encoders[packed.said.lang]
         return {
-            **self._modern(event),
+            **self._modern(packed),
             "encoding": "opus",
             "payload": piece.payload,
             "sample_rate": piece.sample_rate,
@@ -278,57 +277,59 @@ class Speaker(Waiter, Audience):
             "samples": piece.samples,
         }
 
-    def _modern(self, event: TextEvent | SpeechEvent) -> dict[str, Any]:
+    def _modern(self, packed: PackedText | PackedSpeech) -> dict[str, Any]:
+        said = packed.said
+        event: NotUnderstood | TranslationText | TranslationSpeech
         common: dict[str, Any] = {
-            "eos": event.finished,
+            "eos": said.finished,
             "speakerID": self.member.client_id,
-            "lang": event.lang,
-            "segmentID": event.segment_id,
-            "seq": event.seq,
-            "startMs": event.start_ms,
-            "endMs": event.end_ms,
-            "latencyMs": event.latency_ms,
+            "lang": said.lang,
+            "segmentID": said.segment_id,
+            "seq": packed.seq,
+            "startMs": said.start_ms,
+            "endMs": said.end_ms,
+            "latencyMs": said.latency_ms,
         }
-        if isinstance(event, TextEvent) and not event.understood:
-            return NotUnderstood(confidence=event.confidence, **common).model_dump(by_alias=True)
-        if isinstance(event, TextEvent):
-            return TranslationText(
-                payload=event.text, confidence=event.confidence, **common
-            ).model_dump(by_alias=True)
-        return TranslationSpeech(
-            payload=event.pcm16, sample_rate=event.sample_rate, **common
-        ).model_dump(by_alias=True, exclude={"pre_skip", "samples"})
+        if isinstance(packed, PackedSpeech):
+            rate = packed.said.sample_rate
+            event = TranslationSpeech(payload=packed.pcm16, sample_rate=rate, **common)
+        elif packed.said.understood:
+            text, confidence = packed.said.text, packed.said.confidence
+            event = TranslationText(payload=text, confidence=confidence, **common)
+        else:
+            event = NotUnderstood(confidence=packed.said.confidence, **common)
+        return event.model_dump(by_alias=True, exclude={"pre_skip", "samples"})
 
-    async def _send_v1(self, room: Room, name: str, event: TextEvent | SpeechEvent) -> None:
-        group = group_name(room.room_id, V1)
-        if isinstance(event, TextEvent):
-            if not event.words and not event.finished:
+    async def _send_v1(self, room: Room, name: str, packed: PackedText | PackedSpeech) -> None:
+        group, finished = group_name(room.room_id, V1), packed.said.finished
+        if isinstance(packed, PackedText):
+            if not packed.words and not finished:
                 return
-            data: dict[str, Any] = {"event": name, "payload": event.words, "eos": event.finished}
-            room.hold(group, name, data, 100 + len(event.words))
+            data: dict[str, Any] = {"event": name, "payload": packed.words, "eos": finished}
+            room.hold(group, name, data, 100 + len(packed.words))
             await self._sio.emit(name, data, room=group)
             return
-        for number, floats in enumerate(event.floats, 1):
+        for number, floats in enumerate(packed.floats, 1):
             data = {
                 "event": name,
                 "payload": Ready(floats),
-                "sample_rate": event.sample_rate,
-                "eos": event.finished and number == len(event.floats),
+                "sample_rate": packed.said.sample_rate,
+                "eos": finished and number == len(packed.floats),
             }
             room.hold(group, name, data, 100 + len(floats))
             await self._sio.emit(name, data, room=group)
             await asyncio.sleep(0)
 
-    def _entry(self, event: TextEvent) -> dict[str, Any]:
+    def _entry(self, said: TextOutput) -> dict[str, Any]:
         return TranscriptEntry(
             speakerID=self.member.client_id,
-            lang=event.lang,
-            segmentID=event.segment_id,
-            startMs=event.start_ms,
-            endMs=event.end_ms,
-            text=event.text,
-            finished=event.finished,
-            confidence=event.confidence,
+            lang=said.lang,
+            segmentID=said.segment_id,
+            startMs=said.start_ms,
+            endMs=said.end_ms,
+            text=said.text,
+            finished=said.finished,
+            confidence=said.confidence,
         ).model_dump()
 
     async def on_end(

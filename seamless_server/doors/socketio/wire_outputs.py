@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -11,49 +12,38 @@ import orjson
 from seamless_server.audio.resample import at_rate
 from seamless_server.languages import all_languages
 
+if TYPE_CHECKING:
+    from seamless_server.streaming import SpeechOutput, TextOutput
+
 Samples = npt.NDArray[np.float32]
 _UNSPACED = frozenset(language.code for language in all_languages() if not language.spaced)
 
 
 @dataclass(frozen=True, slots=True)
-class TextEvent:
-    """A piece of text, as it was written."""
+class PackedText:
+    """A piece of text, ready to be sent."""
 
-    lang: str
-    text: str
+    said: TextOutput
     words: str
-    """Whole words since the last event, for clients that join payloads with spaces."""
-    segment_id: int
+    """Whole words since the last piece, for clients that join payloads with spaces."""
     seq: int
-    start_ms: float
-    end_ms: float
-    latency_ms: float
-    finished: bool
     main: bool
     """In the language that the speaker chose."""
-    coming: bool = False
+    coming: bool
     """In the language that the speaker chose meanwhile: its followers get it from the next
     sentence on."""
-    confidence: float | None = None
-    understood: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class SpeechEvent:
-    """A piece of speech."""
+class PackedSpeech:
+    """A piece of speech, ready to be sent."""
 
-    lang: str
+    said: SpeechOutput
     pcm16: bytes
     """Mono 16-bit little-endian."""
     floats: tuple[bytes, ...]
     """The same as JSON arrays of numbers, at most a second each; empty if nobody wants that."""
-    sample_rate: int
-    segment_id: int
     seq: int
-    start_ms: float
-    end_ms: float
-    latency_ms: float
-    finished: bool
     main: bool
 
 
