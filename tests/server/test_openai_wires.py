@@ -312,6 +312,7 @@ async def test_a_room_keeps_sessions_out_as_it_keeps_out_members(
         state = await host.until("room_state_update", lambda state: len(state["members"]) == 2)
         [guest] = set(state["members"]) - {host.client_id}
         assert (await host.call("remove_member", guest))["status"] == "ok"
+        assert (await until(socket, "error"))["error"]["code"] == "removed"
         await until(socket, "session.closed")
 
 

@@ -232,9 +232,7 @@ class Events:
     async def remove_member(self, connection: Connection, client_id: str) -> Answer:
         """The owner sends somebody away."""
         member = self._other(connection, "remove_member", client_id)
-        await self._announcer.complain(
-            member.sid, "The room's owner sent you away.", code="removed", member=member
-        )
+        await self._tell(member, "The room's owner sent you away.", "removed")
         await self._connections.leave_room(member)
         return _ok("member_removed")
 
@@ -248,9 +246,7 @@ class Events:
     async def mute_member(self, connection: Connection, client_id: str) -> Answer:
         """The owner lets somebody speak no more; what was said is still translated."""
         member = self._other(connection, "mute_member", client_id)
-        await self._announcer.complain(
-            member.sid, "The room's owner muted you: you can listen.", code="muted", member=member
-        )
+        await self._tell(member, "The room's owner muted you: you can listen.", "muted")
         await self._connections.change_roles(member, member.roles - {"speaker"})
         return _ok("member_muted")
 
@@ -260,11 +256,17 @@ class Events:
         await self.clear_transcript_for_all(connection)
         for member in list(room.members.values()):
             if member is not connection.member:
-                await self._announcer.complain(
-                    member.sid, "The room's owner ended it.", code="room_ended", member=member
-                )
+                await self._tell(member, "The room's owner ended it.", "room_ended")
             await self._connections.leave_room(member)
         return _ok("room_ended")
+
+    async def _tell(self, member: Member, message: str, code: str) -> None:
+        """Why something is done to a member; a speaker hears it through its own door."""
+        speaker = speaker_of(self._service, member.client_id)
+        if speaker is not None:
+            await speaker.complain(message, code)
+        else:
+            await self._announcer.complain(member.sid, message, code=code, member=member)
 
     def _other(self, connection: Connection, event: str, client_id: str) -> Member:
         """Somebody else of the owner's room."""
