@@ -23,7 +23,6 @@ import threading
 import time
 import urllib.request
 from pathlib import Path
-from types import TracebackType
 from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -144,12 +143,7 @@ class LocalCluster:
                     process.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

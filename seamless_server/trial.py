@@ -278,7 +278,7 @@ def try_model(
         SeamlessError: the model cannot be loaded.
     """
     began = time.perf_counter()
-    loaded = load_seamless(model, device, dtype, progress=say)
+    loaded = load_seamless(model, device=device, dtype=dtype, progress=say)
     weight = loaded.agents.checkpoint.decoder.embed.weight
     trial = Trial(
         loaded.name,
@@ -294,7 +294,7 @@ def try_model(
     trial.problems += troubles(trial.health)
     versions = [loaded]
     if compat:
-        versions.append(load_seamless(model, device, dtype, compat="official"))
+        versions.append(load_seamless(model, "official", device=device, dtype=dtype))
     spoken = [x for x in LANGUAGES if x in loaded.speech_languages]
     chosen = list(langs) or (spoken or list(loaded.text_languages))[:5]
     loaded.check_targets({lang: Target() for lang in chosen})

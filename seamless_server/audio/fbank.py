@@ -12,7 +12,6 @@ Samples = npt.NDArray[np.float32]
 
 SAMPLE_RATE = 16_000
 WINDOW = 400
-SHIFT = 160
 CHANNELS = 80
 
 

@@ -59,7 +59,6 @@ class _Seen:
     texts: int = 0
     sounds: int = 0
     notices: list[str] = field(default_factory=list)
-    payload_bytes: int = 0
 
 
 class _Client:
@@ -92,13 +91,11 @@ class _Client:
 
     async def _text(self, data: dict[str, Any]) -> None:
         self.seen.texts += 1
-        self.seen.payload_bytes += len(data["payload"])
         if data["payload"]:
             self.seen.text_ms.append(self._latency(data))
 
     async def _speech(self, data: dict[str, Any]) -> None:
         self.seen.sounds += 1
-        self.seen.payload_bytes += len(data["payload"])
         self.seen.speech_ms.append(self._latency(data))
 
     async def _status(self, data: dict[str, Any]) -> None:

@@ -193,7 +193,7 @@ def _examine(path: Path, device: str, dtype: str, *, speech: bool) -> None:
         for name, right, phrase in compare_with_hub(path):
             wrong += right is False
             typer.echo(f"{name}: {phrase}")
-    health, done = examine(load_seamless(path, device, dtype, speech=speech))
+    health, done = examine(load_seamless(path, device=device, dtype=dtype, speech=speech))
     for part, found in health.items():
         typer.echo(f"{part}: {found.calls} calls of layers, largest value {found.largest:.4g}")
     typer.echo(f'heard: "{RECORDINGS[done.recording]}"')

@@ -7,7 +7,6 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import socketio
@@ -21,6 +20,7 @@ from seamless_server.doors.compression import CompressedLists
 from seamless_server.doors.failures import EVERYWHERE, apologize, refuse, say
 from seamless_server.doors.guards import HeadAsGet, HostGuard, check_rights
 from seamless_server.doors.page import add_page
+from seamless_server.doors.parts import Parts
 from seamless_server.doors.prefix import Prefix
 from seamless_server.doors.socketio.announcer import Announcer
 from seamless_server.doors.socketio.connections import Connection, Connections
@@ -101,37 +101,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(HeadAsGet)
     app.add_middleware(HostGuard, settings=settings)
     return app
-
-
-@dataclass(frozen=True)
-class Parts:
-    """The parts of a running server, for what looks at them from outside: HTTP and tests."""
-
-    settings: Settings
-    metrics: Metrics
-    sio: socketio.AsyncServer
-    models: Models
-    auth: Authenticator
-    tasks: Tasks
-    recorder: Recorder
-    service: Service
-    rooms: Rooms
-    lock: OwnerLock
-    announcer: Announcer
-    connections: Connections
-
-    async def drain(self) -> None:
-        """Before the end: everybody gets the last sentence and is told to come back."""
-        await self.service.drain()
-        await self.announcer.say_goodbye()
-
-    async def close(self) -> None:
-        """Ends every stream and everything that runs beside."""
-        await self.service.admission.close()
-        await self.announcer.close()
-        await self.tasks.close()
-        await self.rooms.store.close()
-        self.recorder.close()
 
 
 def _assemble(

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from seamless_server.audio.pcm import to_pcm16
 from seamless_server.audio.resample import at_rate
 from seamless_server.doors.failures import documented
-from seamless_server.doors.rest import parts_of
+from seamless_server.doors.parts import Parts, parts_of
 from seamless_server.doors.uploads import (
     SaidText,
     UploadedSound,
@@ -38,7 +38,6 @@ from seamless_server.service.served_models import AUTO
 from seamless_server.stream_options import StreamOptions, read_options, settable
 
 if TYPE_CHECKING:
-    from seamless_server.doors.application import Parts
     from seamless_server.streaming import ModelInfo, Output
 
 router = APIRouter()

@@ -17,9 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from seamless_server.doors.failures import documented
 from seamless_server.doors.openai_audio import ClientRoute, OpenAIFailure, model_of
+from seamless_server.doors.parts import parts_of
 from seamless_server.doors.realtime_events import SessionFields
 from seamless_server.doors.realtime_session import RealtimeTranslation
-from seamless_server.doors.rest import parts_of
 from seamless_server.rooms.rights import bearer
 from seamless_server.settings import Settings
 

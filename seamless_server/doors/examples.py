@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request
@@ -12,11 +12,8 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
 from seamless_server.doors.failures import FILE
-from seamless_server.doors.rest import parts_of
+from seamless_server.doors.parts import Parts, parts_of
 from seamless_server.errors import SeamlessError
-
-if TYPE_CHECKING:
-    from seamless_server.doors.application import Parts
 
 router = APIRouter()
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.exceptions import HTTPException
 
 from seamless_server.doors.failures import STATUS, documented
-from seamless_server.doors.rest import parts_of
+from seamless_server.doors.parts import parts_of
 from seamless_server.doors.uploads import (
     SaidText,
     UploadedSound,

@@ -18,6 +18,7 @@ import orjson
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from seamless_server.doors.openai_audio import DEFAULT_MODEL
+from seamless_server.doors.parts import Parts
 from seamless_server.doors.realtime_events import (
     Append,
     BadEvent,
@@ -34,7 +35,6 @@ from seamless_server.service.limits import ClientLimits
 from seamless_server.service.owner import StreamRequest
 
 if TYPE_CHECKING:
-    from seamless_server.doors.application import Parts
     from seamless_server.service.session import Session
     from seamless_server.streaming import ModelInfo
 

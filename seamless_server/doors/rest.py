@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi import Path as PathParameter
@@ -13,20 +13,12 @@ from pydantic import BaseModel, ConfigDict
 from seamless_server import __version__
 from seamless_server.doors.catalogue import Capability, capabilities, capability
 from seamless_server.doors.failures import FILE, documented
+from seamless_server.doors.parts import parts_of
 from seamless_server.errors import SeamlessError
 from seamless_server.languages import all_languages
 from seamless_server.stream_options import StreamOptions, settable
 
-if TYPE_CHECKING:
-    from seamless_server.doors.application import Parts
-
 router = APIRouter()
-
-
-def parts_of(request: Request) -> Parts:
-    """The running server."""
-    parts: Parts = request.app.state.parts
-    return parts
 
 
 class LanguageInfo(BaseModel):

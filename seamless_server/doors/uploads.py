@@ -18,13 +18,13 @@ from starlette.datastructures import UploadFile
 from starlette.types import Message
 
 from seamless_server.audio.reader import SAMPLE_RATE, open_audio
+from seamless_server.doors.parts import Parts
 from seamless_server.errors import AudioError, SeamlessError
 from seamless_server.service.owner import Audience, EndReason, Owner, StreamRequest
 from seamless_server.service.service import Service
 from seamless_server.service.session import Session
 
 if TYPE_CHECKING:
-    from seamless_server.doors.application import Parts
     from seamless_server.streaming import Output, TextOutput
 
 Samples = npt.NDArray[np.float32]

@@ -6,10 +6,7 @@ What is asked for with every output and every join must not cost a walk over tho
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from seamless_server.rooms.members import Member
+from collections.abc import Iterable
 
 CONNECTED, STREAMING, SPEAKER, LISTENER = "connected", "streaming", "speaker", "listener"
 GROUP, AWAY, LISTENING, WISHED = "group", "away", "listening", "wished"
@@ -27,14 +24,14 @@ class Census:
         self._kinds: dict[str, Counter[str | None]] = {}
         self._bearers: dict[str, dict[str, None]] = {STREAMING: {}, SPEAKER: {}}
 
-    def count(self, member: Member) -> None:
+    def count(self, client_id: str, marks: Iterable[Mark]) -> None:
         """A member came, or is not what it was."""
-        new = frozenset(_marks(member))
-        old = self._of.get(member.client_id, frozenset())
+        new = frozenset(marks)
+        old = self._of.get(client_id, frozenset())
         if new == old:
             return
-        self._of[member.client_id] = new
-        self._move(member.client_id, old - new, new - old)
+        self._of[client_id] = new
+        self._move(client_id, old - new, new - old)
 
     def drop(self, client_id: str) -> None:
         """A member is gone."""
@@ -64,23 +61,3 @@ class Census:
     def bearers(self, kind: str) -> list[str]:
         """Client IDs of those who stream or speak."""
         return list(self._bearers[kind])
-
-
-def _marks(member: Member) -> list[Mark]:
-    found: list[Mark] = []
-    if member.connected:
-        found.append((CONNECTED, None))
-    if member.streaming:
-        found.append((STREAMING, None))
-    found += [(role, None) for role in member.roles]
-    for group in member.groups():
-        found.append((GROUP, group))
-        if not member.connected:
-            found.append((AWAY, group))
-    if "listener" in member.roles:
-        lang = None if member.wish is None or member.protocol < 2 else member.wish.lang
-        if member.connected:
-            found.append((LISTENING, lang))
-        if lang is not None and member.wish is not None and member.wish.take != "none":
-            found.append((WISHED, lang))
-    return found

@@ -23,6 +23,7 @@ from seamless_server.rooms.census import (
     STREAMING,
     WISHED,
     Census,
+    Mark,
 )
 
 Kind = Literal["text", "speech", "opus"]
@@ -146,6 +147,26 @@ class Member:
         groups = {group_name(self.room_id, lang, kind) for kind in self.wish.kinds()}
         return groups | ({group_name(self.room_id, HEARD, "text")} if self.wish.heard else set())
 
+    def marks(self) -> list[Mark]:
+        """What its room counts of it."""
+        found: list[Mark] = []
+        if self.connected:
+            found.append((CONNECTED, None))
+        if self.streaming:
+            found.append((STREAMING, None))
+        found += [(role, None) for role in self.roles]
+        for group in self.groups():
+            found.append((GROUP, group))
+            if not self.connected:
+                found.append((AWAY, group))
+        if "listener" in self.roles:
+            lang = None if self.wish is None or self.protocol < 2 else self.wish.lang
+            if self.connected:
+                found.append((LISTENING, lang))
+            if lang is not None and self.wish is not None and self.wish.take != "none":
+                found.append((WISHED, lang))
+        return found
+
     def dynamic_config(self) -> dict[str, Any] | None:
         """What `set_dynamic_config` set so far."""
         config: dict[str, Any] = {}
@@ -226,8 +247,8 @@ class Room:
         else:
             before.counted = None
         self._members[member.client_id] = member
-        member.counted = self._census.count
-        self._census.count(member)
+        member.counted = lambda one: self._census.count(one.client_id, one.marks())
+        self._census.count(member.client_id, member.marks())
 
     def drop(self, client_id: str) -> None:
         """A member is here no more."""

@@ -108,7 +108,6 @@ class Session:
         self.next_segment = segment_base
         """The first segment number that this session did not use."""
         self._stream = stream
-        self._sample_rate = sample_rate
         self._pool = pool
         self._audience = audience
         self._on_end = on_end

@@ -59,7 +59,8 @@ def load_model(
     """
     file = find_agent_file(model) if model is not None else None
     if file is None:
-        return load_seamless(model, device, dtype, compat, speech, progress, engine, voice)
+        loading = {"device": device, "dtype": dtype, "speech": speech, "progress": progress}
+        return load_seamless(model, compat, voice, engine=engine, **loading)
     if compat is not None:
         raise UsageError("--compat is for SeamlessStreaming models")
     hears = None

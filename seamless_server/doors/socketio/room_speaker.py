@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from seamless_server.doors.parts import Parts
 from seamless_server.doors.socketio.schema import StreamConfig
 from seamless_server.doors.socketio.speaker import Speaker
 from seamless_server.errors import SeamlessError
@@ -12,7 +13,6 @@ from seamless_server.rooms.members import Member
 from seamless_server.service.owner import EndReason, Targets
 
 if TYPE_CHECKING:
-    from seamless_server.doors.application import Parts
     from seamless_server.doors.realtime_session import RealtimeTranslation
     from seamless_server.streaming import ModelInfo, Output
 

@@ -13,11 +13,19 @@ import type { Language } from '../languages/languages';
 import { preferences } from '../state/preferences';
 import { useStore } from '../state/store';
 import { Dialog } from '../ui/Dialog';
-import type { PickerProps } from './LanguagePicker';
 
 const MOST_RECENT = 4;
 /** In a list as short as this nobody needs a selection of it. */
 const SHORT_LIST = 10;
+
+export interface PickerProps {
+  label: string;
+  languages: readonly Language[];
+  value: string | null;
+  onChange: (code: string | null) => void;
+  /** What "no language" means; without it a language must be chosen. */
+  none?: string;
+}
 
 interface Row {
   code: string | null;

@@ -1,19 +1,10 @@
 import { ChevronDown, Languages } from 'lucide-react';
 import { Suspense, lazy, useState } from 'react';
 import { direction, languageTag, nativeName } from '../languages/languages';
-import type { Language } from '../languages/languages';
+import type { PickerProps } from './LanguageDialog';
 
 /** The list is long and its search knows many names: it comes when it is opened. */
 const LanguageDialog = lazy(() => import('./LanguageDialog'));
-
-export interface PickerProps {
-  label: string;
-  languages: readonly Language[];
-  value: string | null;
-  onChange: (code: string | null) => void;
-  /** What "no language" means; without it a language must be chosen. */
-  none?: string;
-}
 
 /** The chosen language; a click opens the list. */
 export function LanguagePicker(props: PickerProps) {
