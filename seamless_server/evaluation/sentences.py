@@ -1,4 +1,4 @@
-"""One sentence through one agent, in SimulEval's way: its segments in, its segments out."""
+"""A sentence through an agent: a stream that gets the source as SimulEval's evaluator cuts it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,21 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from simuleval.data.segments import SpeechSegment
 from simuleval.evaluator.instance import SpeechToSpeechInstance, SpeechToTextInstance
 
-from seamless_server.agents.building import keeps_state, reset_states
+from seamless_server.agents.building import keeps_state
+from seamless_server.agents.outputs import Output, SpeechOutput, Target, TextOutput
+from seamless_server.engine import Caller
 from seamless_server.evaluation import latency
 from seamless_server.evaluation.audio import SAMPLE_RATE, Source
 from seamless_server.evaluation.manifest import Sentence
 from seamless_server.evaluation.records import Record
 from seamless_server.evaluation.units import Fragment, PieceEncoder, Unit, plain_text, split
+from seamless_server.streaming.agent_sources import SpeechSource
+from seamless_server.streaming.pipeline_walk import AgentInstance, PipelineWalk
+from seamless_server.streaming.stream import Stream
 
 
 class _AudioInfo:
@@ -68,18 +75,21 @@ class SentenceRunner:
         self._segment_ms = segment_ms
         self._unit = unit
         self._pieces = pieces
-        # An agent that is shared gets the states from us; one with a state of its own is ours.
-        self._states = agent.build_states() if keeps_state(agent) is None else None
         self._speech = agent.target_type == "speech"
-        # Ours reset themselves where a sentence ends, and keep the audio that is the next one's.
-        compat = getattr(agent, "compat", None)
-        self._resets_itself = compat is not None and not compat.rerun_on_read
+        # An agent that is shared gets the states from us; one with a state of its own is ours.
+        self._own_states = keeps_state(agent) is not None
 
-    def _reset(self) -> None:
-        if self._states is None:
-            self._agent.reset()
-        else:
-            reset_states(self._states)
+    def _stream(self, lang: str) -> Stream:
+        caller = Caller()
+        target = Target(text=not self._speech, speech=self._speech)
+        walk = PipelineWalk(
+            SpeechSource(None),
+            {lang: target},
+            lambda _: AgentInstance(self._agent, caller, self._own_states),
+            {},
+            exact=True,
+        )
+        return Stream(walk, caller, lambda targets: None)
 
     def run(self, sentence: Sentence, source: Source) -> Record:
         """Translate one sentence. Whatever the agent raises is raised."""
@@ -90,31 +100,20 @@ class SentenceRunner:
         fragments: list[tuple[str, int, float]] = []
         chunks: list[tuple[int, float]] = []
         computed = 0.0
-        self._reset()
+        stream = self._stream(sentence.tgt_lang)
         while not instance.source_finished_reading:
             segment = instance.send_source(self._segment_ms)
-            if not segment.is_empty:
-                # SimulEval's speech states are lists that grow by `+=`; a whole recording of an
-                # hour as a list would take gigabytes.
-                segment.content = segment.content.tolist()
             began = time.perf_counter()
-            written = self._pushpop(segment)
+            written = list(stream.push(segment.content, segment.finished))
             took = 1000.0 * (time.perf_counter() - began)
             computed += took
             steps.append((instance.len_sample_to_ms(instance.step), took))
-            if not written.is_empty and len(written.content):
-                if self._speech:
-                    # SimulEval adds the chunks to a list, which arrays take for arithmetic.
-                    written.content = list(written.content)
-                    chunks.append((len(steps) - 1, computed))
-                else:
-                    fragments.append((written.content, len(steps) - 1, computed))
-            instance.receive_prediction(written)
-            if instance.finish_prediction and not instance.source_finished_reading:
-                # The agent ended a sentence of its own; the rest of the source is the next one.
-                instance.finish_prediction = False
-                if not self._resets_itself:
-                    self._reset()
+            text = "".join(x.text for x in written if isinstance(x, TextOutput))
+            if text:
+                fragments.append((text, len(steps) - 1, computed))
+            if (spoken := _spoken(written)) is not None:
+                chunks.append((len(steps) - 1, computed))
+                instance.receive_prediction(spoken)
         clock = latency.realtime_clock(steps)
         record = Record(
             index=sentence.index,
@@ -141,11 +140,6 @@ class SentenceRunner:
             self._fill_text(record, moments)
         return record
 
-    def _pushpop(self, segment: Any) -> Any:
-        if self._states is None:
-            return self._agent.pushpop(segment)
-        return self._agent.pushpop(segment, self._states)
-
     def _fill_text(self, record: Record, fragments: list[Fragment]) -> None:
         units = split(fragments, self._unit, self._pieces)
         record.prediction = plain_text(fragments)
@@ -168,3 +162,12 @@ class SentenceRunner:
         if chunks:
             start, length = record.intervals[-1]
             record.prediction_ms = start + length - record.delays[0]
+
+
+def _spoken(outputs: list[Output]) -> SpeechSegment | None:
+    """The speech of a push as SimulEval's instance takes it: a list, not yet the last one."""
+    pieces = [x for x in outputs if isinstance(x, SpeechOutput) and len(x.samples)]
+    if not pieces:
+        return None
+    samples = np.concatenate([x.samples for x in pieces])
+    return SpeechSegment(content=samples.tolist(), sample_rate=pieces[-1].sample_rate)

@@ -26,15 +26,10 @@ from seamless_server.checkpoints.system_file import SystemFile
 from seamless_server.engine import Caller
 from seamless_server.errors import CheckpointError, LanguageError, SeamlessError
 from seamless_server.stream_options import StreamOptions
-from seamless_server.streaming.agent_walk import (
-    AgentInstance,
-    AgentSource,
-    AgentWalk,
-    SpeechSource,
-    WordSource,
-)
+from seamless_server.streaming.agent_sources import AgentSource, SpeechSource, WordSource
 from seamless_server.streaming.model import Model, ModelInfo
 from seamless_server.streaming.options import agent_options, make_args
+from seamless_server.streaming.pipeline_walk import AgentInstance, PipelineWalk
 from seamless_server.streaming.stream import Walk
 
 logger = logging.getLogger(__name__)
@@ -113,10 +108,10 @@ class AgentModel(Model):
         caller: Caller,
         resume: Snapshot | None,
     ) -> tuple[Walk, Caller]:
-        walk = AgentWalk(
+        walk = PipelineWalk(
             self._source(options, vad, caller),
             targets,
-            lambda: self._instance(caller),
+            lambda _: self._instance(caller),
             options.agents(),
         )
         return walk, caller

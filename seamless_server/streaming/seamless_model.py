@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from simuleval.data.segments import Segment, TextSegment
 
 from seamless_server.agents import pipelines
 from seamless_server.agents.branch import BranchAgents
@@ -26,13 +28,15 @@ from seamless_server.agents.vad import SileroVADAgent
 from seamless_server.agents.vocoder import VocoderAgent
 from seamless_server.checkpoints.cards import ModelCard, default_model, find_card, find_model
 from seamless_server.checkpoints.loader import read_folder_config
-from seamless_server.engine import Caller, Engine
+from seamless_server.checkpoints.tokenizers import SPACE, TextTokenizer
+from seamless_server.engine import Caller, DecodeResult, Engine
 from seamless_server.languages import codes
 from seamless_server.nn.config import ModelConfig
 from seamless_server.stream_options import StreamOptions
+from seamless_server.streaming.agent_sources import SpeechSource
 from seamless_server.streaming.model import Model, ModelInfo
 from seamless_server.streaming.options import make_args, model_defaults
-from seamless_server.streaming.pipeline_walk import PipelineWalk
+from seamless_server.streaming.pipeline_walk import AgentInstance, PipelineWalk
 from seamless_server.streaming.stream import Walk
 
 
@@ -84,10 +88,15 @@ class SeamlessModel(Model):
         lang = next(iter(targets), self.agents.checkpoint.config.default_lang)
         args = make_args(self.defaults, options, tgt_lang=lang, compat=self.compat)
         if compat_from_name(self.compat) is not MENDED:
-            args.output_index, args.upstream_idx = None, int(vad)
-            agent = self._official_agent(args, targets, vad)
-            walk = PipelineWalk(agent, targets, caller, takes_the_end=False)
-            return walk, caller
+            speech = any(target.speech for target in targets.values())
+
+            def official(lang: str) -> AgentInstance:
+                mine = Namespace(**{**vars(args), "tgt_lang": lang})
+                return OfficialInstance(self._official_agent(mine, speech, vad), caller, False)
+
+            # The official server does not tell its agents of an end without audio.
+            source = SpeechSource(None, tells_end=False)
+            return PipelineWalk(source, targets, official, {}, exact=True), caller
         corridor = Corridor(self._corridor_agents(args, vad), targets, caller)
         if resume is not None:
             corridor.resume(resume)
@@ -113,9 +122,9 @@ class SeamlessModel(Model):
             speech,
         )
 
-    def _official_agent(self, args: Namespace, targets: Mapping[str, Target], vad: bool) -> Any:
+    def _official_agent(self, args: Namespace, speech: bool, vad: bool) -> Any:
         """The official pipeline for a language, with its quirks."""
-        speech = any(target.speech for target in targets.values())
+        args.output_index, args.upstream_idx = None, int(vad)
         if not speech and vad:
             return pipelines.SeamlessStreamingS2TVADAgent(args, self.agents)
         if not speech:
@@ -125,6 +134,29 @@ class SeamlessModel(Model):
         if vad:
             return pipelines.SeamlessStreamingS2STJointVADAgent(args, self.agents)
         return pipelines.SeamlessStreamingS2STAgent(args, self.agents)
+
+
+class OfficialInstance(AgentInstance):
+    """The chain for speech gives no text: it is read off its decoder."""
+
+    def pushpop(self, segment: Segment) -> list[Segment]:
+        """One push and one pop, with the text that was written for what is spoken."""
+        out = super().pushpop(segment)
+        if not isinstance(self.agent, pipelines.SeamlessStreamingS2STAgent):
+            return out
+        (text,) = (
+            _written(module.tokenizer, states.last)
+            for module, states in zip(self.agent.module_list, self.states, strict=True)
+            if isinstance(module, UnitYMMATextDecoderAgent)
+        )
+        return [TextSegment(content=text, finished=out[0].finished), *out] if text else out
+
+
+def _written(tokenizer: TextTokenizer, last: DecodeResult | None) -> str:
+    if last is None or not last.write:
+        return ""
+    pieces = (tokenizer.index_to_token(i) for i in last.tokens)
+    return "".join(pieces).replace(SPACE, " ").strip()
 
 
 def abilities_of(config: ModelConfig, folder: Path) -> dict[str, Any]:
@@ -171,19 +203,15 @@ def describe_seamless(model: str | Path | None) -> ModelInfo:
 
 def load_seamless(
     model: str | Path | None = None,
-    device: str | None = "auto",
-    dtype: str | None = "auto",
     compat: str | None = None,
-    speech: bool = True,
-    progress: Callable[[str], None] | None = None,
-    engine: str = "inline",
     voice: str | Path | None = None,
+    **loading: Any,
 ) -> SeamlessModel:
-    """See `load_model`."""
-    file = None
+    """See `load_model`; what else it is given goes to `load_system`."""
     if voice is not None:
-        file = voice_of(find_model(model if model is not None else default_model()), str(voice))
-    agents = load_system(model, device, dtype, speech, progress, engine, file)
+        wanted = find_model(model if model is not None else default_model())
+        loading["voice"] = voice_of(wanted, str(voice))
+    agents = load_system(model, **loading)
     folder = agents.checkpoint.path
     card, name, description = _named(model, agents.checkpoint.config, folder)
     systems = [folder] if card is None or card.systems is None else [card.systems, folder]
