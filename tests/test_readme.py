@@ -47,7 +47,9 @@ def succeed(*arguments: object, cwd: Path = ROOT) -> str:
     return done.stdout
 
 
-def serving(command: list[str], folder: Path) -> None:
+def serving(
+    command: list[str], folder: Path, meanwhile: Callable[[int], object] = lambda port: None
+) -> None:
     """The command serves at a port of its own until Ctrl-C."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -68,6 +70,7 @@ def serving(command: list[str], folder: Path) -> None:
                 pass
             time.sleep(0.2)
         assert str(port) in log.read_text()  # the address that is to be opened
+        meanwhile(port)
     finally:
         os.killpg(running.pid, signal.SIGINT)
         running.wait(60)
@@ -84,8 +87,16 @@ def make_test(command: str, _: Path) -> None:
     assert (ROOT / ".ci" / "run").read_text().splitlines()[-1] == f"exec {command}"
 
 
+SERVE = [sys.executable, "-m", "seamless_server", "serve", "--port", "{port}"]
+
+
 def serve(_: str, folder: Path) -> None:
-    serving([sys.executable, "-m", "seamless_server", "serve", "--port", "{port}"], folder)
+    serving(SERVE, folder)
+
+
+def stream(command: str, folder: Path) -> None:
+    """Through a server of its own, at another port than the one that it names."""
+    serving(SERVE, folder, lambda port: as_it_stands(command.replace("8000", str(port)), folder))
 
 
 def as_it_stands(command: str, folder: Path) -> None:
@@ -97,12 +108,14 @@ def as_it_stands(command: str, folder: Path) -> None:
     succeed("-m", "seamless_server", *words, cwd=folder)
 
 
-def explained(command: str, _: Path) -> None:
-    """Its parts are there; tests of its own run it."""
-    name, *words = shlex.split(command)[1:]
-    text = succeed("-m", "seamless_server", name, "--help")
-    for option in (word for word in words if word.startswith("--")):
-        assert option in text
+def evaluate(command: str, folder: Path) -> None:
+    """With a sentence of its own, since it needs some to evaluate."""
+    shutil.copy(RECORDINGS / "audio" / "human_short.flac", folder / "talk.wav")
+    (folder / "data.tsv").write_text("id\taudio\ttgt_text\n1\ttalk.wav\tuna frase\n")
+    words = ["--model", str(CHECKPOINT), "--task", "s2tt", "--tgt-lang", "spa"]
+    words += ["--data", "data.tsv", "--output", "scores", *command.split()[2:]]
+    succeed("-m", "seamless_server", "evaluate", *words, cwd=folder)
+    assert (folder / "scores" / "report.html").is_file()
 
 
 def official_evaluation(command: str, __: Path) -> None:
@@ -131,9 +144,9 @@ RUN: dict[str, Callable[[str, Path], None]] = {
     "pip install --no-deps simuleval==1.1.4": install_simuleval,
     "seamless-server serve": serve,
     "seamless-server translate talk.wav --tgt-lang spa": as_it_stands,
-    "seamless-server stream talk.wav --url http://localhost:8000": explained,
+    "seamless-server stream talk.wav --url http://localhost:8000": stream,
     "seamless-server models list": as_it_stands,
-    "seamless-server evaluate": explained,
+    "seamless-server evaluate": evaluate,
     "streaming_evaluate": official_evaluation,
     "seamless-server doctor": as_it_stands,
 }

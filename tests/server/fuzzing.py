@@ -27,7 +27,7 @@ from seamless_server.doors.socketio.schema import (
     ListenerAck,
     MembersAck,
     StreamAck,
-    TranscriptEntry,
+    TranscriptSentence,
 )
 from tests.recorded import audio
 
@@ -51,7 +51,7 @@ ANSWERS: dict[str, TypeAdapter[Any]] = {
     "clear_transcript_for_all": TypeAdapter(Ack),
     "set_name": TypeAdapter(Ack),
     "set_listener_config": TypeAdapter(ListenerAck | Ack),
-    "transcript": TypeAdapter(list[TranscriptEntry] | Ack),
+    "transcript": TypeAdapter(list[TranscriptSentence] | Ack),
     "set_room": TypeAdapter(Ack),
     "remove_member": TypeAdapter(Ack),
     "invite_token": TypeAdapter(InviteAck | Ack),

@@ -203,7 +203,7 @@ def test_the_protocol_document_names_every_event_and_field() -> None:
     for event in (*INBOUND, *OUTBOUND):
         assert f"`{event}`" in documented, event
     schema = export()
-    for name in ("StreamStatus", "TranslationText", "TranslationSpeech", "TranscriptEntry"):
+    for name in ("StreamStatus", "TranslationText", "TranslationSpeech", "TranscriptSentence"):
         for field in schema["$defs"][name]["properties"]:
             assert re.search(rf"\b{field}\b", documented), (name, field)
 

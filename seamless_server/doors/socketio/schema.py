@@ -276,7 +276,7 @@ class PlaceInLine(_Outbound):
     message: str | None = None
 
 
-class TranscriptEntry(_Outbound):
+class TranscriptSentence(_Outbound):
     """One sentence of the answer to `transcript`."""
 
     speakerID: str
@@ -468,7 +468,7 @@ def export() -> dict[str, Any]:
         MembersAck,
         InviteAck,
         AudioAck,
-        TranscriptEntry,
+        TranscriptSentence,
     ]
     _, schema = models_json_schema(
         [(model, "validation") for model in inbound]

@@ -20,7 +20,7 @@ from seamless_server.doors.socketio.schema import (
     SavedRecording,
     StreamConfig,
     StreamStatus,
-    TranscriptEntry,
+    TranscriptSentence,
     TranslationSpeech,
     TranslationText,
 )
@@ -321,7 +321,7 @@ class Speaker(Waiter, Audience):
             await asyncio.sleep(0)
 
     def _entry(self, said: TextOutput) -> dict[str, Any]:
-        return TranscriptEntry(
+        return TranscriptSentence(
             speakerID=self.member.client_id,
             lang=said.lang,
             segmentID=said.segment_id,

@@ -14,7 +14,7 @@ import type {
   SpeakerConfig,
   StreamAck,
   StreamConfig,
-  TranscriptEntry,
+  TranscriptSentence,
 } from '../wire/messages';
 
 export interface ListenerConfig {
@@ -167,7 +167,7 @@ export class Connection {
   }
 
   transcript() {
-    return this.ask<TranscriptEntry[] | Ack>('transcript');
+    return this.ask<TranscriptSentence[] | Ack>('transcript');
   }
 
   clearTranscriptForAll(): void {

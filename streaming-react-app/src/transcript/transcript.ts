@@ -1,5 +1,5 @@
 /** What was said so far, as lines that only ever grow. Pure functions over plain data. */
-import type { NotUnderstood, TranscriptEntry, TranslationText } from '../wire/messages';
+import type { NotUnderstood, TranscriptSentence, TranslationText } from '../wire/messages';
 
 /** A piece as it came: its text and the stretch of the speaker's audio that it covers. */
 export interface Piece {
@@ -183,7 +183,7 @@ export function beginStream(transcript: Transcript, speakerID: string): Transcri
 }
 
 /** The line of a sentence that this page came into the middle of: the rest of it goes on there. */
-function continued(line: Line, entry: TranscriptEntry, text: string): Line {
+function continued(line: Line, entry: TranscriptSentence, text: string): Line {
   const piece = { text, startMs: entry.startMs, endMs: entry.endMs, ...unsure(entry.confidence) };
   return { ...line, text, pieces: [piece], freshFrom: text.length };
 }
@@ -196,7 +196,7 @@ function continued(line: Line, entry: TranscriptEntry, text: string): Line {
  */
 export function addHistory(
   transcript: Transcript,
-  entries: readonly TranscriptEntry[],
+  entries: readonly TranscriptSentence[],
 ): Transcript {
   const lines = [...transcript.lines];
   const heard = new Set(lines.map((line) => `${line.speakerID}/${line.lang}/${line.text}`));

@@ -18,7 +18,7 @@ export type {
   StreamAck,
   StreamConfig,
   StreamStatus,
-  TranscriptEntry,
+  TranscriptSentence,
   TranslationSpeech,
   TranslationText,
 } from './types.gen';

@@ -285,7 +285,7 @@ export interface StreamStatus {
 /**
  * One sentence of the answer to `transcript`.
  */
-export interface TranscriptEntry {
+export interface TranscriptSentence {
   speakerID: string;
   lang: string;
   segmentID: number;
