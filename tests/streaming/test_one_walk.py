@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import seamless_server
 from seamless_server.agents import pipelines
 from seamless_server.agents.loading import AgentSystem, load_system
 from seamless_server.checkpoints.tokenizers import SPACE
+from seamless_server.evaluation.audio import AudioRef, Source
+from seamless_server.evaluation.manifest import Sentence
+from seamless_server.evaluation.sentences import SentenceRunner
+from seamless_server.evaluation.units import Unit
 from seamless_server.streaming import SpeechOutput, Target
 from seamless_server.streaming.seamless_model import SeamlessModel
 from tests.agents.spying import build, run
 from tests.recorded import CHECKPOINT, RECORDINGS, audio
-from tests.streaming.playing import AT_THE_END, PATIENT, TALKATIVE, text
+from tests.streaming.playing import AT_THE_END, PATIENT, TALKATIVE, play, text
 
 CHUNK = 5120
 OPTIONS: list[dict[str, Any]] = [
@@ -105,3 +111,32 @@ def test_expressive_pipelines_say_what_streams_say(name: str) -> None:
     agents = load_system(CHECKPOINT, "cpu", "fp32", voice=VOICE)
     for kind, vad in EXPRESSIVE.items():
         assert_alike(agents, kind, name, vad, True, {**TALKATIVE, "expressive": True})
+
+
+@pytest.mark.parametrize("kind", ["SeamlessStreamingS2TAgent", "SeamlessStreamingS2TVADAgent"])
+@pytest.mark.parametrize("name", ["human_pauses", "espeak"])
+def test_evaluation_says_what_streams_say(
+    agent_system: AgentSystem, tmp_path: Path, kind: str, name: str
+) -> None:
+    pipeline, _ = build(kind, agent_system, **TALKATIVE)
+    path = RECORDINGS / "audio" / f"{name}.flac"
+    sentence = Sentence(0, name, AudioRef(path), str(path), "una frase", "spa")
+    record = SentenceRunner(pipeline, tmp_path, 320, Unit.word).run(
+        sentence, Source(audio(name), 0.0)
+    )
+    model = SeamlessModel(agent_system, "tiny", "", {})
+    stream = model.open({"spa": Target()}, TALKATIVE, vad=CLASSES[kind][0])
+    assert "".join(record.prediction.split()) == "".join(
+        text(play(stream, audio(name), CHUNK), "spa").split()
+    )
+
+
+def test_nothing_but_a_stream_drives_an_agent() -> None:
+    """Agents are pushed by the two walks that streams have behind them, and by nobody else."""
+    package = Path(seamless_server.__file__).parent
+    found = {
+        file.relative_to(package).parts[0]
+        for file in package.rglob("*.py")
+        if ".pushpop(" in file.read_text(encoding="utf-8")
+    }
+    assert found == {"agents", "streaming"}  # the corridor its own agents
