@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
@@ -19,6 +20,13 @@ from seamless_server.doors.running import BackgroundServer
 from seamless_server.settings import Settings
 
 from .programs import Program
+
+if sys.version_info >= (3, 11):
+    from asyncio import timeout
+else:
+    from async_timeout import timeout
+
+__all__ = ["timeout"]
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
 CHECKPOINT = RECORDINGS / "checkpoint"

@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosedError
 
 from seamless_server.doors.running import BackgroundServer
 
-from .conftest import Connect, Run, speech
+from .conftest import Connect, Run, speech, timeout
 
 
 async def said(server: Any, connect: Connect, end: Callable[[], None] | None) -> tuple[str, Any]:
@@ -58,7 +58,7 @@ async def test_ctrl_c_closes_with_a_code_that_says_restart(run: Run) -> None:
         await client.send("40")
         program.end(signal.SIGINT)
         with suppress(ConnectionClosedError):
-            async with asyncio.timeout(60):
+            async with timeout(60):
                 async for _ in client:
                     pass
         assert client.close_code == 1012

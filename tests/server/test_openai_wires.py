@@ -21,7 +21,7 @@ from websockets.exceptions import InvalidStatus
 
 from seamless_server.doors.running import BackgroundServer
 
-from .conftest import CHECKPOINT, RECORDINGS, Connect, speech
+from .conftest import CHECKPOINT, RECORDINGS, Connect, speech, timeout
 
 Start = Callable[..., BackgroundServer]
 AUDIO = RECORDINGS / "audio" / "human_short.flac"
@@ -107,7 +107,7 @@ async def say(socket: ClientConnection, **event: Any) -> None:
 
 
 async def until(socket: ClientConnection, kind: str) -> dict[str, Any]:
-    async with asyncio.timeout(60):
+    async with timeout(60):
         while True:
             event: dict[str, Any] = json.loads(await socket.recv())
             if event["type"] == kind:

@@ -20,7 +20,7 @@ from seamless_server.doors.running import BackgroundServer
 from seamless_server.doors.socketio.schema import INBOUND
 from seamless_server.rooms.rights import RIGHTS
 
-from .conftest import Connect, Peer, silence
+from .conftest import Connect, Peer, silence, timeout
 
 Start = Callable[..., BackgroundServer]
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -446,7 +446,7 @@ async def test_a_socket_without_a_client_is_closed(start_server: Start, step: st
     async with open_websocket(f"{url}/ws/socket.io/?EIO=4&transport=websocket{client}") as socket:
         if step == "refused":
             await socket.send("40")
-        async with asyncio.timeout(20):
+        async with timeout(20):
             async for _ in socket:
                 pass  # until the server closes it
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import threading
 from collections.abc import Callable
 from itertools import pairwise
@@ -13,7 +14,7 @@ from typing import Any
 import seamless_server
 from seamless_server.doors.running import BackgroundServer
 
-from .conftest import Connect, speech
+from .conftest import CHECKPOINT, Connect, speech
 
 PACKAGE = Path(seamless_server.__file__).parent
 DOCS = PACKAGE.parent / "docs" / "architecture.md"
@@ -46,12 +47,14 @@ class Tracer:
 
 
 async def test_a_push_walks_the_documented_stations(
-    start_server: Callable[..., BackgroundServer], connect: Connect
+    start_server: Callable[..., BackgroundServer], connect: Connect, tmp_path: Path
 ) -> None:
+    # A model that no server has loaded yet: its engine's thread begins with this one's.
+    model = shutil.copytree(CHECKPOINT, tmp_path / "tiny")
     tracer = Tracer()
     threading.setprofile(tracer)  # of the threads that begin from now on: the server's
     try:
-        server = start_server(join_limit_ms=640)
+        server = start_server(join_limit_ms=640, models=(str(model),))
         peer = await connect(server)
         await peer.join()
         await peer.configure()
