@@ -16,15 +16,16 @@ from torch.nn.utils.rnn import pad_sequence
 
 from seamless_server.engine.api import DecodeRequest, DecodeResult
 from seamless_server.engine.memory import BLOCK, USUAL, Slots
-from seamless_server.engine.policy import (
-    MOST_REPEATED,
-    NGRAM_WINDOW,
-    Policy,
-    Step,
-    StepResult,
-    emma_policy,
+from seamless_server.engine.policy import Policy, Step, StepResult, emma_policy
+from seamless_server.engine.sample import (
+    FREE,
+    WIDEST,
+    Best,
+    best_tokens,
+    best_under,
+    choices,
+    rows_of,
 )
-from seamless_server.engine.sample import Best, best_tokens, choices, padded
 from seamless_server.errors import SeamlessError, UsageError
 from seamless_server.nn import DecoderCache, SourceMemory, TextDecoder
 from seamless_server.nn.graphs import Graphs
@@ -32,19 +33,6 @@ from seamless_server.nn.graphs import Graphs
 Done = list[tuple["Loop", DecodeResult | SeamlessError]]
 Outputs = tuple[Tensor, Best, Tensor]
 """Features (B, D), the best tokens and p_choose (B, L, H, 1, 1) of a step."""
-
-
-def choose_best(
-    decoder: TextDecoder, features: Tensor, steps: Sequence[Step], penalties: Sequence[float]
-) -> Best:
-    """Best tokens behind features (B, D), as each step allows."""
-    device = features.device
-    return best_tokens(
-        decoder.logits(features),
-        torch.tensor(padded([x.banned for x in steps]), dtype=torch.long, device=device),
-        torch.tensor(padded([x.repeated for x in steps]), dtype=torch.long, device=device),
-        torch.tensor(penalties, device=device)[:, None],
-    )
 
 
 @dataclass(eq=False)
@@ -234,8 +222,7 @@ class DecodingBatch:
             raise UsageError(f"a sentence grew beyond the model's {limit} tokens")
 
     def _best(self, loops: Sequence[Loop], features: Tensor) -> Best:
-        penalties = [x.request.options.repetition_penalty for x in loops]
-        return choose_best(self.decoder, features, [x.step for x in loops], penalties)
+        return best_under(self.decoder.logits(features), [x.step.rule for x in loops])
 
 
 def power(size: int, least: int, most: int) -> int:
@@ -250,18 +237,16 @@ class StaticSteps:
     """Decoder steps in fixed shapes over the first rows of ``slots``, which become CUDA graphs.
 
     Rows, positions and frames are rounded up to powers of two, rows that nobody uses compute on
-    empty slots, and everything that changes from step to step is copied into two small tensors.
+    empty slots, and everything that changes from step to step is copied into one small tensor.
     """
 
     def __init__(self, decoder: TextDecoder, slots: Slots, graphs: bool = True) -> None:
         self._decoder, self._slots = decoder, slots
         device = decoder.embed.weight.device
-        shape = (slots.count, 2 + NGRAM_WINDOW + MOST_REPEATED)
+        shape = (slots.count, 2 + WIDEST)
         pinned = device.type == "cuda"
         self._host = torch.zeros(shape, dtype=torch.long, pin_memory=pinned)
         self._inputs = torch.zeros(shape, dtype=torch.long, device=device)
-        self._host_penalty = torch.ones(slots.count, 1, pin_memory=pinned)
-        self._penalty = torch.ones(slots.count, 1, device=device)
         self._graphs = Graphs(device, graphs)
         self._generation = slots.generation
 
@@ -269,25 +254,20 @@ class StaticSteps:
         """One step of each loop. All but features are valid until the next step."""
         rows = len(loops)
         steps = [x.step for x in loops]
+        # Unused rows take part at position 0 of slots that nobody has.
+        unused = power(rows, 1, self._slots.count) - rows
+        places = [[x.tokens[0], x.position] for x in steps] + [[0, 0]] * unused
+        rules = rows_of([*(x.rule for x in steps), *[FREE] * unused])
+        table = [a + b for a, b in zip(places, rules, strict=True)]
         shape = (
-            power(rows, 1, self._slots.count),
+            len(table),
             power(max(x.position for x in steps) + 1, BLOCK, self._slots.positions),
             power(max(self._slots.frames_used[:rows]), BLOCK, self._slots.frames),
-            MOST_REPEATED if any(x.repeated for x in steps) else 0,
+            len(table[0]),
         )
-        # Unused rows take part at position 0 of slots that nobody has.
-        empty: list[list[int]] = [[]] * (shape[0] - rows)
-        places = [[x.tokens[0], x.position] for x in steps] + [[0, 0]] * len(empty)
-        banned = padded([*(x.banned for x in steps), *empty], NGRAM_WINDOW)
-        repeated = padded([*(x.repeated for x in steps), *empty], shape[3])
-        table = [a + b + c for a, b, c in zip(places, banned, repeated, strict=True)]
         self._slots.clean([x.position + 1 for x in steps], shape[1], shape[2], launches=True)
-        self._host[: shape[0], : len(table[0])] = torch.tensor(table)
+        self._host[: shape[0], : shape[3]] = torch.tensor(table)
         self._inputs.copy_(self._host, non_blocking=True)
-        if shape[3]:
-            penalties = [x.request.options.repetition_penalty for x in loops]
-            self._host_penalty[:rows, 0] = torch.tensor(penalties)
-            self._penalty.copy_(self._host_penalty, non_blocking=True)
         if self._generation != self._slots.generation:  # the tensors moved: graphs point nowhere
             self._graphs.clear()
             self._generation = self._slots.generation
@@ -299,8 +279,8 @@ class StaticSteps:
         return features[:rows].clone(), (tokens, scores, probabilities), p_choose[:rows]
 
     def _compute(self, shape: tuple[int, int, int, int]) -> tuple[Tensor, ...]:
-        rows, positions, frames, repeated = shape
-        inputs = self._inputs[:rows]
+        rows, positions, frames, columns = shape
+        inputs = self._inputs[:rows, :columns]
         features, p_choose = self._decoder(
             inputs[:, :1],
             self._slots.sources(rows, frames),
@@ -309,11 +289,5 @@ class StaticSteps:
             positions,
             torch.zeros(rows, dtype=torch.long, device=inputs.device),
         )
-        first = 2 + NGRAM_WINDOW
-        best = best_tokens(
-            self._decoder.logits(features[:, 0]),
-            inputs[:, 2:first],
-            inputs[:, first : first + repeated],
-            self._penalty[:rows],
-        )
+        best = best_tokens(self._decoder.logits(features[:, 0]), inputs[:, 2:])
         return features[:, 0], *best, p_choose

@@ -23,10 +23,9 @@ from seamless_server.engine.api import (
     VocodeRequest,
     measured,
 )
-from seamless_server.engine.decode import choose_best
 from seamless_server.engine.memory import blocks
 from seamless_server.engine.policy import Step, StepResult, emma_policy
-from seamless_server.engine.sample import Choice, choices
+from seamless_server.engine.sample import Choice, best_under, choices
 from seamless_server.engine.stages import Stages
 from seamless_server.errors import SeamlessError, UsageError
 from seamless_server.nn import DecoderCache, SourceMemory
@@ -136,7 +135,6 @@ class InlineEngine:
         """What a step chose behind features (N, D) of its tokens."""
         if not step.choose:
             return StepResult(Choice(UNK, 0.0, 0.0, 0.0), features)
-        penalties = [options.repetition_penalty]
-        best = choose_best(self.checkpoint.decoder, features[-1:], [step], penalties)
+        best = best_under(self.checkpoint.decoder.logits(features[-1:]), [step.rule])
         (choice,) = choices(best, p_choose, [options])
         return StepResult(choice, features)

@@ -14,26 +14,21 @@ from torch import Tensor
 
 from seamless_server.checkpoints.tokenizers import EOS
 from seamless_server.engine.api import DecodeRequest, DecodeResult, StepRecord
-from seamless_server.engine.sample import Choice
+from seamless_server.engine.sample import FREE, NGRAM_WINDOW, Choice, Rule, rule_of
 
-NGRAM_WINDOW = 4
 MOST_BLOCKS = 5
-MOST_REPEATED = 64
-"""Tokens of a sentence, the last ones, that the repetition penalty looks at."""
 
 
 @dataclass(frozen=True)
 class Step:
     """Run the decoder on ``tokens``, the first of which stands at ``position``.
 
-    banned: ids that must not be chosen. repeated: ids that are penalised. choose: whether the next
-    token and p_choose are wanted.
+    rule: for the next token. choose: whether that and p_choose are wanted.
     """
 
     tokens: Sequence[int]
     position: int
-    banned: Sequence[int] = ()
-    repeated: Sequence[int] = ()
+    rule: Rule = FREE
     choose: bool = True
 
 
@@ -89,13 +84,8 @@ def emma_policy(request: DecodeRequest) -> Policy:
     tokens, position = context, 0
 
     while True:
-        banned: Sequence[int] = ()
-        if options.block_ngrams and request.source_finished:
-            banned = (target + predicted)[-NGRAM_WINDOW:]
-        repeated: Sequence[int] = ()
-        if options.repetition_penalty != 1:
-            repeated = (target + predicted)[-MOST_REPEATED:]
-        result = yield Step(tokens, position, banned, repeated)
+        rule = rule_of(options, target + predicted, request.source_finished)
+        result = yield Step(tokens, position, rule)
         choice = result.choice.checked()
         records.append(StepRecord(tokens, choice.index, choice.prob, choice.probability))
         features.append(result.features)

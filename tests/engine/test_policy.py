@@ -10,15 +10,8 @@ import torch
 
 from seamless_server.checkpoints.tokenizers import EOS
 from seamless_server.engine.api import DecodeRequest, DecodeResult, PolicyOptions
-from seamless_server.engine.policy import (
-    MOST_BLOCKS,
-    MOST_REPEATED,
-    NgramGuard,
-    Step,
-    StepResult,
-    emma_policy,
-)
-from seamless_server.engine.sample import Choice
+from seamless_server.engine.policy import MOST_BLOCKS, NgramGuard, Step, StepResult, emma_policy
+from seamless_server.engine.sample import MOST_REPEATED, Choice
 from seamless_server.errors import NumericalError
 
 PREFIX = [3, 900]
@@ -248,19 +241,19 @@ def test_without_the_option_repetitions_are_written() -> None:
 
 def test_with_the_whole_source_the_last_tokens_are_forbidden_instead() -> None:
     played = play((10, 0.9), (EOS, 0.9), target=(1, 2, 3, 4, 5), finished=True, block_ngrams=True)
-    assert [list(step.banned) for step in played.steps] == [[2, 3, 4, 5], [3, 4, 5, 10]]
+    assert [list(step.rule.banned) for step in played.steps] == [[2, 3, 4, 5], [3, 4, 5, 10]]
     open_source = play((10, 0.0), target=(1, 2), block_ngrams=True)
-    assert list(open_source.steps[0].banned) == []
+    assert list(open_source.steps[0].rule.banned) == []
     usual = play((EOS, 0.0), target=(1, 2), finished=True)
-    assert list(usual.steps[0].banned) == []
+    assert list(usual.steps[0].rule.banned) == []
 
 
 def test_a_penalty_names_what_the_sentence_has() -> None:
     long = tuple(range(MOST_REPEATED))
     played = play((99, 0.9), (98, 0.0), target=long, repetition_penalty=1.5)
-    assert list(played.steps[0].repeated) == list(long)
-    assert list(played.steps[1].repeated) == [*long[1:], 99]
-    assert list(play((99, 0.0), target=(1, 2)).steps[0].repeated) == []
+    assert list(played.steps[0].rule.repeated) == list(long)
+    assert list(played.steps[1].rule.repeated) == [*long[1:], 99]
+    assert list(play((99, 0.0), target=(1, 2)).steps[0].rule.repeated) == []
 
 
 # -- what speech needs -----------------------------------------------------------------------------

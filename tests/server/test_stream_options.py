@@ -25,6 +25,7 @@ from .conftest import RECORDINGS, Connect, silence, speech
 
 Start = Callable[..., BackgroundServer]
 ROOT = Path(__file__).resolve().parent.parent.parent
+PAGE = ROOT / "streaming-react-app" / "src"
 AUDIO = RECORDINGS / "audio" / "human_short.flac"
 
 
@@ -42,6 +43,19 @@ def first_text_ms(server: BackgroundServer, **fields: str) -> float:
 
 
 # -- what is declared ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["repetition_penalty", "max_segment_seconds"])
+def test_an_option_is_known_in_four_source_files_at_most(name: str) -> None:
+    """What a new one costs: its line, the agent that reads it, and its use."""
+    sources = [*(ROOT / "seamless_server").rglob("*.py"), *PAGE.rglob("*.ts"), *PAGE.rglob("*.tsx")]
+    knowing = {
+        path.name
+        for path in sources
+        if name in path.read_text(encoding="utf-8") and not path.name.endswith(".gen.ts")
+    }
+    assert "stream_options.py" in knowing
+    assert len(knowing) <= 4
 
 
 def test_the_documented_options_are_the_options() -> None:
