@@ -14,15 +14,6 @@ JOINT_VAD = "SeamlessStreamingS2STJointVADAgent"
 TEXT = "SeamlessStreamingS2TDetokAgent"
 TEXT_VAD = "SeamlessStreamingS2TVADAgent"
 SPEECH = "SeamlessStreamingS2STAgent"
-TALKATIVE: dict[str, Any] = {
-    "decision_method": "mean",
-    "decision_threshold": 0.3,
-    "max_len_a": 0,
-    "max_len_b": 40,
-    "min_unit_chunk_size": 20,
-    "max_consecutive_write": 6,
-}
-"""Writes at nearly every push, and ends sentences early."""
 PATIENT: dict[str, Any] = {
     "min_starting_wait_w2vbert": 192,
     "decision_threshold": 0.5,

@@ -28,26 +28,12 @@ from seamless_server.checkpoints.keys import char_order
 from seamless_server.checkpoints.model_file import FILE as STORE
 from seamless_server.checkpoints.model_file import write_model_file
 from seamless_server.errors import CheckpointError
-from tests.recorded import CHECKPOINT, RECORDINGS
+from tests.recorded import CHECKPOINT
 
-FAIRSEQ = RECORDINGS / "checkpoint_fairseq"
+from .conftest import FAIRSEQ, WEIGHTS
+
 PARTS = ("encoder", "decoder", "t2u", "vocoder")
-WEIGHTS = (files.UNITY, files.DECODER, files.VOCODER)
 State = dict[str, Tensor]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A copy of the recorded checkpoint (fairseq2 names)."""
-    return shutil.copytree(CHECKPOINT, tmp_path / "model")
-
-
-@pytest.fixture
-def fairseq_folder(folder: Path) -> Path:
-    """The same tensors under their original names."""
-    for name in WEIGHTS:
-        shutil.copy(FAIRSEQ / name, folder)
-    return folder
 
 
 def tensors_of(checkpoint: Checkpoint) -> dict[str, Tensor]:

@@ -39,25 +39,10 @@ from seamless_server.checkpoints.loader import build_networks
 from seamless_server.checkpoints.model_file import FILE as STORE
 from seamless_server.checkpoints.published import published_config
 from seamless_server.errors import CheckpointError
-from tests.recorded import CHECKPOINT, RECORDINGS
 
-FAIRSEQ = RECORDINGS / "checkpoint_fairseq"
-WEIGHTS = (files.UNITY, files.DECODER, files.VOCODER)
+from .conftest import FAIRSEQ, WEIGHTS
+
 State = dict[str, Tensor]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A copy of the recorded checkpoint (fairseq2 names)."""
-    return shutil.copytree(CHECKPOINT, tmp_path / "model")
-
-
-@pytest.fixture
-def fairseq_folder(folder: Path) -> Path:
-    """The same tensors under their original names."""
-    for name in WEIGHTS:
-        shutil.copy(FAIRSEQ / name, folder)
-    return folder
 
 
 def same_tensors(a: Checkpoint, b: Checkpoint) -> bool:

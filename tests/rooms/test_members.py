@@ -19,19 +19,7 @@ from seamless_server.rooms.members import (
     new_room_code,
 )
 
-
-class Clock:
-    now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr("seamless_server.rooms.members.time", clock)
-    return clock
+from .conftest import Clock
 
 
 def member(client_id: str = "ana", **fields: Any) -> Member:

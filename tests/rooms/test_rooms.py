@@ -13,20 +13,7 @@ from seamless_server.rooms.rooms import Rooms
 from seamless_server.rooms.store import Change, MemoryStore, transcript_key
 from seamless_server.settings import Settings
 
-
-class Clock:
-    now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr("seamless_server.rooms.rooms.time", clock)
-    monkeypatch.setattr("seamless_server.rooms.members.time", clock)
-    return clock
+from .conftest import Clock
 
 
 class Shared(MemoryStore):

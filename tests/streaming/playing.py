@@ -24,6 +24,7 @@ TALKATIVE: dict[str, Any] = {
     "min_unit_chunk_size": 20,
     "max_consecutive_write": 6,
 }
+"""Writes at nearly every push, and ends sentences early."""
 PATIENT: dict[str, Any] = {
     "min_starting_wait_w2vbert": 192,
     "no_early_stop": True,
