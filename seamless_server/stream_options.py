@@ -9,7 +9,6 @@ A new option is a field here, its use where it acts, and a test.
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from seamless_server.errors import ConfigError, LanguageError
 from seamless_server.languages import codes, resolve
+from seamless_server.validation import nearest
 
 Setter = Literal["speaker", "operator", "command"]
 """Who may set an option: a speaker through any door; the operator alone; only a command line."""
@@ -229,8 +229,8 @@ def read_options(given: Mapping[str, Any], who: Setter = "command") -> StreamOpt
     allowed = settable(who)
     for name in given:
         if name not in StreamOptions.model_fields:
-            near = difflib.get_close_matches(str(name), allowed, 1)
-            hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(allowed)}"
+            meant = nearest(str(name), allowed)
+            hint = f"; did you mean {meant}?" if meant else f"; known: {', '.join(allowed)}"
             raise ConfigError(str(name), f"there is no such option{hint}")
         if name not in allowed:
             raise ConfigError(name, "may be set by the server's operator only")
