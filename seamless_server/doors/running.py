@@ -19,6 +19,7 @@ from seamless_server.doors.address import local_address
 from seamless_server.doors.application import create_app
 from seamless_server.doors.catalogue import capabilities
 from seamless_server.doors.guards import masked
+from seamless_server.doors.reading import StepwiseProtocol
 from seamless_server.doors.welcome import welcome
 from seamless_server.errors import UsageError
 from seamless_server.settings import Settings
@@ -67,6 +68,7 @@ def make_config(settings: Settings, *, trace: bool = False, **options: Any) -> u
         port=settings.port,
         log_config=None,
         log_level="trace" if trace else settings.log_level,
+        ws=StepwiseProtocol,
         # Audio does not compress, and compressing for each listener would hold up all.
         ws_per_message_deflate=False,
         ws_max_size=settings.max_message_bytes + 1024,

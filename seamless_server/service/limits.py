@@ -12,6 +12,8 @@ _PATIENCE_SECONDS = 3.0
 _SUSPECT_SECONDS = 0.05
 """What the seconds of a burst shrink to for who comes from an address that flooded lately."""
 _SUSPICION_SECONDS = 60.0
+_SUSPECT_CONNECTS = 10.0
+"""Connections a second from such an address; more wait."""
 _FORGET_SECONDS = 120.0
 """An address that asked for nothing for so long has all its allowances back."""
 
@@ -54,6 +56,7 @@ class AddressLimits:
         self.joins = bucket(settings.max_joins_per_address, 5)
         self.rooms = bucket(settings.max_rooms_per_address / 60, 60)
         self.audio_bytes = bucket(settings.max_audio_mb_per_address * 1e6, 5)
+        self.connects = bucket(_SUSPECT_CONNECTS, 1)
 
     def flooded(self) -> None:
         """One of its clients had to be thrown out."""

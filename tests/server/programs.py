@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import random
 import resource
 import shutil
 import signal
@@ -16,6 +18,16 @@ from pathlib import Path
 import httpx
 
 from tests.recorded import CHECKPOINT
+
+
+def free_port() -> int:
+    """A port that is free, and stays so: none of those that connections get as their own end. (A
+    client that tries one of these again and again connects to itself some day.)"""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Program:
@@ -35,9 +47,7 @@ class Program:
         model: str = str(CHECKPOINT),
         **settings: str,
     ) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         environment = {
             **os.environ,
@@ -55,10 +65,15 @@ class Program:
                 [*command, "--port", str(port), "--device", "cpu"], env=environment, stderr=log
             )
         until = time.monotonic() + 300
-        while not self._ready():
-            assert self.process.poll() is None, self.log
-            assert time.monotonic() < until
-            time.sleep(0.1)
+        try:
+            while not self._ready():
+                assert self.process.poll() is None, self.log
+                assert time.monotonic() < until, self.log
+                time.sleep(0.1)
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise
 
     def _ready(self) -> bool:
         try:
@@ -89,9 +104,7 @@ class Redis:
     def __init__(self, folder: Path) -> None:
         program = shutil.which("redis-server")
         assert program, "install Debian's redis-server, as `make test` does"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
+        self._port = free_port()
         self._command = [program, "--port", str(self._port), "--save", "", "--dir", str(folder)]
         self.url = f"redis://127.0.0.1:{self._port}/0"
         self.start()

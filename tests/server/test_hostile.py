@@ -171,6 +171,33 @@ async def test_a_client_cannot_make_the_server_hold_endless_attachments(
     assert held == {}
 
 
+@pytest.mark.parametrize("number", ["7", '"x"', "-7.5e16", "null", "{}"])
+async def test_an_event_that_names_a_part_which_did_not_come_is_refused_and_the_next_is_not(
+    shared_server: BackgroundServer, connect: Connect, number: str
+) -> None:
+    peer = await connect(shared_server)
+    part = f'{{"_placeholder":true,"num":{number}}}'
+    await peer.sio.eio.ws.send_str(f'451-["set_name",{part}]')
+    await peer.sio.eio.ws.send_bytes(b"the only part")
+    assert (await peer.call("set_name", "a name"))["status"] == "ok"
+    assert peer.of("server_exception")[0]["code"] == "invalid"
+
+
+@pytest.mark.usefixtures("then_it_serves")
+async def test_text_that_is_no_text_ends_its_connection_without_a_trace(
+    shared_server: BackgroundServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = shared_server.url.replace("http", "ws")
+    address = f"{url}/ws/socket.io/?EIO=4&transport=websocket&clientID=no-text"
+    async with aiohttp.ClientSession() as session, session.ws_connect(address) as ws:
+        await ws.send_str("40")
+        await ws.send_frame(b"42\xff\xfe", aiohttp.WSMsgType.TEXT)
+        async for _ in ws:
+            pass
+        assert ws.close_code == 1007
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
 @pytest.mark.usefixtures("then_it_serves")
 @pytest.mark.parametrize("megabytes", [2, 100])
 async def test_a_huge_message_ends_its_connection_only(

@@ -41,7 +41,7 @@ async def soak(world: World, events: int) -> None:
     work += [asyncio.to_thread(actors.fuzz, world, events)] if events else []
     done = await asyncio.gather(*work, return_exceptions=True)
     world.failures += [repr(error) for error in done if isinstance(error, BaseException)]
-    world.faults.unlink()
+    world.end_faults()
     ends = await _settled(world, world.baseline)
     for name, value in ends.items():
         world.baseline[f"{name} at the end"] = value

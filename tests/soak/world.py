@@ -42,7 +42,6 @@ class World:
         self.seconds = seconds
         self.redis = Redis(folder)
         self.redis_is_well = True
-        self.faults = folder / "faults"
         self.replicas: list[Program | None] = [None] * REPLICAS
         self.kills = [0] * REPLICAS
         self.rooms: list[str] = []
@@ -55,6 +54,7 @@ class World:
         self.samples: list[dict[str, Any]] = []
         self.baseline: dict[str, float] = {}
         self._programs: list[Program] = []
+        self._faults: list[Path] = []
         self._begun = float("inf")
 
     # -- time --------------------------------------------------------------------------------------
@@ -62,7 +62,13 @@ class World:
     def begin(self) -> None:
         """From here on it counts."""
         self._begun = time.monotonic()
-        self.faults.touch()
+        for switch in self._faults:
+            switch.touch()
+
+    def end_faults(self) -> None:
+        """From here on no engine fails."""
+        for switch in self._faults:
+            switch.unlink(missing_ok=True)
 
     @property
     def elapsed(self) -> float:
@@ -80,12 +86,16 @@ class World:
     # -- servers -----------------------------------------------------------------------------------
 
     async def start(self, number: int) -> None:
-        """Starts a replica, again if need be."""
-        shared = {"SEAMLESS_REDIS_URL": self.redis.url, "SOAK_FAULTS": str(self.faults)}
+        """Starts a replica, again if need be; its engine fails only when it is ready."""
+        switch = self.folder / f"faults-{len(self._faults)}"
+        self._faults.append(switch)
+        shared = {"SEAMLESS_REDIS_URL": self.redis.url, "SOAK_FAULTS": str(switch)}
         program = await asyncio.to_thread(
             Program, self.folder, "tests.soak.server", **SETTINGS, **shared
         )
         self._programs.append(program)
+        if self.elapsed:
+            switch.touch()
         self.replicas[number] = program
 
     def kill(self, number: int) -> None:

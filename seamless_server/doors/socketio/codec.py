@@ -57,3 +57,11 @@ class BoundedPacket(Packet):  # type: ignore[misc]
         if count > MAX_ATTACHMENTS:
             raise ValueError("too many attachments")
         return int(count)
+
+    def add_attachment(self, attachment: Any) -> bool:
+        """As the base class. Where the event says that it has another part than came, it stays as
+        it was sent, which its handler refuses; else the connection would wait for ever."""
+        try:
+            return bool(super().add_attachment(attachment))
+        except (LookupError, TypeError, RecursionError):
+            return True

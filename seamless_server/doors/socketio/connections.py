@@ -7,7 +7,8 @@ import ipaddress
 import logging
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
@@ -18,6 +19,7 @@ from socketio.exceptions import ConnectionRefusedError
 from seamless_server.doors.socketio.announcer import Announcer
 from seamless_server.doors.socketio.sockets import MOST_PACKETS, Sockets
 from seamless_server.doors.socketio.speaker import retarget_room
+from seamless_server.errors import Refused
 from seamless_server.metrics import Metrics
 from seamless_server.rooms.members import Member, Role
 from seamless_server.rooms.rights import Authenticator, Grant, Standing, token_of
@@ -31,6 +33,7 @@ from seamless_server.settings import Settings
 logger = logging.getLogger(__name__)
 
 _MAX_ID = 200
+_TURN_SECONDS = 0.05
 _NOTICE_SECONDS = 60.0
 """How long before a token expires its bearer is told."""
 
@@ -75,7 +78,7 @@ class Connections:
         auth: Authenticator,
     ) -> None:
         self.open = open
-        self.sockets = Sockets(sio, settings.max_events_per_second)
+        self.sockets = Sockets(sio, settings.max_events_per_second, self._turn)
         self.addresses = Addresses(settings)
         self._sio = sio
         self._settings = settings
@@ -101,7 +104,10 @@ class Connections:
                 f"clientID: send a non-empty string of at most {_MAX_ID} characters in the query"
             )
         address, local = _peer(environ)
-        self._check_room_for(address, client_id)
+        try:
+            self._check_room_for(address, client_id)
+        except Refused as refused:
+            raise ConnectionRefusedError(refused.message) from None
         grant = self._auth.grant(token_of(auth, environ.get("HTTP_AUTHORIZATION"), query))
         member = await self._member(client_id, _one(auth, {}, "resumeKey"), grant.subject)
         member.since = time.time()
@@ -122,7 +128,7 @@ class Connections:
         self.open[sid] = connection
         if (eio_sid := self.sockets.of(sid)) is not None:
             # By its name: Engine.IO holds a closed socket until its next ping wakes.
-            self.sockets.tell_refusals(eio_sid, lambda: self._tell_refusal(sid))
+            self.sockets.tend_polling(eio_sid, lambda: self._tell_refusal(sid))
         self._metrics.connections.set(len(self.open))
         self._tasks.spawn(self._welcome(connection), "welcoming a client")
         if grant.expires is not None:
@@ -139,19 +145,39 @@ class Connections:
                 member=connection.member,
             )
 
-    def _check_room_for(self, address: str, client_id: str) -> None:
+    async def _turn(self, address: str) -> None:
+        """Returns when an address may open a connection more, which is at once if it is known for
+        no floods."""
+        shared = self.addresses.of(address)
+        while shared.suspect and not shared.connects.take():  # noqa: ASYNC110 - nothing to wait for
+            await asyncio.sleep(_TURN_SECONDS)
+
+    @contextmanager
+    def entered(self, address: str) -> Iterator[None]:
+        """A socket of another door, for as long as it is open.
+
+        Raises:
+            Refused: there are too many.
+        """
+        with self.sockets.counted(address):
+            self._check_room_for(address)
+            yield
+
+    def _check_room_for(self, address: str, client_id: str | None = None) -> None:
         settings = self._settings
         # Members in their grace period count too: they cost memory all the same.
         members = self._rooms.members
         crowded = client_id not in members and len(members) >= 2 * settings.max_connections
         # Sockets count from their first byte, whether a client ever comes through them or not.
-        if crowded or self.sockets.count() > settings.max_connections:
-            self._metrics.refused.labels("connections").inc()
-            raise ConnectionRefusedError("The server is full. Try again later.")
         limit = settings.max_connections_per_address
-        if limit and self.sockets.by_address()[address] > limit:
-            self._metrics.refused.labels("connections").inc()
-            raise ConnectionRefusedError("Too many connections from your address.")
+        if crowded or self.sockets.count() > settings.max_connections:
+            problem = "The server is full. Try again later."
+        elif limit and self.sockets.by_address()[address] > limit:
+            problem = "Too many connections from your address."
+        else:
+            return
+        self._metrics.refused.labels("connections").inc()
+        raise Refused(problem, code="connections")
 
     async def _member(self, client_id: str, resume_key: str | None, subject: str | None) -> Member:
         """The member that comes back, or a new one.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import socketio
@@ -14,59 +14,54 @@ from engineio.async_drivers.asgi import WebSocket
 from engineio.packet import PING, PONG, Packet
 from engineio.payload import Payload
 
-from seamless_server.service.limits import TokenBucket
+from seamless_server.doors.reading import ReadingPace
 
 HANDSHAKE_SECONDS = 4.0
 """A socket without a client for so long is closed."""
 LIFE_SECONDS = 2.0
 """How long a client may take to say that it is there."""
-_CLOSE_SECONDS = 1.0
-_PAUSE_SECONDS = 0.05
-_READ_BYTES = 16_384
-"""Small events that come in one go are taken apart in one go, while nobody else has a turn."""
+_CLOSE_SECONDS = 0.5
 MOST_PACKETS = 256
 """Packets in one request of long polling; audio comes in two an event."""
 Payload.max_decode_packets = MOST_PACKETS
 
 
-class _ClosableWebSocket(WebSocket):  # type: ignore[misc]
-    """Lets its Engine.IO socket close the connection below it, whatever the client does."""
+Turn = Callable[[str], Awaitable[None]]
+"""Returns when an address may open one socket more."""
 
-    def __init__(self, pace: TokenBucket, handler: Any, server: Any) -> None:
-        super().__init__(handler, server)
-        self.is_cut = False
-        self._pace = pace
-        self._transport: Any = None
+
+class _PacedWebSocket(WebSocket):  # type: ignore[misc]
+    """Is opened and read no faster than its client may, and cut where it sends too much."""
+
+    def __init__(
+        self, pace: ReadingPace, turn: Callable[[str], Awaitable[None]], *args: Any
+    ) -> None:
+        super().__init__(*args)
+        self.pace = pace
+        self._turn = turn
 
     async def __call__(self, environ: Any) -> Any:
         """The ASGI connection's life."""
         self.handler.__self__.websocket = self
-        # What sends for uvicorn belongs to the protocol that has the transport.
-        protocol = getattr(environ["asgi.send"], "__self__", None)
-        self._transport = getattr(protocol, "transport", None)
-        if hasattr(self._transport, "max_size"):  # of asyncio's own: what it reads in one go
-            self._transport.max_size = _READ_BYTES
-        return await super().__call__(environ)
+        self.pace.of(environ["asgi.scope"])
+        await self._turn(address_of(environ))
+        if not self.pace.is_cut:
+            return await super().__call__(environ)
+        with suppress(Exception):  # it may be gone already
+            await environ["asgi.send"]({"type": "websocket.close"})
+        return ""
 
     async def wait(self) -> Any:
-        """The next message, no sooner than the client's pace allows: what it sends meanwhile waits
-        in the network, and the event loop and the interpreter's lock are free for others.
+        """The next message, no sooner than the client's pace allows.
 
         Raises:
             OSError: there is none any more.
         """
         message = await super().wait()
-        while not self.is_cut and not self._pace.take():  # noqa: ASYNC110 - nothing to wait for
-            await asyncio.sleep(_PAUSE_SECONDS)
-        if self.is_cut:
+        await self.pace.keep()
+        if self.pace.is_cut:
             raise OSError("cut off")
         return message
-
-    def cut(self) -> None:
-        """Ends the connection without a word; messages that have come already are not read."""
-        self.is_cut = True
-        if self._transport is not None:
-            self._transport.abort()
 
 
 class Sockets:
@@ -74,36 +69,66 @@ class Sockets:
 
     Args:
         events_per_second: that one client may send.
+        turn: returns when an address may open one more.
     """
 
-    def __init__(self, sio: socketio.AsyncServer, events_per_second: float) -> None:
+    def __init__(
+        self,
+        sio: socketio.AsyncServer,
+        events_per_second: float,
+        turn: Callable[[str], Awaitable[None]],
+    ) -> None:
         self._sio = sio
         self._orphans: dict[str, float] = {}
+        self._others: Counter[str] = Counter()
+        self._events_per_second = events_per_second
 
-        def websocket(handler: Any, server: Any) -> _ClosableWebSocket:
-            # Audio comes in two messages an event.
-            pace = TokenBucket(2 * events_per_second, 4 * events_per_second)
-            return _ClosableWebSocket(pace, handler, server)
+        def websocket(handler: Any, server: Any) -> _PacedWebSocket:
+            return _PacedWebSocket(self._pace(), turn, handler, server)
 
         sio.eio._async = {**sio.eio._async, "websocket": websocket}
 
+    def _pace(self) -> ReadingPace:
+        return ReadingPace(2 * self._events_per_second)  # audio comes in two messages an event
+
+    @contextmanager
+    def counted(self, address: str) -> Iterator[None]:
+        """Counts a socket that Engine.IO does not know, or not any more, while it is open."""
+        self._others[address] += 1
+        try:
+            yield
+        finally:
+            self._others[address] -= 1
+            self._others = +self._others
+
     def count(self) -> int:
         """Sockets that are open."""
-        return len(self._sio.eio.sockets)
+        return len(self._sio.eio.sockets) + self._others.total()
 
     def by_address(self) -> Counter[str]:
         """Sockets by the client's address."""
-        return Counter(address_of(environ) for environ in list(self._sio.environ.values()))
+        own = Counter(address_of(environ) for environ in list(self._sio.environ.values()))
+        return own + self._others
 
     def of(self, sid: str) -> str | None:
         """The Engine.IO session of a Socket.IO session."""
         found: str | None = self._sio.manager.eio_sid_from_sid(sid, "/")
         return found
 
-    def tell_refusals(self, eio_sid: str, tell: Callable[[], Awaitable[None]]) -> None:
-        """Tells of a request of long polling that is refused, which Engine.IO drops silently."""
+    def tend_polling(self, eio_sid: str, tell: Callable[[], Awaitable[None]]) -> None:
+        """Takes packets of long polling no faster than a websocket's are read.
+
+        Args:
+            tell: of a request that is refused, which Engine.IO drops silently.
+        """
         socket = self._sio.eio.sockets[eio_sid]
-        handle = socket.handle_post_request
+        handle, receive, pace = socket.handle_post_request, socket.receive, self._pace()
+
+        async def paced(packet: Packet) -> None:
+            if not socket.upgraded:
+                await pace.keep()
+            if not socket.closed:
+                await receive(packet)
 
         async def handled(environ: Any) -> None:
             try:
@@ -111,21 +136,22 @@ class Sockets:
             except ValueError:  # too many packets, or none at all
                 await tell()
 
-        socket.handle_post_request = handled
+        socket.handle_post_request, socket.receive = handled, paced
 
     async def close(self, eio_sid: str) -> None:
-        """Closes a socket for good; returns soon, also when the client does not read."""
+        """Closes a socket for good, which counts until it is; soon, also when nobody reads."""
         socket = self._sio.eio.sockets.get(eio_sid)
         if socket is None:
             return
-        with suppress(Exception):
-            await asyncio.wait_for(self._sio.eio.disconnect(eio_sid), _CLOSE_SECONDS)
-        websocket = getattr(socket, "websocket", None)
-        if websocket is not None:
+        with self.counted(address_of(self._sio.environ.get(eio_sid, {}))):
             with suppress(Exception):
-                await asyncio.wait_for(websocket.close(), _CLOSE_SECONDS)
-        self._sio.eio.sockets.pop(eio_sid, None)
-        self._sio.environ.pop(eio_sid, None)
+                await asyncio.wait_for(self._sio.eio.disconnect(eio_sid), _CLOSE_SECONDS)
+            self._sio.eio.sockets.pop(eio_sid, None)
+            self._sio.environ.pop(eio_sid, None)
+            if (websocket := getattr(socket, "websocket", None)) is not None:
+                with suppress(Exception):
+                    await asyncio.wait_for(websocket.close(), _CLOSE_SECONDS)
+                await websocket.pace.end()
 
     def cut(self, eio_sid: str) -> bool:
         """Ends a websocket at once; False if it is none."""
@@ -133,7 +159,7 @@ class Sockets:
         websocket = getattr(socket, "websocket", None)
         if websocket is None:
             return False
-        websocket.cut()
+        websocket.pace.cut()
         return True
 
     async def is_alive(self, eio_sid: str) -> bool:
