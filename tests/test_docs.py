@@ -40,6 +40,13 @@ def test_every_page_is_reachable_from_the_index() -> None:
         assert page.name == "index.md" or f"({page.name})" in index, page.name
 
 
+def test_every_metric_is_explained() -> None:
+    table = (ROOT / "docs" / "debugging.md").read_text(encoding="utf-8")
+    metrics = (ROOT / "seamless_server" / "metrics.py").read_text(encoding="utf-8")
+    for name in re.findall(r'"(seamless_\w+)"', metrics):
+        assert re.search(rf"`{name}(_total)?`", table), name
+
+
 def test_make_targets_that_the_readme_names_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     readme = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -22,7 +22,12 @@ import numpy as np
 import numpy.typing as npt
 
 from seamless_server.engine import Caller, measured
-from seamless_server.errors import CheckpointError, DependencyError
+from seamless_server.errors import (
+    CheckpointError,
+    DependencyError,
+    NumericalError,
+    SeamlessError,
+)
 
 Samples = npt.NDArray[np.float32]
 
@@ -237,21 +242,34 @@ class WhisperEngine:
                 for work in batch:
                     self._waiting.remove(work)
             began = time.monotonic()
-            try:
-                answers = first.run([work.value for work in batch])
-            except Exception as error:
-                for work in batch:
-                    work.answer.set_exception(error)
-            else:
-                for work, answer in zip(batch, answers, strict=True):
-                    work.answer.set_result(answer)
+            self._answer(batch)
             self._spans.append((began, time.monotonic()))
+
+    def _answer(self, batch: list[_Work]) -> None:
+        """What fails fails alone."""
+        try:
+            answers = batch[0].run([work.value for work in batch])
+        except Exception as error:
+            if len(batch) == 1:
+                batch[0].answer.set_exception(error)
+                return
+            for work in batch:
+                self._answer([work])
+            return
+        for work, answer in zip(batch, answers, strict=True):
+            if isinstance(answer, SeamlessError):
+                work.answer.set_exception(answer)
+            else:
+                work.answer.set_result(answer)
 
     def _encode(self, mels: list[Any]) -> list[Any]:
         batch = np.ascontiguousarray(np.stack(mels), np.float32)
-        return list(np.array(self._model.encode(self._storage(batch), to_cpu=True)))
+        states = np.array(self._model.encode(self._storage(batch), to_cpu=True))
+        return [
+            row if np.isfinite(row).all() else NumericalError("Whisper's encoder") for row in states
+        ]
 
-    def _decode(self, calls: list[Any]) -> list[Hypothesis]:
+    def _decode(self, calls: list[Any]) -> list[Hypothesis | NumericalError]:
         states = self._storage(np.ascontiguousarray(np.stack([call[0] for call in calls])))
         prompts = [start + prefix for _, start, prefix, _ in calls]
         longest = max(len(start) + len(prefix) + most for _, start, prefix, most in calls)
@@ -265,13 +283,16 @@ class WhisperEngine:
             return_scores=True,
             return_no_speech_prob=True,
         )
-        found = []
+        found: list[Hypothesis | NumericalError] = []
         for result, (_, _, prefix, most) in zip(results, calls, strict=True):
             # The prefix comes back; it counts in the mean's length, and nothing in its sum.
             tokens = result.sequences_ids[0][len(prefix) :]
             total = result.scores[0] * (len(result.sequences_ids[0]) + 1)
             mean = total / (len(tokens) + 1)
-            found.append(Hypothesis(tokens[:most], mean, result.no_speech_prob))
+            if np.isfinite(mean):
+                found.append(Hypothesis(tokens[:most], mean, result.no_speech_prob))
+            else:
+                found.append(NumericalError("Whisper's decoder"))
         return found
 
     def _recognise(self, states: list[Any]) -> list[dict[str, float]]:

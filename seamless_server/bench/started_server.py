@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpx
@@ -32,7 +33,7 @@ def started_server(
             raise UsageError(f"{url} does not answer as a server of ours") from None
         yield url.rstrip("/"), None, models[0]["name"] if models else "none"
         return
-    port = _free_port()
+    port = free_port()
     settings = {**os.environ, **environment, "SEAMLESS_MODELS": model}
     process = subprocess.Popen(
         [sys.executable, "-m", "seamless_server", "serve", "--port", str(port)],
@@ -49,11 +50,14 @@ def started_server(
         process.wait(timeout=30)
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
+def free_port() -> int:
+    """A port that is free, none of those that systems give connections as their own end: a client
+    that tries one of these again and again connects to itself some day."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _until_ready(address: str, process: subprocess.Popen[bytes]) -> dict[str, Any]:

@@ -13,12 +13,13 @@ import socketio
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
+from starlette.routing import Router
 
 from seamless_server import __version__
 from seamless_server.doors import audio_api, client_secrets, examples, openai_audio, realtime, rest
 from seamless_server.doors.compression import CompressedLists
 from seamless_server.doors.failures import EVERYWHERE, apologize, refuse, say
-from seamless_server.doors.guards import HeadAsGet, HostGuard, check_rights
+from seamless_server.doors.guards import HeadAsGet, HostGuard, SmallBodies, check_rights
 from seamless_server.doors.page import add_page
 from seamless_server.doors.parts import Parts
 from seamless_server.doors.prefix import Prefix
@@ -27,6 +28,7 @@ from seamless_server.doors.socketio.connections import Connection, Connections
 from seamless_server.doors.socketio.delivery import LocalManager, make_server
 from seamless_server.doors.socketio.events import Events
 from seamless_server.doors.socketio.speaker import retarget_room
+from seamless_server.doors.uploads import UPLOADS
 from seamless_server.errors import SeamlessError
 from seamless_server.metrics import Metrics
 from seamless_server.rooms.members import Room
@@ -94,8 +96,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_exception_handler(SeamlessError, say)
     app.add_exception_handler(RequestValidationError, refuse)
     app.add_exception_handler(Exception, apologize)
+    app.add_middleware(SmallBodies, limit=settings.max_message_bytes, except_for=UPLOADS)
     app.add_middleware(Prefix, root_path=settings.root_path)
-    app.mount("/ws", socketio.ASGIApp(sio, socketio_path="/ws/socket.io"))
+    # What is not Socket.IO's there is nobody's: a router without routes says so on both wires.
+    app.mount("/ws", socketio.ASGIApp(sio, Router(), socketio_path="/ws/socket.io"))
     add_page(app, settings)
     app.add_middleware(CompressedLists)
     app.add_middleware(HeadAsGet)

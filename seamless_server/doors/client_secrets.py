@@ -89,7 +89,7 @@ class Secret(BaseModel):
 @router.post(
     PATH,
     summary="Make a secret for a browser",
-    responses=documented(400, 404, model=OpenAIFailure),
+    responses=documented(400, 404, 413, model=OpenAIFailure),
 )
 async def create(request: Request, wanted: SecretRequest) -> Secret:
     """Opens sessions as `session` describes them, for `expires_after.seconds`."""

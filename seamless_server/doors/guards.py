@@ -6,13 +6,13 @@ import ipaddress
 import os
 import re
 import socket
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, MutableMapping
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
-from fastapi import Request
+from fastapi import HTTPException, Request
 
 from seamless_server.errors import SeamlessError
 from seamless_server.rooms.rights import Authenticator, may, token_of
@@ -23,13 +23,20 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+FOREIGN = "seamless.foreign"
+"""In a connection's scope: whether a page of another site opened it."""
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_SECRET = re.compile(r"(?i)(token=|bearer\s+)[^\s&'\"\\,;]+")
+_SECRET = re.compile(
+    r"(?i)((?:token|key|secret|auth|password|passcode)(?:=|%3d)|bearer(?:\s|%20|\+)+|api-key\.)"
+    r"[^\s&'\"\\,;]+"
+)
+_JWT = re.compile(r"\beyJ[\w-]{8,}\.[\w.-]+")
+"""A JSON Web Token, wherever somebody put it."""
 
 
 def masked(text: str) -> str:
     """A line for a log without the tokens that requests carry."""
-    return _SECRET.sub(r"\1***", text)
+    return _JWT.sub("***", _SECRET.sub(r"\1***", text))
 
 
 async def check_rights(request: Request) -> None:
@@ -66,6 +73,8 @@ class HostGuard:
             return
         headers = {key.decode("latin-1"): value for key, value in scope["headers"]}
         host = _name(headers.get("host", b"").decode("latin-1"))
+        origin = headers.get("origin", b"").decode("latin-1")
+        is_foreign = bool(origin) and not self._is_friend(origin, host)
         problem = None
         if not self._is_own(host, (scope.get("server") or ("", 0))[0]):
             shown = re.sub(r"[^\w.:-]", "", host)[:100] or "without a name"
@@ -75,12 +84,10 @@ class HostGuard:
                 f"SEAMLESS_ALLOWED_HOSTS={shown}.",
                 "host",
             )
-        elif scope["type"] == "http" and scope["method"] not in _SAFE:
-            origin = headers.get("origin", b"").decode("latin-1")
-            if origin and not self._is_friend(origin, host):
-                problem = (403, "Pages of other sites may not change anything here.", "origin")
+        elif is_foreign and scope["type"] == "http" and scope["method"] not in _SAFE:
+            problem = (403, "Pages of other sites may not change anything here.", "origin")
         if problem is None:
-            await self._app(scope, receive, send)
+            await self._app({**scope, FOREIGN: is_foreign}, receive, send)
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": problem[1][:120]})
@@ -107,6 +114,37 @@ class HostGuard:
             or origin in self._origins
             or _name(urlsplit(origin).netloc) in (host, *self._hosts)
         )
+
+
+class SmallBodies:
+    """Refuses requests that are larger than any may be, before they fill the memory.
+
+    Args:
+        limit: bytes of a request.
+        except_for: paths that bound what they take themselves.
+    """
+
+    def __init__(self, app: App, limit: int, except_for: Collection[str]) -> None:
+        self._app = app
+        self._limit = limit
+        self._except_for = frozenset(except_for)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI application."""
+        if scope["type"] != "http" or scope["path"] in self._except_for:
+            await self._app(scope, receive, send)
+            return
+        received = 0
+
+        async def receive_bounded() -> MutableMapping[str, Any]:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._limit:
+                raise HTTPException(413, f"Send at most {self._limit} bytes here.")
+            return message
+
+        await self._app(scope, receive_bounded, send)
 
 
 class HeadAsGet:

@@ -51,7 +51,9 @@ class ClientRoute(APIRoute):
                 return await handle(request)
             except SeamlessError as error:
                 return failure(error, getattr(error, "param", None))
-            except HTTPException:
+            except HTTPException as error:
+                if error.status_code == 413:
+                    return failure(SeamlessError(error.detail, code="too_large"))
                 return failure(SeamlessError("The body is no JSON.", code="invalid_json"))
             except RequestValidationError as error:
                 first = error.errors()[0]

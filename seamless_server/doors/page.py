@@ -137,10 +137,13 @@ def add_page(app: FastAPI, settings: Settings) -> None:
     def files(path: str, request: Request) -> Response:
         if methods := app.openapi()["paths"].get(f"/{path}"):  # of other methods than this one
             raise HTTPException(405, headers={"Allow": ", ".join(methods).upper()})
-        wanted = (folder / path).resolve()
         hidden = any(part.startswith(".") for part in Path(path).parts)
-        if not hidden and wanted.is_relative_to(folder.resolve()) and wanted.is_file():
-            return _file(wanted, request, hashed=path.startswith("assets/"))
+        try:
+            wanted = (folder / path).resolve()
+            if not hidden and wanted.is_relative_to(folder.resolve()) and wanted.is_file():
+                return _file(wanted, request, hashed=path.startswith("assets/"))
+        except (OSError, ValueError):  # no file can have such a name
+            pass
         return _not_found(folder, request)
 
 

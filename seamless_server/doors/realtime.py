@@ -10,15 +10,19 @@ import asyncio
 import base64
 import binascii
 import contextlib
+import logging
 import secrets
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
+from seamless_server.doors.guards import FOREIGN
 from seamless_server.doors.openai_audio import DEFAULT_MODEL
 from seamless_server.doors.parts import Parts
+from seamless_server.doors.reading import ReadingPace
 from seamless_server.doors.realtime_events import (
     Append,
     BadEvent,
@@ -28,8 +32,9 @@ from seamless_server.doors.realtime_events import (
     parse,
 )
 from seamless_server.doors.realtime_session import RATE, RealtimeTranslation, Send, error_event
+from seamless_server.doors.socketio.connections import NOTICE_SECONDS
 from seamless_server.doors.socketio.room_speaker import RoomSpeaker, enter
-from seamless_server.errors import SeamlessError
+from seamless_server.errors import Refused, SeamlessError
 from seamless_server.rooms.rights import bearer, may
 from seamless_server.service.limits import ClientLimits
 from seamless_server.service.owner import StreamRequest
@@ -37,6 +42,8 @@ from seamless_server.service.owner import StreamRequest
 if TYPE_CHECKING:
     from seamless_server.service.session import Session
     from seamless_server.streaming import ModelInfo
+
+logger = logging.getLogger(__name__)
 
 router = APIRouter()
 
@@ -49,10 +56,27 @@ _KEY_PREFIX = "insecure-api-key."
 async def translations(socket: WebSocket) -> None:
     """The life of one session."""
     parts: Parts = socket.app.state.parts
+    address = socket.client.host if socket.client is not None else ""
+    await parts.connections.turn(address)
+    try:
+        with parts.connections.entered(address):
+            await _translate(socket, parts, address)
+    except Refused as refused:
+        await socket.close(1013, refused.message)
+
+
+async def _translate(socket: WebSocket, parts: Parts, address: str) -> None:
     token = _token(socket)
     described: SessionFields | None = socket.app.state.client_secrets.read(token)
     if described is None and not may(f"WS {PATH}", parts.auth.standings(token)):
         await socket.close(1008, "Send a valid token.")
+        return
+    if (
+        described is None
+        and socket.scope.get(FOREIGN)
+        and may(f"WS {PATH}", parts.auth.standings(None))
+    ):  # it needs no token, so a page of another site has shown no right to be here
+        await socket.close(1008, "Pages of other sites may not connect without a client secret.")
         return
     offered = [name.strip() for name in socket.headers.get("sec-websocket-protocol", "").split(",")]
     await socket.accept(_SUBPROTOCOL if _SUBPROTOCOL in offered else None)
@@ -64,16 +88,17 @@ async def translations(socket: WebSocket) -> None:
 
     live: _Live | None = None
     try:
-        live = await _open(socket, parts, described, send)
+        live = await _open(socket, parts, described, address, send)
         await send({"type": "session.created", "session": live.translation.description()})
-        await _serve(socket, parts, live, send)
+        expires = parts.auth.grant(token).expires if described is None else None
+        if not await _serve(socket, parts, live, address, expires, send):
+            return
         await live.session.stop()
         await send({"type": "session.closed"})
-        with contextlib.suppress(RuntimeError):
-            await socket.close()
+        await _close(socket, 1000)
     except SeamlessError as error:
         await send(error_event(error.message, error.code))
-        await socket.close(1013)
+        await _close(socket, 1013)
     except WebSocketDisconnect:
         pass
     finally:
@@ -107,7 +132,11 @@ class _Live:
 
 
 async def _open(
-    socket: WebSocket, parts: Parts, described: SessionFields | None, send: Send
+    socket: WebSocket,
+    parts: Parts,
+    described: SessionFields | None,
+    address: str,
+    send: Send,
 ) -> _Live:
     """A stream for the session that the address or a client secret describes.
 
@@ -122,7 +151,6 @@ async def _open(
         translation.update(described)
     speaker = None
     if (code := query.get("room")) is not None:
-        address = socket.client.host if socket.client is not None else ""
         speaker = await enter(parts, translation, code, query.get("passcode"), address)
         speaker.speaks(translation.lang)
     live = _Live(translation, model, speaker)
@@ -147,37 +175,96 @@ async def _open(
     return live
 
 
-async def _serve(socket: WebSocket, parts: Parts, live: _Live, send: Send) -> None:
-    """Takes events until the client closes the session, or its stream ends."""
-    limits = ClientLimits(parts.settings.max_events_per_second)
-    over = asyncio.create_task(live.translation.ended.wait())
+async def _serve(
+    socket: WebSocket,
+    parts: Parts,
+    live: _Live,
+    address: str,
+    expires: float | None,
+    send: Send,
+) -> bool:
+    """Takes events until the client closes the session, or its stream or its token ends.
+
+    Returns whether the client is still there; not if it floods the server, and is cut off.
+    """
+    shared = parts.connections.addresses.of(address)
+    limits = ClientLimits(parts.settings.max_events_per_second, suspect=shared.suspect)
+    pace = ReadingPace(2 * parts.settings.max_events_per_second)
+    pace.of(socket.scope)
+    over = {asyncio.create_task(live.translation.ended.wait())}
+    if expires is not None:
+        over.add(asyncio.create_task(_expiry(expires, send)))
     try:
         while True:
-            coming = asyncio.create_task(socket.receive_text())
-            await asyncio.wait({coming, over}, return_when=asyncio.FIRST_COMPLETED)
+            coming = asyncio.create_task(_message(socket))
+            await asyncio.wait({coming, *over}, return_when=asyncio.FIRST_COMPLETED)
             if not coming.done():
                 coming.cancel()
-                return
+                return True
             text = coming.result()
-            if not limits.audio.take():
-                await send(error_event("Too many events: slow down.", "rate_limit_exceeded"))
-                if not limits.patience.take():
-                    return
-                continue
-            try:
-                event = parse(_json(text))
+            await pace.keep()
+            event = _read(text)
+            if isinstance(event, Append):
+                await pace.keep()  # who sends a file at once is no flood, and waits
+            bucket = limits.audio if isinstance(event, Append) else limits.events
+            if bucket.take() and shared.events.take() and shared.audio_bytes.take(len(text)):
                 if isinstance(event, Close):
-                    return
-                if isinstance(event, Update):
-                    live.update(event)
-                    described = live.translation.description()
-                    await send({"type": "session.updated", "session": described})
-                else:
-                    await _append(live.session, event, send)
-            except BadEvent as error:
-                await send(error_event(error.message, error.code, error.param, error.event_id))
+                    return True
+                await _handle(live, event, send)
+                continue
+            parts.metrics.refused.labels("rate").inc()
+            if limits.notices.take():
+                await send(error_event("Too many events: slow down.", "rate_limit_exceeded"))
+            if not limits.patience.take():
+                logger.warning("a realtime client is disconnected: it floods the server")
+                shared.flooded()
+                pace.cut()
+                return False
     finally:
-        over.cancel()
+        for each in over:
+            each.cancel()
+
+
+async def _close(socket: WebSocket, code: int) -> None:
+    with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # it left meanwhile
+        await socket.close(code)
+
+
+async def _message(socket: WebSocket) -> str | bytes:
+    """The next message, whatever its kind.
+
+    Raises:
+        WebSocketDisconnect: there is none any more.
+    """
+    message = await socket.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message.get("code", 1005))
+    found: str | bytes = message.get("text") or message.get("bytes") or ""
+    return found
+
+
+async def _expiry(expires: float, send: Send) -> None:
+    """Returns when a token has expired, which its bearer is told before."""
+    left = expires - time.time()
+    await asyncio.sleep(left - min(NOTICE_SECONDS, left / 2))
+    left = max(0.0, expires - time.time())
+    await send(error_event(f"Your token expires in {left:.0f} s.", "token_expires"))
+    await asyncio.sleep(left)
+    await send(error_event("Your token has expired.", "unauthorized"))
+
+
+async def _handle(live: _Live, event: Append | Update | BadEvent, send: Send) -> None:
+    try:
+        if isinstance(event, BadEvent):
+            raise event
+        if isinstance(event, Update):
+            live.update(event)
+            described = live.translation.description()
+            await send({"type": "session.updated", "session": described})
+        else:
+            await _append(live.session, event, send)
+    except BadEvent as error:
+        await send(error_event(error.message, error.code, error.param, error.event_id))
 
 
 async def _append(session: Session, event: Append, send: Send) -> None:
@@ -198,11 +285,14 @@ async def _append(session: Session, event: Append, send: Send) -> None:
         await send(error_event("The oldest audio was left out: the server is behind.", "overload"))
 
 
-def _json(text: str) -> Any:
+def _read(text: str | bytes) -> Append | Update | Close | BadEvent:
+    """The event, or what is wrong with it."""
     try:
-        return orjson.loads(text)
+        return parse(orjson.loads(text))
+    except BadEvent as error:
+        return error
     except ValueError:
-        raise BadEvent("This is no JSON.", "invalid_json", None, None) from None
+        return BadEvent("This is no JSON.", "invalid_json", None, None)
 
 
 def _token(socket: WebSocket) -> str | None:

@@ -31,6 +31,8 @@ Samples = npt.NDArray[np.float32]
 
 logger = logging.getLogger(__name__)
 
+UPLOADS = ("/api/translate", "/v1/audio/translations", "/v1/audio/transcriptions")
+"""Routes that take files, and bound them by `upload_form`."""
 _WAITING = 32
 """Outputs that may wait for a client that reads slowly; then its stream waits too."""
 

@@ -20,12 +20,13 @@ from seamless_server.engine.scheduler import ScheduledEngine
 from seamless_server.errors import NumericalError
 from seamless_server.streaming import Model, Output, Target, TextOutput
 from seamless_server.streaming.seamless_model import SeamlessModel
-from tests.recorded import audio
+from tests.recorded import RECORDINGS, audio
 from tests.streaming.playing import TALKATIVE, assert_alike, play
 
 NAMES = ("human_pauses", "human_short", "espeak", "tiny_short")
 LANGS = ("spa", "deu", "fra", "cmn")
 SESSIONS = 32
+ALL = sorted(path.stem for path in (RECORDINGS / "audio").glob("*.flac"))
 
 
 class InjectedFault(Exception):
@@ -84,9 +85,14 @@ def session(number: int) -> tuple[str, str]:
     return random.choice(NAMES), random.choice(LANGS)
 
 
-def translate(model: Model, name: str, lang: str) -> list[Output]:
+def whole(number: int) -> tuple[str, str]:
+    """Every recording in every language, one after the other."""
+    return ALL[number % len(ALL)], LANGS[number // len(ALL)]
+
+
+def translate(model: Model, name: str, lang: str, most: int | None = 80_000) -> list[Output]:
     target = Target(text=True, speech=True)
-    return play(model.open({lang: target}, TALKATIVE), audio(name)[:80_000])
+    return play(model.open({lang: target}, TALKATIVE), audio(name)[:most])
 
 
 @pytest.fixture(scope="module")
@@ -95,14 +101,24 @@ def alone(model: Model) -> dict[tuple[str, str], list[Output]]:
     return {key: translate(model, *key) for key in sorted(wanted)}
 
 
-def run_all(model: Model, begin: Any = lambda number: None) -> dict[int, Any]:
+@pytest.fixture(scope="module")
+def all_alone(system: Model) -> dict[tuple[str, str], list[Output]]:
+    """Every recording from its beginning to its end."""
+    return {key: translate(system, *key, most=None) for key in map(whole, range(SESSIONS))}
+
+
+def run_all(
+    model: Model,
+    begin: Any = lambda number: None,
+    work_of: Any = lambda model, number: translate(model, *session(number)),
+) -> dict[int, Any]:
     """Every session in a thread of its own: its outputs, or what ended it."""
     results: dict[int, Any] = {}
 
     def work(number: int) -> None:
         begin(number)
         try:
-            results[number] = translate(model, *session(number))
+            results[number] = work_of(model, number)
         except Exception as error:
             results[number] = error
 
@@ -143,7 +159,7 @@ def test_only_the_struck_end_and_the_others_say_what_they_say_alone(
 @pytest.mark.parametrize("at_once", [1, SESSIONS])
 def test_unused_places_reach_nobody(
     checkpoint: Checkpoint,
-    alone: dict[tuple[str, str], list[Output]],
+    all_alone: dict[tuple[str, str], list[Output]],
     monkeypatch: pytest.MonkeyPatch,
     static: bool,
     at_once: int,
@@ -189,12 +205,16 @@ def test_unused_places_reach_nobody(
     model = SeamlessModel(AgentSystem(checkpoint, engine), "tiny", "", {})
     try:
         if at_once == 1:
-            for key, outputs in alone.items():
-                assert_alike(translate(model, *key), outputs)
+            for key in map(whole, range(len(ALL))):
+                assert_alike(translate(model, *key, most=None), all_alone[key])
         else:
-            for number, result in run_all(model).items():
+
+            def work(model: Model, number: int) -> list[Output]:
+                return translate(model, *whole(number), most=None)
+
+            for number, result in run_all(model, work_of=work).items():
                 assert not isinstance(result, Exception), result
-                assert_alike(result, alone[session(number)])
+                assert_alike(result, all_alone[whole(number)])
     finally:
         engine.close()
     assert poisoned > 1_000

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import random
 import resource
 import shutil
 import signal
@@ -17,17 +15,8 @@ from pathlib import Path
 
 import httpx
 
+from seamless_server.bench.started_server import free_port
 from tests.recorded import CHECKPOINT
-
-
-def free_port() -> int:
-    """A port that is free, and stays so: none of those that connections get as their own end. (A
-    client that tries one of these again and again connects to itself some day.)"""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 class Program:

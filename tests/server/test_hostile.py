@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 from collections.abc import AsyncIterator, Callable
@@ -387,3 +388,91 @@ async def test_who_floods_is_cut_off_soon_leaves_nothing_and_is_borne_with_less_
     assert await flood() < first / 5
     assert (await witness.call("set_name", "quiet"))["status"] == "ok"
     assert witness.of("server_exception") == []
+
+
+@pytest.mark.usefixtures("then_it_serves")
+async def test_a_body_without_end_fills_no_memory(shared_server: BackgroundServer) -> None:
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while sent < 50_000_000:
+            yield b" " * 65_536
+            sent += 65_536
+
+    async with httpx.AsyncClient(timeout=60) as http:
+        for path in (
+            "/v1/realtime/translations/client_secrets",
+            "/ws/socket.io/?EIO=4&transport=polling",
+        ):
+            sent = 0
+            with contextlib.suppress(httpx.TransportError):  # it may hang up on us
+                answer = await http.post(shared_server.url + path, content=endless())
+                assert answer.status_code in (400, 413)
+                assert sent < 50_000_000
+
+
+@pytest.mark.parametrize("path", ["/ws/nothing", "/nothing", "/api/translate", "/"])
+async def test_websockets_where_there_are_none_are_refused_without_a_trace(
+    shared_server: BackgroundServer, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await session.ws_connect(shared_server.url.replace("http", "ws") + path)
+    assert refused.value.status == 403
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
+async def test_a_flood_by_long_polling_is_cut_off_too(
+    start_server: Start, connect: Connect
+) -> None:
+    server = start_server(max_events_per_second=50, wait_ready=False)
+    witness = await connect(server, "witness")
+    flooder = Peer("polling")
+    await flooder.sio.connect(
+        f"{server.url}?clientID=polling&protocol=2",
+        socketio_path="/ws/socket.io",
+        transports=["polling"],
+        wait_timeout=30,
+    )
+    address = f"{server.url}/ws/socket.io/?EIO=4&transport=polling&sid={flooder.sio.eio.sid}"
+    body = "\x1e".join(f'42{number}["set_name","x"]' for number in range(200))
+    sent = 0
+    async with httpx.AsyncClient(timeout=60) as http:
+        while (await http.post(address, content=body)).status_code == 200:
+            sent += 1
+            assert sent < 20
+    await flooder.until("disconnect")
+    assert (await witness.call("set_name", "quiet"))["status"] == "ok"
+    assert witness.of("server_exception") == []
+    assert server.app.state.parts.connections.addresses.of("127.0.0.1").suspect
+    # It may come back, and is borne with less.
+    again = await connect(server, "polling")
+    assert (await again.call("set_name", "me"))["status"] == "ok"
+
+
+async def test_who_is_thrown_out_counts_until_its_connection_is_gone(
+    start_server: Start, connect: Connect
+) -> None:
+    server = start_server(wait_ready=False)
+    sockets = server.app.state.parts.connections.sockets
+    host, port = server.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(
+        b"GET /ws/socket.io/?EIO=4&transport=websocket&clientID=deaf HTTP/1.1\r\n"
+        b"Host: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    await reader.readuntil(b"\r\n\r\n")
+    # It never says anything, not even that it closes when it is told to.
+    counted = []
+    with contextlib.suppress(ConnectionError):
+        while await asyncio.wait_for(reader.read(1_000), 30):
+            counted.append(sockets.count())
+    assert set(counted) == {1}
+    for _ in range(50):
+        if not sockets.count():
+            break
+        await asyncio.sleep(0.1)
+    assert sockets.count() == 0
+    writer.close()

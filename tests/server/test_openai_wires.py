@@ -8,16 +8,17 @@ import io
 import json
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import urlencode
 
+import jwt
 import numpy as np
 import openai
 import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_websocket
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from seamless_server.doors.running import BackgroundServer
 
@@ -254,6 +255,79 @@ async def test_the_stream_of_a_session_may_end_by_itself(start_server: Start) ->
         parts = server.app.state.parts
         assert server.loop is not None
         asyncio.run_coroutine_threadsafe(parts.service.drain(), server.loop).result(30)
+        await until(socket, "session.closed")
+
+
+async def test_what_is_no_event_harms_nothing(
+    shared_server: BackgroundServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with session(shared_server) as (socket, _):
+        for event in (b"\x00\xff", b"{}", "[" * 5_000, '{"type": ["x"]}'):
+            await socket.send(event)
+            assert (await until(socket, "error"))["error"]["code"]
+        update = {"type": "session.update", "session": {}}
+        await socket.send(json.dumps(update).encode())
+        await until(socket, "session.updated")
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
+async def test_limits_hold_here_too(start_server: Start) -> None:
+    server = start_server(max_connections_per_address=2, max_events_per_second=50)
+    async with session(server) as (socket, _):
+        async with session(server):
+            with pytest.raises(InvalidStatus):
+                async with session(server):
+                    pass
+        # Audio at once is read as fast as the client may send it.
+        for _ in range(300):
+            await say(socket, type="session.input_audio_buffer.append", audio="AAAA" * 64)
+        await say(socket, type="session.update", session={})
+        assert (await until(socket, "session.updated"))["type"]
+
+        async def told() -> int:
+            answers = 0
+            with suppress(ConnectionClosed):
+                async for _ in socket:
+                    answers += 1
+            return answers
+
+        telling = asyncio.create_task(told())
+        with suppress(ConnectionClosed):
+            for _ in range(20_000):
+                await say(socket, type="session.update", session={})
+        assert await asyncio.wait_for(telling, 60) < 1_000  # the rest of it was not even read
+        assert socket.close_code in (None, 1006)  # without a word
+    parts = server.app.state.parts
+    for _ in range(100):
+        if not parts.service.admission.places and not parts.connections.sockets.count():
+            break
+        await asyncio.sleep(0.1)
+    assert parts.service.admission.places == {}
+    assert parts.connections.sockets.count() == 0
+
+
+async def test_a_foreign_page_needs_a_client_secret(start_server: Start) -> None:
+    server = start_server()
+    foreign = {"Origin": "https://elsewhere.example"}
+    with pytest.raises(InvalidStatus):
+        async with session(server, additional_headers=foreign):
+            pass
+    made = client(server).realtime.translations.client_secrets.create(session={"model": "default"})
+    for headers in (
+        {"Origin": server.url},
+        {**foreign, "Authorization": f"Bearer {made.value}"},
+    ):
+        async with session(server, additional_headers=headers) as (_, created):
+            assert created["type"] == "session.created"
+
+
+async def test_a_session_ends_with_the_token_that_opened_it(start_server: Start) -> None:
+    key = "k" * 32
+    server = start_server(auth_jwt_key=key)
+    token = jwt.encode({"roles": ["speaker"], "exp": time.time() + 3}, key, algorithm="HS256")
+    async with session(server, additional_headers={"api-key": token}) as (socket, _):
+        codes = [(await until(socket, "error"))["error"]["code"] for _ in range(2)]
+        assert codes == ["token_expires", "unauthorized"]
         await until(socket, "session.closed")
 
 

@@ -63,6 +63,12 @@ def test_what_is_not_there_is_said_to_people_and_to_programs(page: BackgroundSer
         assert httpx.get(page.url + hidden).status_code == 404
 
 
+@pytest.mark.parametrize("name", ["%00", "a%00.js", "a" * 300, "assets/" + "b/" * 2_000, "%ff"])
+def test_names_that_no_file_can_have_are_not_there(page: BackgroundServer, name: str) -> None:
+    for path in (f"/{name}", f"/api/debug/{name}/x", f"/api/samples/{name}/x"):
+        assert httpx.get(page.url + path).status_code == 404, path
+
+
 def test_a_short_link_leads_into_the_room(page: BackgroundServer) -> None:
     answer = httpx.get(f"{page.url}/r/ABCD?ui=de", follow_redirects=False)
     assert answer.status_code == 307

@@ -371,10 +371,21 @@ async def test_a_token_may_come_in_a_header(start_server: Start) -> None:
         'GET /ws/socket.io/?token=hunter2&clientID=a HTTP/1.1" 200',
         "Authorization: Bearer hunter2",
         "{'path': '/x', 'query_string': b'token=hunter2'}",
+        "GET /metrics?a=b%26token%3Dhunter2 HTTP/1.1",
+        "GET /v1/models?api-key=hunter2&auth=hunter2&SECRET=hunter2 HTTP/1.1",
+        "WebSocket /v1/realtime/translations?room=AAAA&passcode=hunter2",
+        "Sec-WebSocket-Protocol: realtime, openai-insecure-api-key.hunter2",
+        "authorization%3A%20bearer%20hunter2",
+        f"GET /{jwt.encode({'sub': 'x'}, KEY).rpartition('.')[0]}.hunter2 HTTP/1.1",
     ],
 )
 def test_tokens_reach_no_log(line: str) -> None:
     assert "hunter2" not in masked(line)
+
+
+def test_what_is_no_token_stays_in_the_log() -> None:
+    for line in ("GET /ws/socket.io/?clientID=a&EIO=4 HTTP/1.1", "the keyboard: eyJ is no token"):
+        assert masked(line) == line
 
 
 def test_routes_ask_for_tokens_where_tokens_are_used(start_server: Start) -> None:

@@ -518,6 +518,45 @@ async def test_who_finds_no_engine_waits_before_all_others(floors: Make) -> None
     assert await first.hears("moved") == ("moved", 2, 2)
 
 
+async def test_who_finds_no_engine_starts_when_its_turn_comes_again(floors: Make) -> None:
+    floor = floors()
+    back = Asker("b")
+    floor.admission.back_in_line(back, floor.start)
+    floor.run()
+    await back.hears("admitted")
+    assert floor.started == ["b"]
+
+
+async def test_who_waits_is_called_in_when_the_load_falls_which_nobody_tells(floors: Make) -> None:
+    floor = floors(max_speakers="auto")
+    speaking = await floor.speak(Asker("a"))
+    speaking.doing = status(lag_ms=LATE_MS + 1)
+    waiting = Asker("b")
+    assert await floor.wait(waiting) is None
+    floor.run()
+    assert await waiting.hears("moved") == ("moved", 1, 1)
+    speaking.doing = status(lag_ms=LATE_MS)
+    await waiting.hears("admitted")
+    assert floor.started == ["a", "b"]
+
+
+async def test_who_came_from_the_line_counts_when_it_is_late(floors: Make) -> None:
+    floor = floors(max_speakers="auto")
+    speaking = await floor.speak(Asker("a"))
+    speaking.doing = status(lag_ms=LATE_MS + 1)
+    waiting = Asker("b")
+    await floor.wait(waiting)
+    floor.run()
+    speaking.doing = status()
+    await waiting.hears("admitted")
+    came = floor.admission.places["b"].session
+    assert isinstance(came, Running)
+    came.doing = status(queued_ms=LATE_MS + 1)
+    assert await floor.refusal(floor.speak(Asker("c"))) == "max_speakers"
+    came.doing = status()
+    await floor.speak(Asker("c"))
+
+
 @pytest.mark.parametrize("room", [True, False])
 async def test_who_is_called_in_and_finds_no_engine_waits_again_or_is_told(
     floors: Make, room: bool

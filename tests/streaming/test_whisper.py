@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from seamless_server.agents_whisper.engine import WhisperEngine
 from seamless_server.agents_whisper.words import Word, agreement, believable
-from seamless_server.errors import CheckpointError, ConfigError
+from seamless_server.errors import CheckpointError, ConfigError, NumericalError
 from seamless_server.streaming import Model, TextOutput, describe_model, load_model
 from tests.recorded import audio
 from tests.streaming.playing import TEXT, play, text
@@ -108,3 +110,18 @@ def test_without_its_weights_it_says_how_to_get_them(
     monkeypatch.setenv("SEAMLESS_CHECKPOINT_DIR", str(tmp_path))
     with pytest.raises(CheckpointError, match="seamless-server models download Whisper-base"):
         describe_model("Whisper-base")
+
+
+def test_what_is_no_number_ends_its_own_caller_only(whisper: Model) -> None:
+    engine = WhisperEngine(FOLDER, "cpu", "auto", 1)
+    good, bad = audio("human_short"), np.full(16_000, np.nan, np.float32)
+    try:
+        alone = engine.encode(good, None).states
+        with ThreadPoolExecutor(4) as pool:
+            calls = [pool.submit(engine.encode, x, None) for x in (good, bad, good, bad)]
+        for call in calls[1::2]:
+            assert isinstance(call.exception(), NumericalError)
+        for call in calls[::2]:
+            np.testing.assert_allclose(call.result().states, alone, atol=1e-3)
+    finally:
+        engine.close()

@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 _MAX_ID = 200
 _TURN_SECONDS = 0.05
-_NOTICE_SECONDS = 60.0
+NOTICE_SECONDS = 60.0
 """How long before a token expires its bearer is told."""
 
 
@@ -78,7 +78,7 @@ class Connections:
         auth: Authenticator,
     ) -> None:
         self.open = open
-        self.sockets = Sockets(sio, settings.max_events_per_second, self._turn)
+        self.sockets = Sockets(sio, settings.max_events_per_second, self.turn)
         self.addresses = Addresses(settings)
         self._sio = sio
         self._settings = settings
@@ -145,7 +145,7 @@ class Connections:
                 member=connection.member,
             )
 
-    async def _turn(self, address: str) -> None:
+    async def turn(self, address: str) -> None:
         """Returns when an address may open a connection more, which is at once if it is known for
         no floods."""
         shared = self.addresses.of(address)
@@ -200,7 +200,7 @@ class Connections:
         """A token that expires ends what it allowed, with a notice before."""
         assert connection.grant.expires is not None
         left = connection.grant.expires - time.time()
-        await asyncio.sleep(left - min(_NOTICE_SECONDS, left / 2))
+        await asyncio.sleep(left - min(NOTICE_SECONDS, left / 2))
         if self.open.get(connection.sid) is not connection:
             return
         left = max(0.0, connection.grant.expires - time.time())
