@@ -85,9 +85,10 @@ def session(number: int) -> tuple[str, str]:
     return random.choice(NAMES), random.choice(LANGS)
 
 
-def whole(number: int) -> tuple[str, str]:
-    """Every recording in every language, one after the other."""
-    return ALL[number % len(ALL)], LANGS[number // len(ALL)]
+def whole_of(number: int) -> tuple[str, str]:
+    """Every recording, one after the other."""
+    name = number % len(ALL)
+    return ALL[name], LANGS[name % len(LANGS)]
 
 
 def translate(model: Model, name: str, lang: str, most: int | None = 80_000) -> list[Output]:
@@ -104,7 +105,7 @@ def alone(model: Model) -> dict[tuple[str, str], list[Output]]:
 @pytest.fixture(scope="module")
 def all_alone(system: Model) -> dict[tuple[str, str], list[Output]]:
     """Every recording from its beginning to its end."""
-    return {key: translate(system, *key, most=None) for key in map(whole, range(SESSIONS))}
+    return {key: translate(system, *key, most=None) for key in map(whole_of, range(len(ALL)))}
 
 
 def run_all(
@@ -205,16 +206,16 @@ def test_unused_places_reach_nobody(
     model = SeamlessModel(AgentSystem(checkpoint, engine), "tiny", "", {})
     try:
         if at_once == 1:
-            for key in map(whole, range(len(ALL))):
+            for key in map(whole_of, range(len(ALL))):
                 assert_alike(translate(model, *key, most=None), all_alone[key])
         else:
 
             def work(model: Model, number: int) -> list[Output]:
-                return translate(model, *whole(number), most=None)
+                return translate(model, *whole_of(number), most=None)
 
             for number, result in run_all(model, work_of=work).items():
                 assert not isinstance(result, Exception), result
-                assert_alike(result, all_alone[whole(number)])
+                assert_alike(result, all_alone[whole_of(number)])
     finally:
         engine.close()
     assert poisoned > 1_000

@@ -148,15 +148,19 @@ async def _talk(
     expected = world.alone[clip, lang]
     assert codes == set(), codes
     assert speaker.text() == expected, (clip, lang, speaker.text(), expected)
-    await _until(
-        lambda: near.text() == world.alone[clip, another], "a listener of its own language"
-    )
-    await _until(lambda: _letters(first.text()) == _letters(expected), "a listener of protocol 1")
+    for listener, said in ((near, world.alone[clip, another]), (first, expected)):
+        heard = await _hears(listener, said, lambda: world.kills != kills)
+        if world.kills != kills and listener.of("disconnect"):
+            world.counts["talks cut off by a killed replica"] += 1
+            return
+        assert _letters(heard) == _letters(said), (
+            f"{clip}: a listener got {heard!r} and not {said!r} at {world.elapsed:.0f} s, "
+            f"the speaker {speaker.text()!r}, disconnected: {len(listener.of('disconnect'))}"
+        )
     world.counts["talks as alone"] += 1
     if far is not None and world.kills == kills:
-        await _until(
-            lambda: far.text() == expected or world.kills != kills, "a listener on another replica"
-        )
+        heard = await _hears(far, expected, lambda: world.kills != kills)
+        assert heard == expected or world.kills != kills, (heard, expected)
         world.counts["talks heard on the other replica"] += world.kills == kills
 
 
@@ -165,11 +169,14 @@ def _letters(text: str) -> str:
     return "".join(text.split())
 
 
-async def _until(condition: Callable[[], bool], who: str) -> None:
+async def _hears(listener: Peer, said: str, is_over: Callable[[], bool]) -> str:
+    """What it has heard when that is what was said, or there is nothing to wait for any more."""
     until = time.monotonic() + _PATIENCE
-    while not condition():
-        assert time.monotonic() < until, f"{who} did not get what was said"
+    while _letters(listener.text()) != _letters(said):
+        if time.monotonic() > until or (is_over() and listener.of("disconnect")):
+            break
         await asyncio.sleep(0.1)
+    return listener.text()
 
 
 async def upload(world: World, random: Random) -> None:
