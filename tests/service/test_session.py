@@ -7,16 +7,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+import seamless_server.service.session as session_module
 from seamless_server.metrics import Metrics
 from seamless_server.service.chunks import ChunkLength
 from seamless_server.service.load import Load
 from seamless_server.service.session import Session, SessionLimits
-from seamless_server.streaming import Target, TextOutput
+from seamless_server.streaming import SpeechOutput, Target, TextOutput
 
 from .scripted import Heard, Scripted, text
 
@@ -458,6 +460,66 @@ async def test_the_status_tells_of_a_level_that_makes_trouble(stage: Stage) -> N
     session.feed(np.full(10 * RATE, -32_768, np.int16))
     assert session.status().level
     await session.stop()
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+@pytest.mark.parametrize(
+    ("loudness", "word"), [(0.2, None), (0.002, "quiet"), (0.99, "clipped")], ids=str
+)
+async def test_the_level_is_that_of_what_came_whatever_its_numbers_are(
+    stage: Stage, dtype: Any, loudness: float, word: str | None
+) -> None:
+    session = stage.open(Scripted())
+    signs = np.where(np.arange(6 * RATE) % 2, loudness, -loudness)
+    session.feed((signs * (32_767 if dtype is np.int16 else 1)).astype(dtype))
+    level = session.status().level
+    assert (level is None) if word is None else (level is not None and word in level)
+    await session.stop()
+
+
+async def test_what_was_dropped_adds_up_and_moves_what_is_said_behind_it(stage: Stage) -> None:
+    held = threading.Event()
+    stream = Scripted([], [text("behind it", start=20.0, end=40.0)])
+    stream.before_push = lambda: held.wait(TIMEOUT)  # type: ignore[assignment]
+    limits = {"queue_seconds": 0.06, "join_limit_ms": 60}
+    session = stage.open(stream, limits=limits)
+    session.feed(pcm(CHUNK))
+    await soon(lambda: session.queued_ms == 0)
+    for chunks, dropped in ((3, 0), (1, 20), (2, 40)):
+        assert session.feed(pcm(chunks * CHUNK)) == dropped
+    assert session.status().dropped_ms == 60
+    held.set()
+    await session.stop()
+    [said] = stage.heard.outputs
+    assert (said.start_ms, said.end_ms) == (80.0, 100.0)
+
+
+@pytest.mark.parametrize("kind", ["text", "speech"])
+async def test_the_latency_is_that_of_the_audio_that_an_output_covers(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    now = 100.0
+    clock = SimpleNamespace(monotonic=lambda: now, perf_counter=lambda: now)
+    monkeypatch.setattr(session_module, "time", clock)
+    output: Any = text("a", end=20.0)
+    if kind == "speech":
+        output = SpeechOutput("spa", np.zeros(9, np.float32), RATE, [], 0, 0.0, 20.0, False)
+    stream = Scripted([output])
+
+    def compute() -> None:
+        nonlocal now
+        now = 100.25
+
+    stream.before_push = compute  # type: ignore[assignment]
+    session = stage.open(stream)
+    session.feed(pcm(CHUNK))
+    await session.stop()
+    [said] = stage.heard.outputs
+    assert said.latency_ms == 250.0
+    assert stage.count("outputs_total", kind=kind) == 1
+    assert stage.count("output_latency_seconds_sum", kind=kind) == pytest.approx(0.25)
+    assert stage.count("real_time_factor_sum") == pytest.approx(12.5)
+    assert session.status().lag_ms == pytest.approx(250.0)
 
 
 async def test_a_file_has_no_lag(stage: Stage) -> None:
