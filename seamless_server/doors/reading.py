@@ -111,10 +111,11 @@ class ReadingPace:
         if (abort := self._connection.get("abort")) is not None:
             abort()
 
-    async def end(self) -> None:
-        """Returns when the connection is gone, which is told to end; soon by force."""
+    async def end(self, patience: float) -> None:
+        """Returns when the connection is gone, which was told to end; by force after so many
+        seconds."""
         gone: asyncio.Event | None = self._connection.get("gone")
         if gone is not None:
             with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(gone.wait(), _CLOSE_SECONDS)
+                await asyncio.wait_for(gone.wait(), patience)
         self.cut()

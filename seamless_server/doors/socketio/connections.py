@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 _MAX_ID = 200
 _TURN_SECONDS = 0.05
+_LOOK_SECONDS = 0.5
+"""How often sockets without a client are looked for."""
 NOTICE_SECONDS = 60.0
 """How long before a token expires its bearer is told."""
 
@@ -420,9 +422,11 @@ class Connections:
     async def watch_sockets(self) -> None:
         """Runs for the server's life: no socket stays open without a client."""
         while True:
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(_LOOK_SECONDS)
             try:
-                await self.sockets.reap()
+                for eio_sid in self.sockets.overdue():
+                    closing = self.sockets.close(eio_sid, patience=_LOOK_SECONDS)
+                    self._tasks.spawn(closing, "closing a socket without a client")
                 self.addresses.forget()
             except Exception:
                 self._metrics.errors.labels("sockets").inc()

@@ -16,11 +16,13 @@ from engineio.payload import Payload
 
 from seamless_server.doors.reading import ReadingPace
 
-HANDSHAKE_SECONDS = 4.0
+HANDSHAKE_SECONDS = 3.0
 """A socket without a client for so long is closed."""
 LIFE_SECONDS = 2.0
 """How long a client may take to say that it is there."""
 _CLOSE_SECONDS = 0.5
+ANSWER_SECONDS = 3.0
+"""How long a client that is sent away may take to answer."""
 MOST_PACKETS = 256
 """Packets in one request of long polling; audio comes in two an event."""
 Payload.max_decode_packets = MOST_PACKETS
@@ -138,8 +140,11 @@ class Sockets:
 
         socket.handle_post_request, socket.receive = handled, paced
 
-    async def close(self, eio_sid: str) -> None:
-        """Closes a socket for good, which counts until it is; soon, also when nobody reads."""
+    async def close(self, eio_sid: str, patience: float = ANSWER_SECONDS) -> None:
+        """Closes a socket for good, which counts until it is; soon, also when nobody reads.
+
+        Args: patience: seconds that its client may take to answer.
+        """
         socket = self._sio.eio.sockets.get(eio_sid)
         if socket is None:
             return
@@ -151,7 +156,7 @@ class Sockets:
             if (websocket := getattr(socket, "websocket", None)) is not None:
                 with suppress(Exception):
                     await asyncio.wait_for(websocket.close(), _CLOSE_SECONDS)
-                await websocket.pace.end()
+                await websocket.pace.end(patience)
 
     def cut(self, eio_sid: str) -> bool:
         """Ends a websocket at once; False if it is none."""
@@ -186,8 +191,8 @@ class Sockets:
             socket.receive = receive
         return answered.is_set() and not socket.closed
 
-    async def reap(self) -> None:
-        """Closes sockets that have had no client for too long: refused, thrown out, or silent."""
+    def overdue(self) -> list[str]:
+        """Sockets that have had no client for too long: refused, thrown out, or silent."""
         now = time.monotonic()
         orphans = {
             eio_sid
@@ -195,9 +200,10 @@ class Sockets:
             if not self._sio.manager.sid_from_eio_sid(eio_sid, "/")
         }
         self._orphans = {eio_sid: self._orphans.get(eio_sid, now) for eio_sid in orphans}
-        for eio_sid, since in list(self._orphans.items()):
-            if now - since >= HANDSHAKE_SECONDS:
-                await self.close(eio_sid)
+        found = [sid for sid, since in self._orphans.items() if now - since >= HANDSHAKE_SECONDS]
+        for eio_sid in found:  # once, and again if it is still there after as long
+            del self._orphans[eio_sid]
+        return found
 
 
 def address_of(environ: Any) -> str:
