@@ -191,7 +191,7 @@ async def _serve(
     limits = ClientLimits(parts.settings.max_events_per_second, suspect=shared.suspect)
     pace = ReadingPace(2 * parts.settings.max_events_per_second)
     pace.of(socket.scope)
-    over = {asyncio.create_task(live.translation.ended.wait())}
+    over: set[asyncio.Task[Any]] = {asyncio.create_task(live.translation.ended.wait())}
     if expires is not None:
         over.add(asyncio.create_task(_expiry(expires, send)))
     try:
