@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from seamless_server.agents.outputs import Snapshot, Target
 from seamless_server.checkpoints.cards import find_card
 from seamless_server.cluster.joining import ClusterError, join
 from seamless_server.cluster.link import Link, NoEngine
@@ -17,8 +16,7 @@ from seamless_server.errors import ConfigError
 from seamless_server.metrics import Metrics
 from seamless_server.service.served_models import Loader
 from seamless_server.settings import Settings
-from seamless_server.stream_options import StreamOptions
-from seamless_server.streaming import Model
+from seamless_server.streaming.model import Model, Opening
 from seamless_server.streaming.stream import Walk
 
 Answer = TypeVar("Answer")
@@ -49,18 +47,11 @@ class RemoteModel(Model):
         """Engines do so before they take anything; what it took there says nothing here."""
         return 0.0
 
-    def _walk(
-        self,
-        targets: Mapping[str, Target],
-        options: StreamOptions,
-        vad: bool,
-        caller: Caller,
-        resume: Snapshot | None,
-    ) -> tuple[Walk, Caller]:
+    def _walk(self, asked: Opening) -> tuple[Walk, Caller]:
         remote = RemoteCaller()  # what computes is elsewhere
-        given = options.model_dump(exclude_none=True)
-        walk = RemoteWalk(self._link, self.name, targets, given, vad, remote, self._moved, resume)
-        return walk, remote
+        given = asked.options.model_dump(exclude_none=True)
+        stream = (self.name, asked.targets, given, asked.vad, remote, self._moved, asked.resume)
+        return RemoteWalk(self._link, *stream), remote
 
 
 def remote_loader(settings: Settings, metrics: Metrics) -> Loader:

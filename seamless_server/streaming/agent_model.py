@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
@@ -18,16 +18,15 @@ from simuleval.data.segments import Segment, SpeechSegment, TextSegment
 
 from seamless_server.agents.building import from_options, keeps_state, load_class, options_of
 from seamless_server.agents.loading import choose_device
-from seamless_server.agents.outputs import Snapshot, Target
+from seamless_server.agents.outputs import Target
 from seamless_server.agents.vad import VADStates
 from seamless_server.audio.fbank import SAMPLE_RATE
 from seamless_server.audio.reader import read_audio
 from seamless_server.checkpoints.system_file import SystemFile
 from seamless_server.engine import Caller
 from seamless_server.errors import CheckpointError, LanguageError, SeamlessError
-from seamless_server.stream_options import StreamOptions
 from seamless_server.streaming.agent_sources import AgentSource, SpeechSource, WordSource
-from seamless_server.streaming.model import Model, ModelInfo
+from seamless_server.streaming.model import Model, ModelInfo, Opening
 from seamless_server.streaming.options import agent_options, make_args
 from seamless_server.streaming.pipeline_walk import AgentInstance, PipelineWalk
 from seamless_server.streaming.stream import Walk
@@ -100,21 +99,14 @@ class AgentModel(Model):
         """What computes for all of its streams together: the agent's own ``engine``, if any."""
         return getattr(self._agent, "engine", None)
 
-    def _walk(
-        self,
-        targets: Mapping[str, Target],
-        options: StreamOptions,
-        vad: bool,
-        caller: Caller,
-        resume: Snapshot | None,
-    ) -> tuple[Walk, Caller]:
+    def _walk(self, asked: Opening) -> tuple[Walk, Caller]:
         walk = PipelineWalk(
-            self._source(options, vad, caller),
-            targets,
-            lambda _: self._instance(caller),
-            options.agents(),
+            self._source(asked),
+            asked.targets,
+            lambda _: self._instance(asked.caller),
+            asked.options.agents(),
         )
-        return walk, caller
+        return walk, asked.caller
 
     def close(self) -> None:
         """Give its memory back; it has no streams any more."""
@@ -122,16 +114,17 @@ class AgentModel(Model):
         if callable(closing):
             closing()
 
-    def _source(self, options: StreamOptions, vad: bool, caller: Caller) -> AgentSource:
+    def _source(self, asked: Opening) -> AgentSource:
         if self._hears is not None:
             lang = next(x for x in self._hears.text_languages if x in self.source_languages)
-            return WordSource(
-                self._hears.open({lang: Target()}, options, vad=vad, caller=caller), lang
+            heard = self._hears.open(
+                {lang: Target()}, asked.options, vad=asked.vad, caller=asked.caller
             )
-        if not (vad and self._file.vad):
+            return WordSource(heard, lang)
+        if not (asked.vad and self._file.vad):
             return SpeechSource(None)
-        states = VADStates(make_args(self._defaults, options))
-        states.caller = caller
+        states = VADStates(make_args(self._defaults, asked.options))
+        states.caller = asked.caller
         return SpeechSource(states)
 
     def _instance(self, caller: Caller) -> AgentInstance:

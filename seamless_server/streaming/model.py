@@ -103,6 +103,17 @@ class ModelInfo:
                 raise UsageError(f"neither text nor speech is wanted in {lang!r}")
 
 
+@dataclass(frozen=True)
+class Opening:
+    """What a stream is opened with; see `Model.open`."""
+
+    targets: Mapping[str, Target]
+    options: StreamOptions
+    vad: bool
+    caller: Caller
+    resume: Snapshot | None
+
+
 class Model(ModelInfo, ABC):
     """A loaded model. Its streams may run in different threads at once."""
 
@@ -144,18 +155,11 @@ class Model(ModelInfo, ABC):
         self.check_targets(targets)
         if not isinstance(options, StreamOptions):
             options = read_options(options or {})
-        walk, caller = self._walk(targets, options, vad, caller or Caller(), resume)
-        return Stream(walk, caller, self.check_targets)
+        asked = Opening(targets, options, vad, caller or Caller(), resume)
+        return Stream(*self._walk(asked), self.check_targets)
 
     @abstractmethod
-    def _walk(
-        self,
-        targets: Mapping[str, Target],
-        options: StreamOptions,
-        vad: bool,
-        caller: Caller,
-        resume: Snapshot | None,
-    ) -> tuple[Walk, Caller]:
+    def _walk(self, asked: Opening) -> tuple[Walk, Caller]:
         """What computes a stream, and who its calls are then made for; see `open`."""
 
     def warm_up(self) -> float:

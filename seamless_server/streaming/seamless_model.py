@@ -18,7 +18,6 @@ from seamless_server.agents.encoder import OfflineWav2VecBertEncoderAgent
 from seamless_server.agents.expressive import DualVocoderAgent, ListeningFeatureExtractorAgent
 from seamless_server.agents.features import OnlineFeatureExtractorAgent
 from seamless_server.agents.loading import AgentSystem, forget_system, load_system, voice_of
-from seamless_server.agents.outputs import Snapshot, Target
 from seamless_server.agents.text_decoder import (
     MMASpeechToTextDecoderAgent,
     UnitYMMATextDecoderAgent,
@@ -32,9 +31,8 @@ from seamless_server.checkpoints.tokenizers import SPACE, TextTokenizer
 from seamless_server.engine import Caller, DecodeResult, Engine
 from seamless_server.languages import codes
 from seamless_server.nn.config import ModelConfig
-from seamless_server.stream_options import StreamOptions
 from seamless_server.streaming.agent_sources import SpeechSource
-from seamless_server.streaming.model import Model, ModelInfo
+from seamless_server.streaming.model import Model, ModelInfo, Opening
 from seamless_server.streaming.options import make_args, model_defaults
 from seamless_server.streaming.pipeline_walk import AgentInstance, PipelineWalk
 from seamless_server.streaming.stream import Walk
@@ -77,30 +75,25 @@ class SeamlessModel(Model):
         """Give its memory back; it has no streams any more."""
         forget_system(self.agents)
 
-    def _walk(
-        self,
-        targets: Mapping[str, Target],
-        options: StreamOptions,
-        vad: bool,
-        caller: Caller,
-        resume: Snapshot | None,
-    ) -> tuple[Walk, Caller]:
-        lang = next(iter(targets), self.agents.checkpoint.config.default_lang)
-        args = make_args(self.defaults, options, tgt_lang=lang, compat=self.compat)
+    def _walk(self, asked: Opening) -> tuple[Walk, Caller]:
+        lang = next(iter(asked.targets), self.agents.checkpoint.config.default_lang)
+        args = make_args(self.defaults, asked.options, tgt_lang=lang, compat=self.compat)
         if compat_from_name(self.compat) is not MENDED:
-            speech = any(target.speech for target in targets.values())
+            speech = any(target.speech for target in asked.targets.values())
 
             def official(lang: str) -> AgentInstance:
                 mine = Namespace(**{**vars(args), "tgt_lang": lang})
-                return OfficialInstance(self._official_agent(mine, speech, vad), caller, False)
+                return OfficialInstance(
+                    self._official_agent(mine, speech, asked.vad), asked.caller, False
+                )
 
             # The official server does not tell its agents of an end without audio.
             source = SpeechSource(None, tells_end=False)
-            return PipelineWalk(source, targets, official, {}, exact=True), caller
-        corridor = Corridor(self._corridor_agents(args, vad), targets, caller)
-        if resume is not None:
-            corridor.resume(resume)
-        return corridor, caller
+            return PipelineWalk(source, asked.targets, official, {}, exact=True), asked.caller
+        corridor = Corridor(self._corridor_agents(args, asked.vad), asked.targets, asked.caller)
+        if asked.resume is not None:
+            corridor.resume(asked.resume)
+        return corridor, asked.caller
 
     def _corridor_agents(self, args: Namespace, vad: bool) -> CorridorAgents:
         system, voice = self.agents, self.agents.checkpoint.voice
