@@ -181,9 +181,8 @@ def test_unused_places_reach_nobody(
             for place in sources:
                 place[:, row, :, len(loop.request.source) :] = torch.nan
         if (steps := batch._static) is not None:
-            steps._penalty[rows:] = torch.nan
-            steps._host_penalty[rows:] = torch.nan
             steps._inputs[rows:] = steps._host[rows:] = 0  # whole numbers: there is no NaN
+            steps._inputs[rows:, 2] = steps._host[rows:, 2] = 0x7FC00000  # but for a penalty's bits
         poisoned += rows
 
     for name in ("start", "advance", "leave"):
