@@ -17,6 +17,7 @@ from seamless_server.streaming import (
 )
 from tests.recorded import CHECKPOINT, audio
 from tests.streaming.playing import (
+    AT_THE_END,
     BOTH,
     PATIENT,
     TALKATIVE,
@@ -128,6 +129,15 @@ def test_what_is_not_understood_is_not_said(model: Model) -> None:
         sum(len(x.samples) for x in all if isinstance(x, SpeechOutput)) for all in (outputs, sure)
     ]
     assert samples[0] < samples[1]
+
+
+def test_the_official_behaviour_too_knows_several_languages() -> None:
+    official = load_model(CHECKPOINT, "cpu", "fp32", compat="official")
+    samples = audio("human_pauses")[: 6 * 16_000]
+    both = play(official.open({"spa": TEXT, "deu": TEXT}, AT_THE_END), samples)
+    for lang in ("spa", "deu"):
+        alone = play(official.open({lang: TEXT}, AT_THE_END), samples)
+        assert text(both, lang) == text(alone, lang) != ""
 
 
 def test_targets_that_the_model_lacks_change_nothing(model: Model) -> None:
