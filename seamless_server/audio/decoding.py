@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import av
 import numpy as np
@@ -49,8 +49,12 @@ _HONEST = {
     "mov,mp4,m4a,3gp,3g2,mj2",
     "matroska,webm",
     "ogg",
+    "flv",
 }
 """Containers whose length is written down, not guessed from the bit rate."""
+_LOUDEST = 4.0
+"""Four times full scale: more than any overshoot of AAC or MP3."""
+_ENDLESS = 2**62
 UNKNOWN_SIZE = 0x7FFF_0000
 """What writes WAV into a pipe puts such a size, or 0, into the header."""
 _TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICS")
@@ -109,7 +113,9 @@ class Decoder:
         self, file: IO[bytes] | Any, name: str = "", raw: Raw | None = None, *, live: bool = False
     ) -> None:
         look = can_seek(file) and raw is None
-        self._cut_off = look and (_ogg_is_cut_off(file) or _mp3_is_cut_off(file))
+        self._cut_off = look and any(
+            is_cut_off(file) for is_cut_off in (_ogg_is_cut_off, _mp3_is_cut_off, _big_is_cut_off)
+        )
         options = {"format_whitelist": ",".join(_CONTAINERS), "protocol_whitelist": "none"}
         if look and (length := _wav_length(file)) is not None:
             self._cut_off = length == "short"
@@ -171,6 +177,7 @@ class Decoder:
 
     def __iter__(self) -> Iterator[tuple[Frames, int]]:
         """Samples (n, c) and their rate in Hz, which may change from block to block."""
+        lossy = not self._codec.name.startswith("pcm_")
         for packet in self._packets():
             try:
                 frames = self._codec.decode(packet)
@@ -179,12 +186,13 @@ class Decoder:
                     self._damage()
                 continue
             for frame in frames:
-                if frame.is_corrupt:
+                samples = samples_of(frame)
+                if frame.is_corrupt or (lossy and _is_impossible(samples)):
                     self._damage()
                 elif frame.samples:
                     self.ends_early = False
                     self.decoded_s += frame.samples / frame.sample_rate
-                    yield samples_of(frame), frame.sample_rate
+                    yield samples, frame.sample_rate
         if self._cut_off:
             self._damage()
         elif self._honest and self.declared_s is not None:
@@ -282,6 +290,45 @@ def _mp3_is_cut_off(file: Any) -> bool:
     return bool(end - begin - size < int.from_bytes(frame[field : field + 4], "big"))
 
 
+def _big_is_cut_off(file: Any) -> bool:
+    """Whether a Wave64, RF64, CAF or VOC file is shorter than it says."""
+    begin = file.tell()
+    end = file.seek(0, 2)
+    file.seek(begin)
+    head = file.read(40)
+    said = begin
+    if head[:4] == b"riff":
+        said += int.from_bytes(head[16:24], "little")
+    elif head[:4] in (b"RF64", b"BW64") and head[12:16] == b"ds64":
+        said += 8 + int.from_bytes(head[20:28], "little")
+    elif head[:4] == b"caff":
+        said = _end_of_chunks(file, begin + 8, end, (4, 12, "big"))
+    elif head[:20] == b"Creative Voice File\x1a":
+        said = _end_of_chunks(
+            file, begin + int.from_bytes(head[20:22], "little"), end, (1, 4, "little")
+        )
+    file.seek(begin)
+    return bool(end < said < begin + _ENDLESS)
+
+
+def _end_of_chunks(
+    file: Any, at: int, end: int, form: tuple[int, int, Literal["little", "big"]]
+) -> int:
+    """Where the last chunk ends that begins in a file.
+
+    Args:
+        form: bytes of a chunk's type, of type and size together, and the size's byte order.
+    """
+    kind, whole, order = form
+    while at + whole <= end:
+        file.seek(at)
+        head = file.read(whole)
+        if not any(head[:kind]):
+            break  # the end of a VOC
+        at += whole + int.from_bytes(head[kind:], order)
+    return at
+
+
 def can_seek(file: Any) -> bool:
     """Whether it is a file and no pipe."""
     # Before Python 3.11 SpooledTemporaryFile can seek, but does not say so.
@@ -308,6 +355,11 @@ _KINDS = {
     "dbl": np.float64,
 }
 """Samples by FFmpeg's name of their format."""
+
+
+def _is_impossible(samples: Frames) -> bool:
+    """Whether a codec that loses something gives what nobody put into it: the bits were damaged."""
+    return bool(np.abs(samples).max(initial=0.0) > _LOUDEST)
 
 
 def samples_of(frame: Any) -> Frames:

@@ -180,6 +180,10 @@ def test_parts_without_lengths_are_heard(way: Callable[[bytes], Any]) -> None:
         ("wav", "pcm_s16le"),
         ("wav", "pcm_u8"),
         ("aiff", "pcm_s16be"),
+        ("w64", "pcm_s16le"),
+        ("caf", "pcm_s16le"),
+        ("voc", "pcm_s16le"),
+        ("au", "pcm_s16be"),
     ],
 )
 def test_of_a_cut_file_only_what_is_there_is_heard(container: str, codec: str) -> None:
@@ -209,6 +213,25 @@ def test_a_damaged_place_is_left_out(container: str, codec: str) -> None:
     assert 1000 < sound.duration_ms < 1990
     assert np.abs(samples).max() <= np.abs(clip()).max() * 1.2
     assert "damaged" in sound.notices[0]
+
+
+@pytest.mark.parametrize(
+    ("container", "codec"),
+    [("adts", "aac"), ("mp4", "aac"), ("mp3", "libmp3lame"), ("matroska", "aac")],
+)
+def test_damaged_bits_make_no_thunder(container: str, codec: str) -> None:
+    data = encode(clip(48_000), 48_000, container, codec)
+    loudest = 0.0
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        damaged = bytearray(data)
+        for place in rng.integers(len(data) // 4, len(data), 20):
+            damaged[place] ^= 1 << int(rng.integers(8))
+        with suppress(AudioError):
+            samples, sound = heard(bytes(damaged))
+            loudest = max(loudest, float(np.abs(samples).max()))
+            assert sound.duration_ms < 2300
+    assert 0 < loudest < 5
 
 
 @pytest.mark.parametrize(
