@@ -37,6 +37,16 @@ from training.real_voices import FOLDER, SPOKEN, read
 
 SOUNDS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
 PROMPTS = Path("/usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz")
+SPEAKERS = {
+    lang: Path("/usr/share/asterisk/sounds") / name
+    for lang, name in (
+        ("eng", "en_US_f_Allison"),
+        ("spa", "es_MX_f_Allison"),
+        ("fra", "fr_CA_f_June"),
+        ("ita", "it_IT_m_Carlo"),
+        ("rus", "ru_RU_f_IvrvoiceRU"),
+    )
+}
 MUSIC = Path("/usr/share/asterisk/moh")
 CHUNK = 5120
 _normalise = EnglishTextNormalizer()
@@ -189,6 +199,29 @@ def talk(model: Model, sounds: list[Sound], minutes: float) -> dict[str, Any]:
     }
 
 
+def recognised(model: Model, most: int) -> dict[str, Any]:
+    """Of telephone prompts of 1.5 s or more: how many are recognised from their beginning."""
+    found: dict[str, Any] = {}
+    for lang, folder in SPEAKERS.items():
+        sounds = []
+        for path in sorted(folder.glob("*.g722")):
+            samples = read_audio(path)
+            loud = np.flatnonzero(np.abs(samples) > 0.02)
+            if len(loud) and loud[-1] - loud[0] >= 1.5 * SAMPLE_RATE:
+                sounds.append(samples[loud[0] :])
+        sounds = sounds[:: max(1, len(sounds) // most)][:most]
+        counts = {}
+        for seconds in (1.0, 2.0, 30.0):
+            heard = []
+            for samples in sounds:
+                stream = model.open({lang: Target()}, vad=False)
+                list(stream.push(samples[: int(seconds * SAMPLE_RATE)], last=True))
+                heard.append(stream.source_lang)
+            counts["whole" if seconds == 30 else f"{seconds:.0f} s"] = heard.count(lang)
+        found[lang] = {"prompts": len(sounds), **counts}
+    return found
+
+
 def silent(model: Model, seconds: float) -> dict[str, Any]:
     """What is written where nobody speaks."""
     noise = np.random.default_rng(1).standard_normal(int(seconds * SAMPLE_RATE))
@@ -234,8 +267,9 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="Whisper-base")
-    parser.add_argument("--sets", nargs="+", default=["people", "digits", "prompts", "voices"])
+    parser.add_argument("--sets", nargs="*", default=["people", "digits", "prompts", "voices"])
     parser.add_argument("--most", type=int, default=64, help="sounds of prompts and of voices")
+    parser.add_argument("--recognise", type=int, default=40, help="prompts a language; 0: none")
     parser.add_argument("--minutes", type=float, default=10.0, help="of the talk; 0: none")
     parser.add_argument("--speakers", type=int, nargs="*", default=[1, 4])
     parser.add_argument("--silent", type=float, default=60.0, help="seconds of each; 0: none")
@@ -250,7 +284,10 @@ def main() -> None:
         made[name] = list(counted(args.most) if counted else makers[name]())
         report[name] = measure(model, made[name])
         print(name, json.dumps(report[name]), flush=True)
-    sounds = made.get("voices") or made[args.sets[0]]
+    sounds = made.get("voices") or next(iter(made.values()), [])
+    if args.recognise:
+        report["recognised"] = recognised(model, args.recognise)
+        print(json.dumps(report["recognised"]), flush=True)
     if args.silent:
         report["silent"] = silent(model, args.silent)
         print(json.dumps(report["silent"]), flush=True)
