@@ -1,7 +1,8 @@
 """The languages of SeamlessStreaming, and which of them each task offers.
 
 The table (`data/languages.tsv`) is the published model's: which languages it hears, which it writes
-and which it speaks. A loaded model may offer fewer; this module knows only the table.
+and which it speaks. A loaded model may offer fewer; this module knows only the table. Some rows are
+of languages that only other models know (Whisper), and have none of the three.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ _SPOKEN: Mapping[tuple[str, str], str] = {
 }  # fmt: skip
 
 
-_UNSPACED_SCRIPTS = frozenset({"Hans", "Hant", "Jpan", "Thai", "Laoo", "Khmr", "Mymr"})
+_UNSPACED_SCRIPTS = frozenset({"Hans", "Hant", "Jpan", "Thai", "Laoo", "Khmr", "Mymr", "Tibt"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,12 @@ def languages(direction: Direction) -> tuple[Language, ...]:
 def codes(direction: Direction) -> tuple[str, ...]:
     """The codes of `languages`."""
     return tuple(language.code for language in languages(direction))
+
+
+def spoken() -> tuple[str, ...]:
+    """The codes of all languages that some model hears, the published one or another."""
+    table = _table().values()
+    return tuple(one.code for one in table if one.source_speech or not one.target_text)
 
 
 def suggest(text: str) -> tuple[Language, ...]:
@@ -330,10 +337,12 @@ def lookup(code: str, direction: Direction | None = None) -> Language:
 def languages_page() -> str:
     """The table as the Markdown page docs/languages.md."""
     yes = {True: "yes", False: ""}
+    published = [one for one in all_languages() if one.source_speech or one.target_text]
+    others = [one for one in all_languages() if one not in published]
     rows = [
         f"| `{one.code}` | {one.name} | {one.script} | {yes[one.source_speech]} "
         f"| {yes[one.target_text]} | {yes[one.target_speech]} |"
-        for one in all_languages()
+        for one in published
     ]
     return "\n".join(
         [
@@ -347,6 +356,10 @@ def languages_page() -> str:
             "| code | language | script | spoken source | text | speech |",
             "|---|---|---|---|---|---|",
             *rows,
+            "",
+            "Whisper hears some more ([models.md](models.md)): "
+            + ", ".join(f"{one.name} (`{one.code}`)" for one in others)
+            + ".",
             "",
             "This page is made by `python -m seamless_server.languages > docs/languages.md`.",
             "",

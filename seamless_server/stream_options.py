@@ -17,7 +17,7 @@ from typing import Any, Literal, cast, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from seamless_server.errors import ConfigError, LanguageError
-from seamless_server.languages import codes, resolve
+from seamless_server.languages import resolve, spoken
 from seamless_server.validation import nearest
 
 Setter = Literal["speaker", "operator", "command"]
@@ -177,7 +177,7 @@ class StreamOptions(BaseModel):
         if value is None:
             return None
         try:
-            return resolve(value, codes("source"))
+            return resolve(value, spoken())
         except LanguageError:
             raise ValueError("is no language that can be spoken to a model") from None
 

@@ -5,28 +5,23 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from functools import lru_cache
 
-from seamless_server.errors import LanguageError
-from seamless_server.languages import codes, resolve
+from seamless_server.languages import resolve, spoken
 
 _WHISPER = (
     "en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms cs ro da hu ta no th "
-    "ur hr bg lt cy sk te fa lv bn sr az sl kn et mk eu is hy ne mn bs kk sw gl mr pa km sn yo so "
-    "af oc ka be tg sd gu am lo uz ps nn mt lb my tl as jw ml yue"
+    "ur hr bg lt la mi ml cy sk te fa lv bn sr az sl kn et mk br eu is hy ne mn bs kk sq sw gl mr "
+    "pa si km sn yo so af oc ka be tg sd gu am yi lo uz fo ht ps tk nn mt sa lb my bo tl mg as tt "
+    "haw ln ha ba jw su yue"
 )
-"""Of its 100 languages those that the table of languages has."""
+"""Its 99 languages, and Cantonese, which the third version brought."""
 _OTHER_NAMES = {"jw": "jav", "no": "nob", "nn": "nno", "ms": "zlm"}
 
 
 @lru_cache(maxsize=1)
 def whisper_codes() -> Mapping[str, str]:
     """Whisper's code -> ours."""
-    found = {}
-    for code in _WHISPER.split():
-        try:
-            found[code] = _OTHER_NAMES.get(code) or resolve(code, codes("source"))
-        except LanguageError:
-            continue
-    return found
+    known = spoken()
+    return {code: _OTHER_NAMES.get(code) or resolve(code, known) for code in _WHISPER.split()}
 
 
 @lru_cache(maxsize=1)

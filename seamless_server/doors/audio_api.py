@@ -8,7 +8,7 @@ import io
 import shutil
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
@@ -32,7 +32,8 @@ from seamless_server.doors.uploads import (
     translate_file,
     upload_form,
 )
-from seamless_server.errors import SeamlessError
+from seamless_server.errors import LanguageError, SeamlessError
+from seamless_server.languages import resolve
 from seamless_server.service.owner import StreamRequest
 from seamless_server.service.served_models import AUTO
 from seamless_server.stream_options import StreamOptions, read_options, settable
@@ -162,17 +163,22 @@ def _fields(given: dict[str, Any]) -> TranslateRequest:
 def _model(parts: Parts, fields: TranslateRequest, source: object) -> ModelInfo:
     if fields.model == AUTO:
         spoken = read_options({"source_lang": source} if source else {}).source_lang
+        known = {lang for one in parts.models.offered() for lang in one.text_languages}
+        with suppress(LanguageError):
+            fields.target_language = resolve(fields.target_language, known)
         model = parts.models.pick(spoken, fields.target_language, speech=fields.speech)
         fields.model = model.name
     model = parts.models.choose(fields.model)
     offered = model.speech_languages if fields.speech else model.text_languages
-    if fields.target_language not in offered:
+    try:
+        fields.target_language = resolve(fields.target_language, offered)
+    except LanguageError:
         kind = "speech" if fields.speech else "text"
         raise SeamlessError(
             f"targetLanguage: '{fields.target_language}' is not offered as {kind}; choose one of: "
             f"{', '.join(offered)}",
             code="language",
-        )
+        ) from None
     return model
 
 

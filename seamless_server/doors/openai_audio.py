@@ -7,7 +7,7 @@ that the model writes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.exceptions import HTTPException
 
 from seamless_server.doors.failures import STATUS, documented
-from seamless_server.doors.parts import parts_of
+from seamless_server.doors.parts import Parts, parts_of
 from seamless_server.doors.uploads import (
     SaidText,
     UploadedSound,
@@ -27,10 +27,11 @@ from seamless_server.doors.uploads import (
     translate_file,
     upload_form,
 )
-from seamless_server.errors import LanguageError, SeamlessError
-from seamless_server.languages import resolve
+from seamless_server.errors import ConfigError, LanguageError, SeamlessError
+from seamless_server.languages import resolve, spoken
 from seamless_server.service.captions import CaptionMaker, to_srt, to_vtt
 from seamless_server.service.owner import StreamRequest
+from seamless_server.service.served_models import AUTO
 
 if TYPE_CHECKING:
     from seamless_server.streaming import ModelInfo, TextOutput
@@ -181,8 +182,16 @@ async def _answer(request: Request, task: str) -> Response:
         except ValidationError as error:
             first = error.errors()[0]
             raise SeamlessError(f"{first['loc'][0]}: {first['msg']}", code="invalid") from None
-        model = model_of(request, fields.model)
-        lang = _target(model, fields, task)
+        source = _source(fields)
+        if fields.model == AUTO:
+            offered = {lang for one in parts.models.offered() for lang in one.text_languages}
+            lang = _target(source, sorted(offered), fields, task)
+            model = pick(parts, source, lang)
+        else:
+            model = model_of(request, fields.model)
+            heard = model.source_languages
+            only = source or (heard[0] if len(heard) == 1 else None)
+            lang = _target(only, model.text_languages, fields, task)
         sound = await asyncio.to_thread(
             UploadedSound, file.file, file.filename or "", parts.settings.max_upload_seconds
         )
@@ -197,31 +206,49 @@ async def _answer(request: Request, task: str) -> Response:
             targets=targets,
             model=model.name,
             speech=False,
-            options=parts.settings.option_policy.defaults,
+            options=parts.settings.option_policy.defaults.model_copy(
+                update={} if source is None else {"source_lang": source}
+            ),
             live=False,
         )
         written = await _write(parts, sound, wanted)
     return _shaped(fields, written, task, lang, sound.duration_ms / 1000)
 
 
-def _target(model: ModelInfo, fields: AudioRequest, task: str) -> str:
-    wanted = fields.target_language
-    if wanted is None and task == "translate":
-        wanted = "eng"
-    wanted = wanted or fields.language
-    if wanted is None and len(model.source_languages) == 1:
-        (wanted,) = model.source_languages
+def _source(fields: AudioRequest) -> str | None:
+    if fields.language is None:
+        return None
+    try:
+        return resolve(fields.language, spoken())
+    except LanguageError as error:
+        raise SeamlessError(error.message, code="language") from None
+
+
+def _target(source: str | None, offered: Collection[str], fields: AudioRequest, task: str) -> str:
+    wanted = fields.target_language or ("eng" if task == "translate" else source)
     if wanted is None:
         raise SeamlessError(
             "language: say which language is spoken.", code="input_language_required"
         )
     try:
-        return resolve(wanted, model.text_languages)
+        return resolve(wanted, offered)
     except LanguageError as error:
         raise SeamlessError(error.message, code="language") from None
 
 
-async def _write(parts: Any, sound: UploadedSound, wanted: StreamRequest) -> list[TextOutput]:
+def pick(parts: Parts, source: str | None, target: str | None) -> ModelInfo:
+    """The best model for what is spoken and wanted.
+
+    Raises:
+        SeamlessError: none is ready, or none can do it.
+    """
+    try:
+        return parts.models.pick(source, target, speech=False)
+    except ConfigError as error:
+        raise SeamlessError(error.message, code="language") from None
+
+
+async def _write(parts: Parts, sound: UploadedSound, wanted: StreamRequest) -> list[TextOutput]:
     from seamless_server.streaming import TextOutput
 
     async with aclosing(translate_file(parts, sound, wanted)) as outputs:

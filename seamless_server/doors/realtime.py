@@ -13,6 +13,7 @@ import contextlib
 import logging
 import secrets
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,7 @@ import orjson
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from seamless_server.doors.guards import FOREIGN
-from seamless_server.doors.openai_audio import DEFAULT_MODEL
+from seamless_server.doors.openai_audio import DEFAULT_MODEL, pick
 from seamless_server.doors.parts import Parts
 from seamless_server.doors.reading import ReadingPace
 from seamless_server.doors.realtime_events import (
@@ -38,10 +39,10 @@ from seamless_server.errors import Refused, SeamlessError
 from seamless_server.rooms.rights import bearer, may
 from seamless_server.service.limits import ClientLimits
 from seamless_server.service.owner import StreamRequest
+from seamless_server.service.served_models import AUTO
 
 if TYPE_CHECKING:
     from seamless_server.service.session import Session
-    from seamless_server.streaming import ModelInfo
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +94,8 @@ async def _translate(socket: WebSocket, parts: Parts, address: str) -> None:
         expires = parts.auth.grant(token).expires if described is None else None
         if not await _serve(socket, parts, live, address, expires, send):
             return
-        await live.session.stop()
+        if live.session is not None:
+            await live.session.stop()
         await send({"type": "session.closed"})
         await _close(socket, 1000)
     except SeamlessError as error:
@@ -103,32 +105,60 @@ async def _translate(socket: WebSocket, parts: Parts, address: str) -> None:
         pass
     finally:
         if live is not None:
-            await live.end(parts)
+            await live.end()
 
 
 class _Live:
-    """A session that runs: its stream, and its place in a room, if it speaks in one."""
+    """A session: its stream, once it has one, and its place in a room, if it speaks in one."""
 
     def __init__(
-        self, translation: RealtimeTranslation, model: ModelInfo, speaker: RoomSpeaker | None
+        self, parts: Parts, translation: RealtimeTranslation, speaker: RoomSpeaker | None, room: str
     ) -> None:
-        self.translation, self.model, self.speaker = translation, model, speaker
-        self.session: Session
+        self._parts, self.translation, self.speaker, self._room = parts, translation, speaker, room
+        self.session: Session | None = None
+
+    async def begin(self) -> Session:
+        """The stream; it is opened if there is none yet.
+
+        Raises:
+            SeamlessError: no place is free, or the model cannot be loaded.
+        """
+        if self.session is not None:
+            return self.session
+        translation, speaker = self.translation, self.speaker
+        translation.settle()
+        owner = speaker or translation
+        usual = self._parts.settings.option_policy.defaults
+        spoken = {} if translation.source is None else {"source_lang": translation.source}
+        request = StreamRequest(
+            rate=RATE,
+            targets=translation.targets if speaker is None else speaker.choose,
+            model=translation.model.name,
+            speech=False,  # a model that only writes is welcome
+            options=usual.model_copy(update=spoken),
+            room=self._room,
+        )
+        self.session = await self._parts.service.open(owner, request, owner)
+        assert self.session is not None  # it does not wait in line
+        if speaker is not None:
+            await speaker.started()
+        return self.session
 
     def update(self, event: Update) -> None:
         """See `RealtimeTranslation.update`."""
-        self.translation.update(event.session, event.event_id)
-        if self.speaker is None:
-            self.session.set_targets(self.translation.targets(self.model), whole=False)
-        else:
-            self.speaker.speaks(self.translation.lang)
+        translation = self.translation
+        translation.update(event.session, event.event_id)
+        if self.speaker is not None:
+            self.speaker.speaks(translation.lang)
+        elif self.session is not None:
+            self.session.set_targets(translation.targets(translation.model), whole=False)
 
-    async def end(self, parts: Parts) -> None:
+    async def end(self) -> None:
         """Ends at once what still runs."""
-        if hasattr(self, "session"):
+        if self.session is not None:
             await self.session.abort()
         if self.speaker is not None:
-            await self.speaker.leave(parts)
+            await self.speaker.leave(self._parts)
 
 
 async def _open(
@@ -138,40 +168,40 @@ async def _open(
     address: str,
     send: Send,
 ) -> _Live:
-    """A stream for the session that the address or a client secret describes.
+    """The session that the address or a client secret describes.
+
+    Its stream begins at once, or with the first audio where the model is chosen by the languages.
 
     Raises:
         SeamlessError: there is no such model or room, or no place is free.
     """
     query = socket.query_params
     name = query.get("model") if described is None else described.model
-    model = parts.models.choose(None if name == DEFAULT_MODEL else name)
-    translation = RealtimeTranslation(model, parts.settings.default_target_language, send)
+    usual = parts.settings.default_target_language
+    if name == AUTO:
+        translation = RealtimeTranslation(
+            parts.models.choose(None),
+            usual,
+            send,
+            models=parts.models.offered(),
+            pick=partial(pick, parts),
+        )
+    else:
+        model = parts.models.choose(None if name == DEFAULT_MODEL else name)
+        translation = RealtimeTranslation(model, usual, send)
     if described is not None:
         translation.update(described)
     speaker = None
     if (code := query.get("room")) is not None:
         speaker = await enter(parts, translation, code, query.get("passcode"), address)
         speaker.speaks(translation.lang)
-    live = _Live(translation, model, speaker)
-    owner = speaker or translation
-    request = StreamRequest(
-        rate=RATE,
-        targets=translation.targets if speaker is None else speaker.choose,
-        model=model.name,
-        speech=False,  # a model that only writes is welcome
-        options=parts.settings.option_policy.defaults,
-        room=query.get("room") or "",
-    )
-    try:
-        session = await parts.service.open(owner, request, owner)
-        assert session is not None  # it does not wait in line
-        live.session = session
-        if speaker is not None:
-            await speaker.started()
-    except BaseException:
-        await live.end(parts)
-        raise
+    live = _Live(parts, translation, speaker, query.get("room") or "")
+    if name != AUTO:
+        try:
+            await live.begin()
+        except BaseException:
+            await live.end()
+            raise
     return live
 
 
@@ -262,7 +292,7 @@ async def _handle(live: _Live, event: Append | Update | BadEvent, send: Send) ->
             described = live.translation.description()
             await send({"type": "session.updated", "session": described})
         else:
-            await _append(live.session, event, send)
+            await _append(await live.begin(), event, send)
     except BadEvent as error:
         await send(error_event(error.message, error.code, error.param, error.event_id))
 

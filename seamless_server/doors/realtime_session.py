@@ -6,7 +6,7 @@ import asyncio
 import base64
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,9 +15,10 @@ from seamless_server.audio.pcm import to_pcm16
 from seamless_server.audio.resample import StreamResampler
 from seamless_server.doors.openai_audio import DEFAULT_MODEL
 from seamless_server.doors.realtime_events import BadEvent, SessionFields
-from seamless_server.errors import LanguageError, SeamlessError
+from seamless_server.errors import SeamlessError
 from seamless_server.languages import resolve
 from seamless_server.service.owner import Audience, EndReason, Owner, Targets
+from seamless_server.service.served_models import AUTO
 
 if TYPE_CHECKING:
     from seamless_server.streaming import ModelInfo, Output, SpeechOutput
@@ -39,11 +40,25 @@ def error_event(
 
 
 class RealtimeTranslation(Owner, Audience):
-    """One socket: owns its stream, and gets what it makes."""
+    """One socket: owns its stream, and gets what it makes.
 
-    def __init__(self, model: ModelInfo, usual: str, send: Send) -> None:
+    Args:
+        usual: the language that is wanted until the client says another.
+        pick: chooses the model by what is spoken and wanted, among `models`, until audio comes.
+    """
+
+    def __init__(
+        self,
+        model: ModelInfo,
+        usual: str,
+        send: Send,
+        *,
+        models: Sequence[ModelInfo] = (),
+        pick: Callable[[str | None, str], ModelInfo] | None = None,
+    ) -> None:
         self._key = f"realtime-{secrets.token_hex(8)}"
-        self._model, self._send = model, send
+        self.model, self._send = model, send
+        self._models, self._pick = models or (model,), pick
         self.expires = int(time.time()) + _LIFE_SECONDS
         offered = model.text_languages
         self.lang = usual if usual in offered else offered[0]
@@ -65,12 +80,12 @@ class RealtimeTranslation(Owner, Audience):
 
     def description(self) -> dict[str, Any]:
         """The session as clients read it."""
-        transcription = {"model": self._model.name} if self.transcribes else None
+        transcription = {"model": self.model.name} if self.transcribes else None
         audio_input = {"noise_reduction": None, "transcription": transcription}
         return {
             "id": f"sess_{self._key.removeprefix('realtime-')}",
             "type": "translation",
-            "model": self._model.name,
+            "model": self.model.name,
             "expires_at": self.expires,
             "audio": {"input": audio_input, "output": {"language": self.lang}},
         }
@@ -90,25 +105,28 @@ class RealtimeTranslation(Owner, Audience):
         Raises:
             BadEvent: says what does not fit.
         """
-        if fields.model not in (None, self._model.name, DEFAULT_MODEL):
+        if fields.model not in (None, self.model.name, DEFAULT_MODEL, self._pick and AUTO):
             raise BadEvent(
                 "The model of a session stays.", "invalid_value", "session.model", event_id
             )
         given, wanted = fields.audio.input, fields.audio.output.language
-        sources = self._model.source_languages
-        source = self.source or (sources[0] if len(sources) == 1 else None)
+        models = (self.model,) if self._pick is None else self._models
+        sources = {code: None for one in models for code in one.source_languages}
+        texts = {code: None for one in models for code in one.text_languages}
+        source = self.source or (next(iter(sources)) if len(sources) == 1 else None)
         where = "session.audio.input.language"
         try:
             if given.language is not None:
                 source = resolve(given.language, sources)
             where = "session.audio.output.language"
-            lang = self.lang if wanted is None else resolve(wanted, self._model.text_languages)
-        except LanguageError as error:
+            lang = self.lang if wanted is None else resolve(wanted, texts)
+            model = self.model if self._pick is None else self._pick(source, lang)
+        except SeamlessError as error:
             raise BadEvent(error.message, "invalid_language", where, event_id) from None
         transcribes = self.transcribes
         if "transcription" in given.model_fields_set:
             transcribes = given.transcription is not None
-        if transcribes and source not in self._model.text_languages:
+        if transcribes and source not in model.text_languages:
             raise BadEvent(
                 "Say which language is spoken, one that this model writes: audio.input.language.",
                 "input_language_required",
@@ -117,7 +135,11 @@ class RealtimeTranslation(Owner, Audience):
             )
         if lang != self.lang:
             self._leaving |= {one for one in self._open if one[0] == self.lang}
-        self.lang, self.source, self.transcribes = lang, source, transcribes
+        self.lang, self.source, self.transcribes, self.model = lang, source, transcribes, model
+
+    def settle(self) -> None:
+        """The model stays from now on: a stream begins with it."""
+        self._pick = None
 
     # -- the audience: the first in the thread that computes ---------------------------------------
 
@@ -146,7 +168,7 @@ class RealtimeTranslation(Owner, Audience):
 
     def _takes(self, output: Output) -> bool:
         """Whether the client wants it: also the rest of a sentence in the language before."""
-        wanted = self.targets(self._model).get(output.lang)
+        wanted = self.targets(self.model).get(output.lang)
         text, speech = (output.lang, "text"), (output.lang, "speech")
         this = speech if hasattr(output, "samples") else text
         takes = this in self._leaving or (

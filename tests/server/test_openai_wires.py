@@ -94,9 +94,14 @@ def test_a_token_is_asked_for(start_server: Start) -> None:
 
 @asynccontextmanager
 async def session(
-    server: BackgroundServer, *, room: str = "", passcode: str = "", **options: Any
+    server: BackgroundServer,
+    *,
+    room: str = "",
+    passcode: str = "",
+    model: str = "default",
+    **options: Any,
 ) -> AsyncIterator[tuple[ClientConnection, dict[str, Any]]]:
-    address = server.url.replace("http", "ws") + "/v1/realtime/translations?model=default"
+    address = server.url.replace("http", "ws") + f"/v1/realtime/translations?model={model}"
     if room:
         address += f"&room={room}&{urlencode({'passcode': passcode})}"
     async with open_websocket(address, max_size=None, **options) as socket:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urljoin
 
 import httpx
 import pytest
@@ -125,6 +127,11 @@ async def test_everything_works_below_a_path(
         assert page.status_code == 200
         assert 'href="/' not in page.text
         assert 'src="/' not in page.text
+        for text in (page.text, docs.text):
+            for name in re.findall(r'(?:src|href)="([^"#:]+[.]\w+)"', text):
+                asset = await http.get(urljoin(f"{url}/", name))
+                assert asset.status_code == 200, name
+                assert "text/html" not in asset.headers["content-type"], name
 
 
 @pytest.mark.parametrize("prefix", ["//evil.example", "/a b", "/../x", "javascript:", "/a,/b"])
@@ -151,7 +158,13 @@ def test_settings_of_the_environment_may_be_quoted(monkeypatch: pytest.MonkeyPat
 # -- addresses -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("url", ["", "ftp://x", "http://", "http://a:b", "http://a b", "ws://x"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "ftp://x", "http://", "http://a:b", "http://a b", "ws://x", "http://example..com"),
+        *("https://.com", f"http://{'x' * 64}.com"),
+    ],
+)
 def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(UsageError, match="no address of a server"):
         StreamingClient(url)

@@ -26,7 +26,7 @@ from seamless_server.doors.socketio.schema import (
 )
 from seamless_server.doors.socketio.speaker import Speaker, retarget_room, speaker_of
 from seamless_server.errors import ConfigError, Refused, SeamlessError
-from seamless_server.languages import codes
+from seamless_server.languages import spoken
 from seamless_server.metrics import Metrics
 from seamless_server.rooms.members import Member, Room, Wish
 from seamless_server.rooms.rights import RIGHTS, Authenticator, may
@@ -393,7 +393,7 @@ class Events:
             options = self._settings.option_policy.admit(config.options)
         except ConfigError as error:
             raise EventError("configure_stream", f"options.{error.field}", error.reason) from None
-        if options.source_lang is None and member.source_language in codes("source"):
+        if options.source_lang is None and member.source_language in spoken():
             options = options.model_copy(update={"source_lang": member.source_language})
         speaker = Speaker(
             member,
