@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "seamless_server"
@@ -68,3 +69,20 @@ def test_imports_point_downward_only() -> None:
             if root == "seamless_server" and level.get(to, ground) < level.get(here, ground):
                 upward.append(f"{path.relative_to(PACKAGE)}:{node.lineno} {node.module}")
     assert upward == []
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    """Not even for types; what a package's `__init__` hands on is looked up in its files."""
+    names = {
+        ".".join(("seamless_server", *path.relative_to(PACKAGE).with_suffix("").parts))
+        for path in FILES
+        if path.name != "__init__.py"
+    }
+    taken: dict[str, set[str]] = {name: set() for name in names}
+    for name, imports in taken.items():
+        file = PACKAGE.parent / Path(*name.split(".")).with_suffix(".py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                places = [f"{node.module}.{each.name}" for each in node.names]
+                imports |= names.intersection([str(node.module), *places])
+    TopologicalSorter(taken).prepare()  # CycleError names the files of a circle
