@@ -23,7 +23,6 @@ from tests.agents.mending import (
     PATIENT,
     SOUNDS,
     SPEECH,
-    TALKATIVE,
     TEXT,
     TEXT_VAD,
     cut,
@@ -31,6 +30,7 @@ from tests.agents.mending import (
 )
 from tests.agents.spying import Samples, build, leaves, run, speech, text_of, wave_of
 from tests.recorded import audio
+from tests.streaming.playing import TALKATIVE
 
 
 def test_audio_is_fed_exactly_once(agent_system: AgentSystem) -> None:

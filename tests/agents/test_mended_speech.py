@@ -19,11 +19,11 @@ from tests.agents.mending import (
     JOINT,
     PATIENT,
     SPEECH,
-    TALKATIVE,
     TEXT,
 )
 from tests.agents.spying import build, run, text_of, wave_of
 from tests.recorded import CHECKPOINT, audio, tensors
+from tests.streaming.playing import TALKATIVE
 
 
 def test_a_segment_of_one_token_is_spoken(agent_system: AgentSystem) -> None:
