@@ -101,6 +101,8 @@ class Member:
     wish: Wish | None = None
     """None: whatever the speaker chose, as clients of the first protocol take it."""
     model_type: str | None = None
+    model: str | None = None
+    """What translates its stream, or did so last."""
     streaming: bool = False
     resume_key: str | None = None
     """Who knows it may come back as this member; the client ID is known to everybody."""
@@ -193,6 +195,7 @@ class Member:
             if self.wish is None
             else [self.wish.lang, self.wish.take, self.wish.heard, self.wish.encoding],
             "model_type": self.model_type,
+            "model": self.model,
             "streaming": self.streaming,
             "resume_key": self.resume_key,
             "subject": self.subject,

@@ -187,7 +187,8 @@ class Models:
         Args:
             source: None if nobody said what is spoken.
             target: None for any.
-            speech: speech is wanted; models that only write come last.
+            speech: speech is wanted; of models that are no demonstration, or of those that are, the
+                ones that only write come last.
         """
 
         def can(info: ModelInfo, *, speech: bool) -> bool:
@@ -198,7 +199,7 @@ class Models:
         # Nobody needs to hear again what was said in the same language.
         wanted = speech and source != target
         return sorted(
-            able, key=lambda info: (wanted and not can(info, speech=True), info.demonstration)
+            able, key=lambda info: (info.demonstration, wanted and not can(info, speech=True))
         )
 
     def pick(self, source: str | None, target: str | None, *, speech: bool) -> ModelInfo:

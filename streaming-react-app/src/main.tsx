@@ -14,17 +14,6 @@ import './styles/panels.css';
 /** Set by the server in the page that it gives for a path that it does not have. */
 const missing = document.querySelector('meta[name="seamless-missing"]') !== null;
 
-/** A page that is missing files is loaded anew, but not over and over. */
-const RELOAD_AGAIN_MS = 60_000;
-
-// The server has a newer page, and the files of this one are gone.
-window.addEventListener('vite:preloadError', () => {
-  const last = Number(sessionStorage.getItem('seamless.reloaded') ?? 0);
-  if (!navigator.onLine || Date.now() - last < RELOAD_AGAIN_MS) return;
-  sessionStorage.setItem('seamless.reloaded', String(Date.now()));
-  window.location.reload();
-});
-
 async function start(): Promise<void> {
   const params = readUrlParams(window.location.search, window.location.hash);
   const [client] = await Promise.all([openClient(params, !missing), startI18n(params.ui)]);

@@ -293,4 +293,5 @@ def member_state(member: Member) -> MemberState:
         listener_config=None
         if wish is None
         else {"targetLanguage": wish.lang, "output": wish.take, "heard": wish.heard},
+        model=member.model,
     )

@@ -165,6 +165,8 @@ class MemberState(_Outbound):
     transcoder_dynamic_config: dict[str, Any] | None
     roles: list[Role] = []
     listener_config: dict[str, Any] | None = None
+    model: str | None = None
+    """What translates its stream, or did so last."""
 
 
 class RoomCounts(_Outbound):

@@ -117,6 +117,7 @@ class Speaker(Waiter, Audience):
     async def started(self) -> None:
         """The session is there."""
         self.member.streaming, self.member.model_type = True, self.config.model_type
+        self.member.model = self.model_name
         self.retarget()
         if self.member.protocol >= 2:
             self._status_task = asyncio.create_task(self._report(), name="stream status")

@@ -1,17 +1,19 @@
-import { Suspense, lazy, useEffect, useLayoutEffect } from 'react';
+import { useEffect, useLayoutEffect } from 'react';
 import HomeView from '../views/HomeView';
 import { applyLook } from '../theme/look';
 import { useLook } from '../theme/useLook';
 import { useStore } from '../state/store';
 import { ClientProvider } from './client';
+import { ErrorBoundary } from './ErrorBoundary';
+import { later } from './later';
 import type { Client } from './client';
 import type { UrlParams } from './urlParams';
 
-const RoomView = lazy(() => import('../views/RoomView'));
-const OverlayView = lazy(() => import('../views/OverlayView'));
-const PresenterView = lazy(() => import('../views/PresenterView'));
-const ConversationView = lazy(() => import('../views/ConversationView'));
-const MissingView = lazy(() => import('../views/MissingView'));
+const RoomView = later(() => import('../views/RoomView'), { view: true });
+const OverlayView = later(() => import('../views/OverlayView'), { view: true });
+const PresenterView = later(() => import('../views/PresenterView'), { view: true });
+const ConversationView = later(() => import('../views/ConversationView'), { view: true });
+const MissingView = later(() => import('../views/MissingView'), { view: true });
 
 interface Props {
   params: UrlParams;
@@ -26,7 +28,7 @@ export function App({ params, client, missing }: Props) {
   useEffect(() => {
     // While somebody looks at the start page, the room comes along.
     if (params.view !== 'page' || missing) return;
-    void import('../views/RoomView');
+    RoomView.preload();
   }, [params.view, missing]);
   const inside = useStore(client.room.view, (view) => view.phase === 'inside');
   const view = () => {
@@ -38,7 +40,7 @@ export function App({ params, client, missing }: Props) {
   };
   return (
     <ClientProvider value={client}>
-      <Suspense>{view()}</Suspense>
+      <ErrorBoundary>{view()}</ErrorBoundary>
     </ClientProvider>
   );
 }

@@ -7,6 +7,7 @@ import { Listener } from '../listen/listener';
 import { Connection } from '../net/connection';
 import type { ConnectionOptions } from '../net/connection';
 import { Speaker } from '../speak/speaker';
+import { unwritten } from './models';
 import { Room } from './room';
 
 export class Client {
@@ -44,7 +45,20 @@ export class Client {
         sourceKind === 'microphone' && phase !== 'idle' && phase !== 'finishing',
       );
     });
+    this.room.view.subscribe(() => this.follow());
+    this.listener.state.subscribe(({ language }, before) => {
+      if (language !== before.language) this.follow();
+    });
     if (connect) this.connection.open();
+  }
+
+  /** Where the model of those who speak does not write this member's language, it reads theirs. */
+  private follow(): void {
+    const { language } = this.listener.state.getState();
+    const models = this.room.server.getState().state?.agentsCapabilities ?? [];
+    const { state } = this.room.view.getState();
+    const follows = language === null ? false : unwritten(models, state, language);
+    if (follows !== null) void this.listener.follow(follows);
   }
 }
 

@@ -1,9 +1,9 @@
 /** Into a room: everything that follows a click on "Speak" or "Listen". */
 import { readLanguages } from '../languages/languages';
 import { preferences } from '../state/preferences';
-import type { Role } from '../wire/messages';
+import type { Capability, Role } from '../wire/messages';
 import type { Client } from './client';
-import { firstTarget } from './useOffer';
+import { firstTarget } from './models';
 
 /** How long joining waits to know the languages. */
 const OFFER_WITHIN_MS = 2000;
@@ -25,31 +25,18 @@ export const rolesOf = (role: Role): Role[] =>
   // Speakers see what they say, too.
   role === 'speaker' ? ['speaker', 'listener'] : ['listener'];
 
-interface Offered {
-  source: string[];
-  target: string[];
-}
-
-/** Waits for the server to say what it offers. */
-function offered(client: Client): Promise<Offered> {
-  const langs = (): Offered => {
-    const agents = client.room.server.getState().state?.agentsCapabilities ?? [];
-    return {
-      source: agents.flatMap((agent) => agent.sourceLangs),
-      target: agents.flatMap((agent) => agent.targetLangs),
-    };
-  };
+/** Waits for the server to say what its models can do. */
+function offered(client: Client): Promise<readonly Capability[]> {
+  const models = () => client.room.server.getState().state?.agentsCapabilities ?? [];
   return new Promise((resolve) => {
-    const now = langs();
-    if (now.target.length > 0) {
-      resolve(now);
+    if (models().length > 0) {
+      resolve(models());
       return;
     }
     const stop = client.room.server.subscribe(() => {
-      const later = langs();
-      if (later.target.length === 0) return;
+      if (models().length === 0) return;
       stop();
-      resolve(later);
+      resolve(models());
     });
   });
 }
@@ -63,7 +50,8 @@ async function chooseListenersLanguage(client: Client, lang: string | null): Pro
     return;
   }
   const choose = async () => {
-    const [own] = readLanguages((await offered(client)).target, navigator.languages);
+    const written = (await offered(client)).flatMap((model) => model.targetLangs);
+    const [own] = readLanguages(written, navigator.languages);
     const { language, automatic } = listener.state.getState();
     // The person may have been faster.
     if (own === undefined || language !== null || !automatic) return;
@@ -84,10 +72,13 @@ export function firstSource(offered: readonly string[], saved: string | null): s
 
 async function chooseSpeakersLanguages(client: Client, lang: string | null): Promise<void> {
   const { targetLanguage, speakLanguage } = preferences.getState();
-  const { source, target } = await offered(client);
-  const spoken = firstSource(source, speakLanguage);
-  const first = firstTarget(target, lang ?? targetLanguage, spoken ?? '');
+  const models = await offered(client);
+  const spoken = firstSource(
+    models.flatMap((model) => model.sourceLangs),
+    speakLanguage,
+  );
   const state = client.speaker.state.getState();
+  const first = firstTarget(models, lang ?? targetLanguage, state.sourceLanguage ?? spoken);
   await client.speaker.setLanguages({
     // The person may have been faster.
     source: state.sourceLanguage ?? spoken,

@@ -13,6 +13,7 @@ function member(id: string, more: Partial<Member> = {}): Member {
     transcoder_dynamic_config: null,
     roles: ['listener'],
     listener_config: null,
+    model: null,
     ...more,
   };
 }

@@ -72,6 +72,11 @@ export class Room {
     return this.view.getState().state?.members[this.me]?.transcoder ?? false;
   }
 
+  /** What translates this member's stream, as the room knows it. */
+  get model(): string | null {
+    return this.view.getState().state?.members[this.me]?.model ?? null;
+  }
+
   async join(
     roomID: string | null,
     roles: readonly Role[],

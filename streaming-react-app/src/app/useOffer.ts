@@ -2,12 +2,13 @@ import { useMemo } from 'react';
 import type { Language } from '../languages/languages';
 import { serverInfo } from '../state/serverInfo';
 import { useStore } from '../state/store';
+import type { Capability } from '../wire/messages';
 import { useClient } from './client';
+import { chosenModel, writtenOf } from './models';
 
 export interface Offer {
   source: Language[];
   text: Language[];
-  speech: Set<string>;
 }
 
 function pick(codes: Iterable<string>, all: readonly Language[]): Language[] {
@@ -43,24 +44,34 @@ export function useOffer(): Offer {
         all.flatMap((agent) => agent.targetLangs),
         languages,
       ),
-      speech: new Set(all.flatMap((agent) => agent.speechLangs)),
     };
   }, [agents, languages]);
 }
 
-/** Tried first where nothing was chosen: most people know one of them. */
-const COMMON = ['eng', 'spa', 'fra', 'deu'];
+export interface SpeakerOffer {
+  source: Language[];
+  text: Language[];
+  /** The model that makes the translation; null if none can. */
+  model: Capability | null;
+}
 
-/**
- * The language to begin with: what was chosen before, else one that the model offers and that is
- * not the person's own (a translation into one's own words shows nothing).
- */
-export function firstTarget(
-  offered: readonly string[],
-  saved: string | null,
-  own: string,
-): string | null {
-  if (saved !== null && offered.includes(saved)) return saved;
-  const common = COMMON.filter((code) => offered.includes(code));
-  return [...common, ...offered].find((code) => code !== own) ?? offered[0] ?? null;
+/** What this speaker can choose: with its model, else with the one that is found for it. */
+export function useSpeakerOffer(): SpeakerOffer {
+  const { room, speaker } = useClient();
+  const agents = useStore(room.server, ({ state }) => state?.agentsCapabilities);
+  const languages = useStore(serverInfo, (info) => info.languages);
+  const { model, sourceLanguage, targetLanguage, output } = useStore(speaker.state);
+  return useMemo(() => {
+    const all = agents ?? [];
+    const named = all.filter(({ name }) => name === model);
+    const able = named.length > 0 ? named : all;
+    return {
+      source: pick(
+        able.flatMap((agent) => agent.sourceLangs),
+        languages,
+      ),
+      text: pick(writtenOf(able, sourceLanguage), languages),
+      model: chosenModel(all, { model, sourceLanguage, targetLanguage, output }),
+    };
+  }, [agents, languages, model, sourceLanguage, targetLanguage, output]);
 }

@@ -9,14 +9,14 @@ export function useShown(): ShownLine[] {
   const { room, listener } = useClient();
   const state = useStore(room.view, (view) => view.state);
   const lines = useStore(listener.transcript, (transcript) => transcript.lines);
-  const { language, heard } = useStore(listener.state);
+  const { language, follows, heard } = useStore(listener.state);
   return useMemo(
     () =>
       shownLines(
         lines,
-        wantedLanguage(language, state, lines),
+        wantedLanguage(follows ? null : language, state, lines),
         heard ? spokenLanguage(state) : undefined,
       ),
-    [lines, language, heard, state],
+    [lines, language, follows, heard, state],
   );
 }

@@ -1,15 +1,32 @@
 import { useTranslation } from '../i18n';
 import { useClient } from '../app/client';
+import { modelsInRoom } from '../app/models';
 import { useStore } from '../state/store';
+import type { Capability } from '../wire/messages';
 import { Notice } from '../ui/Notice';
 
+interface Props {
+  /** Of this speaker; otherwise those of everybody who speaks here, else all that are served. */
+  model?: Capability | null;
+  brief?: boolean;
+}
+
 /** Says what a demonstration model is, so that nobody takes it for the published one. */
-export function DemoNotice({ model, brief = false }: { model?: string | null; brief?: boolean }) {
+export function DemoNotice({ model, brief = false }: Props) {
   const { t } = useTranslation();
   const { room } = useClient();
-  const agents = useStore(room.server, ({ state }) => state?.agentsCapabilities);
-  const chosen = agents?.find((agent) => agent.name === model) ?? agents?.[0];
-  if (!chosen?.demonstration) return null;
+  const agents = useStore(room.server, ({ state }) => state?.agentsCapabilities) ?? [];
+  const speaking = modelsInRoom(
+    agents,
+    useStore(room.view, ({ state }) => state),
+  );
+  const demonstrates = (one: Capability) => one.demonstration;
+  const demonstration = model
+    ? model.demonstration
+    : speaking.length > 0
+      ? speaking.some(demonstrates)
+      : agents.length > 0 && agents.every(demonstrates);
+  if (!demonstration) return null;
   if (brief) {
     return (
       <p className="demo-brief" role="note" data-testid="demo">

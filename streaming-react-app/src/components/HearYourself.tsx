@@ -1,6 +1,7 @@
 import { SlidersHorizontal } from 'lucide-react';
-import { Suspense, lazy, useState } from 'react';
+import { useState } from 'react';
 import { useTranslation } from '../i18n';
+import { later } from '../app/later';
 import { useClient } from '../app/client';
 import { preferences } from '../state/preferences';
 import { useStore } from '../state/store';
@@ -8,7 +9,7 @@ import { Button } from '../ui/Button';
 import { Switch } from '../ui/fields';
 import { Notice } from '../ui/Notice';
 
-const SoundDialog = lazy(() => import('./SoundDialog'));
+const SoundDialog = later(() => import('./SoundDialog'));
 
 /** What a speaker reads and hears of the translation. */
 export default function HearYourself() {
@@ -71,11 +72,7 @@ export default function HearYourself() {
           </Button>
         </p>
       )}
-      {more && (
-        <Suspense>
-          <SoundDialog speaks onClose={() => setMore(false)} />
-        </Suspense>
-      )}
+      {more && <SoundDialog speaks onClose={() => setMore(false)} />}
     </section>
   );
 }

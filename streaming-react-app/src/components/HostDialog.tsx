@@ -2,6 +2,7 @@ import { LogOut, MicOff } from 'lucide-react';
 import { useState } from 'react';
 import { useTranslation } from '../i18n';
 import { useClient } from '../app/client';
+import { useMembers } from '../app/useMembers';
 import { useNames } from '../app/useNames';
 import { useStore } from '../state/store';
 import { Button, IconButton } from '../ui/Button';
@@ -24,12 +25,16 @@ export default function HostDialog({ onClose }: { onClose: () => void }) {
       () => setProblem(t('link.reconnecting')),
     );
   };
-  const others = Object.values(state?.members ?? {}).filter(
-    (member) => member.client_id !== room.me && member.roles.length > 0,
+  const everybody = useMembers();
+  const [gone, setGone] = useState<readonly string[]>([]);
+  const others = everybody.members.filter(
+    ({ client_id, roles }) =>
+      client_id !== room.me && roles.length > 0 && !gone.includes(client_id),
   );
   const named = (id: string, number: number) => {
     const speaks = state?.speakers.includes(id) ?? false;
-    return state?.members[id]?.name?.trim() || (speaks ? nameOf(id) : t('host.guest', { number }));
+    const name = others.find((member) => member.client_id === id)?.name?.trim();
+    return name || (speaks ? nameOf(id) : t('host.guest', { number }));
   };
 
   if (ending) {
@@ -126,7 +131,10 @@ export default function HostDialog({ onClose }: { onClose: () => void }) {
                 )}
                 <IconButton
                   label={t('host.remove', { name })}
-                  onClick={() => ask(connection.removeMember(member.client_id))}
+                  onClick={() => {
+                    setGone([...gone, member.client_id]);
+                    ask(connection.removeMember(member.client_id));
+                  }}
                 >
                   <LogOut size={20} />
                 </IconButton>
@@ -134,6 +142,16 @@ export default function HostDialog({ onClose }: { onClose: () => void }) {
             );
           })}
         </ul>
+        {everybody.more && (
+          <div className="row between">
+            <span className="hint" data-testid="people-shown">
+              {t('host.shown', { shown: everybody.members.length, total: everybody.total })}
+            </span>
+            <Button size="small" look="outlined" onClick={everybody.more}>
+              {t('host.more')}
+            </Button>
+          </div>
+        )}
       </section>
     </Dialog>
   );

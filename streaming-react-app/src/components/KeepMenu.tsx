@@ -1,10 +1,11 @@
 import { Download } from 'lucide-react';
-import { Suspense, lazy, useState } from 'react';
+import { useState } from 'react';
 import { useTranslation } from '../i18n';
+import { later } from '../app/later';
 import type { NameOf } from '../transcript/formats';
 import { IconButton } from '../ui/Button';
 
-const KeepChoices = lazy(() => import('./KeepChoices'));
+const KeepChoices = later(() => import('./KeepChoices'));
 
 interface Props {
   roomID: string;
@@ -30,11 +31,7 @@ export function KeepMenu(props: Props) {
       >
         <Download size={20} />
       </IconButton>
-      {opened && (
-        <Suspense>
-          <KeepChoices {...props} anchor={anchor} onClose={() => setAnchor(null)} />
-        </Suspense>
-      )}
+      {opened && <KeepChoices {...props} anchor={anchor} onClose={() => setAnchor(null)} />}
     </span>
   );
 }

@@ -1,10 +1,11 @@
 import { ChevronDown, Languages } from 'lucide-react';
-import { Suspense, lazy, useState } from 'react';
+import { useState } from 'react';
 import { direction, languageTag, nativeName } from '../languages/languages';
+import { later } from '../app/later';
 import type { PickerProps } from './LanguageDialog';
 
 /** The list is long and its search knows many names: it comes when it is opened. */
-const LanguageDialog = lazy(() => import('./LanguageDialog'));
+const LanguageDialog = later(() => import('./LanguageDialog'));
 
 /** The chosen language; a click opens the list. */
 export function LanguagePicker(props: PickerProps) {
@@ -30,11 +31,7 @@ export function LanguagePicker(props: PickerProps) {
         </span>
         <ChevronDown size={18} aria-hidden="true" />
       </button>
-      {open && (
-        <Suspense>
-          <LanguageDialog {...props} onClose={() => setOpen(false)} />
-        </Suspense>
-      )}
+      {open && <LanguageDialog {...props} onClose={() => setOpen(false)} />}
     </>
   );
 }

@@ -1,10 +1,12 @@
 import { SlidersHorizontal, Volume2, VolumeX } from 'lucide-react';
-import { Suspense, lazy, useEffect, useState } from 'react';
+import { useEffect, useState } from 'react';
 import { useTranslation } from '../i18n';
+import { later } from '../app/later';
 import { useClient } from '../app/client';
 import { showInAddress } from '../app/enter';
 import { useOffer } from '../app/useOffer';
 import { useShown } from '../app/useShown';
+import { useSpoken } from '../app/useSpoken';
 import { leaveLockScreen, showOnLockScreen } from '../audio/playback/mediaSession';
 import { nativeName } from '../languages/languages';
 import { DeviceVoice, hasDeviceVoice } from '../listen/deviceVoice';
@@ -15,7 +17,7 @@ import { Notice } from '../ui/Notice';
 import { LanguagePicker } from './LanguagePicker';
 import { Volume } from './Volume';
 
-const SoundDialog = lazy(() => import('./SoundDialog'));
+const SoundDialog = later(() => import('./SoundDialog'));
 
 /** A listener's one important choice, the language; sound beside it; the rest a click away. */
 export function ListenBar() {
@@ -26,11 +28,13 @@ export function ListenBar() {
   const offer = useOffer();
   const [more, setMore] = useState(false);
   const lines = useShown();
-  const deviceVoice = useStore(preferences, (prefs) => prefs.deviceVoice);
+  const { deviceVoice, volume, speed } = useStore(preferences);
+  const sounding = useSpoken(lines);
   const [voice] = useState(() => new DeviceVoice());
   const language = offer.text.find((item) => item.code === state.language);
   const name = language ? nativeName(language) : t('listen.speakersChoice');
-  const silent = state.wantSpeech && language && !offer.speech.has(language.code);
+  const silent = state.wantSpeech && !sounding.speaks;
+  const reads = offer.text.find((item) => item.code === sounding.language);
   // Sound that the browser blocks is not on, whatever was wished.
   const sounds = state.wantSpeech && !state.blocked;
 
@@ -40,12 +44,13 @@ export function ListenBar() {
     if (state.wantSpeech !== on) void listener.configure({ wantSpeech: on });
   };
 
-  const silentLanguage = silent && deviceVoice && hasDeviceVoice() ? language.code : null;
+  const aloud = silent && deviceVoice && hasDeviceVoice();
+  const wanted = aloud ? sounding.language : null;
   useEffect(() => {
-    voice.want(silentLanguage !== null, lines);
-    if (silentLanguage !== null) voice.read(lines, silentLanguage);
-  }, [voice, silentLanguage, lines]);
-  useEffect(() => () => voice.want(false, []), [voice]);
+    voice.want(wanted, lines);
+    voice.read(lines, (line) => !sounding.spoken(line), { volume, speed });
+  }, [voice, wanted, lines, sounding, volume, speed]);
+  useEffect(() => () => voice.want(null, []), [voice]);
 
   useEffect(() => {
     if (!sounds) {
@@ -65,7 +70,18 @@ export function ListenBar() {
           {t('listen.automatic', { language: name })}
         </p>
       )}
-      {silent && <p className="hint">{t('listen.noSpeech', { language: name })}</p>}
+      {state.follows && language && (
+        <p className="hint" data-testid="follows">
+          {t('listen.notWritten', { language: name })}
+        </p>
+      )}
+      {silent && (
+        <p className="hint" data-testid={aloud ? 'device-voice' : undefined}>
+          {t(aloud ? 'listen.deviceVoiceOn' : 'listen.noSpeech', {
+            language: reads ? nativeName(reads) : (sounding.language ?? ''),
+          })}
+        </p>
+      )}
       {state.error && <Notice kind="error">{state.error}</Notice>}
       <div className="listen-row">
         <LanguagePicker
@@ -98,11 +114,7 @@ export function ListenBar() {
           <SlidersHorizontal size={20} />
         </IconButton>
       </div>
-      {more && (
-        <Suspense>
-          <SoundDialog speaks={false} onClose={() => setMore(false)} />
-        </Suspense>
-      )}
+      {more && <SoundDialog speaks={false} onClose={() => setMore(false)} />}
     </aside>
   );
 }

@@ -1,15 +1,22 @@
+import { ChevronDown, Cpu } from 'lucide-react';
+import { useState } from 'react';
 import { useTranslation } from '../i18n';
+import { later } from '../app/later';
 import { useClient } from '../app/client';
 import { useStore } from '../state/store';
-import { Select } from '../ui/fields';
+import type { Capability } from '../wire/messages';
 
-/** Which model translates: a choice where the server has several, its name where it has one. */
-export function ModelPicker() {
+const ModelDialog = later(() => import('./ModelDialog'));
+
+/** Which model translates: the one that can, or another one that the speaker chose; its name alone
+ * where the server has one. */
+export function ModelPicker({ model }: { model: Capability | null }) {
   const { t } = useTranslation();
   const { room, speaker } = useClient();
-  const agents = useStore(room.server, ({ state }) => state?.agentsCapabilities);
-  const model = useStore(speaker.state, (state) => state.model);
-  if (!agents?.[0]) return null;
+  const agents = useStore(room.server, ({ state }) => state?.agentsCapabilities) ?? [];
+  const insisted = useStore(speaker.state, (state) => state.model !== null);
+  const [open, setOpen] = useState(false);
+  if (!agents[0]) return null;
   if (agents.length === 1) {
     return (
       <p className="hint">
@@ -17,12 +24,27 @@ export function ModelPicker() {
       </p>
     );
   }
+  const name = model?.name ?? '–';
   return (
-    <Select
-      label={t('speak.model')}
-      value={model ?? agents[0].name}
-      onChange={(name) => speaker.state.setState({ model: name })}
-      options={agents.map(({ name }) => ({ value: name, label: name }))}
-    />
+    <>
+      <button
+        type="button"
+        className="pick"
+        aria-haspopup="dialog"
+        aria-label={`${t('speak.model')}: ${name}`}
+        onClick={() => setOpen(true)}
+      >
+        <Cpu size={20} aria-hidden="true" />
+        <span>
+          <small>
+            {t('speak.model')}
+            {!insisted && ` · ${t('model.auto')}`}
+          </small>
+          <b data-testid="model">{name}</b>
+        </span>
+        <ChevronDown size={18} aria-hidden="true" />
+      </button>
+      {open && <ModelDialog onClose={() => setOpen(false)} />}
+    </>
   );
 }

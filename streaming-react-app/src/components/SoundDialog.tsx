@@ -3,10 +3,12 @@ import { useTranslation } from '../i18n';
 import { useClient } from '../app/client';
 import { changeRole } from '../app/enter';
 import { useOffer } from '../app/useOffer';
+import { useShown } from '../app/useShown';
+import { useSpoken } from '../app/useSpoken';
 import { canChooseOutput } from '../audio/playback/player';
 import { useAudioDevices } from '../hooks/useAudioDevices';
 import { nativeName } from '../languages/languages';
-import { hasDeviceVoice } from '../listen/deviceVoice';
+import { hasDeviceVoice, speaksOnDevice } from '../listen/deviceVoice';
 import { preferences } from '../state/preferences';
 import { useStore } from '../state/store';
 import { Button, Choice } from '../ui/Button';
@@ -25,8 +27,9 @@ export default function SoundDialog({ speaks, onClose }: { speaks: boolean; onCl
   const state = useStore(listener.state);
   const { speed, outputDevice, deviceVoice } = useStore(preferences);
   const offer = useOffer();
-  const language = offer.text.find((item) => item.code === state.language);
-  const silent = state.wantSpeech && language && !offer.speech.has(language.code);
+  const sounding = useSpoken(useShown());
+  const language = offer.text.find((item) => item.code === sounding.language);
+  const silent = state.wantSpeech && !sounding.speaks && language;
   const outputs = useAudioDevices('audiooutput', state.wantSpeech);
   const chosen = SPEEDS.find((value) => Number(value) === speed) ?? '1';
   return (
@@ -74,14 +77,21 @@ export default function SoundDialog({ speaks, onClose }: { speaks: boolean; onCl
           }}
         />
       </div>
-      {silent && hasDeviceVoice() && (
+      {!speaks && silent && hasDeviceVoice() && (
         <div>
           <Switch
             label={t('listen.deviceVoice')}
             checked={deviceVoice}
             onChange={(on) => preferences.setState({ deviceVoice: on })}
           />
-          <p className="hint">{t('listen.deviceVoiceHint', { language: nativeName(language) })}</p>
+          <p className="hint">
+            {t(
+              speaksOnDevice(language.code) === false
+                ? 'listen.deviceVoiceMissing'
+                : 'listen.deviceVoiceHint',
+              { language: nativeName(language) },
+            )}
+          </p>
         </div>
       )}
       <Volume />

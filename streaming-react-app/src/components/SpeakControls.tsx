@@ -3,6 +3,7 @@ import { useEffect, useRef } from 'react';
 import { useTranslation } from '../i18n';
 import { useClient } from '../app/client';
 import { useStore } from '../state/store';
+import type { Capability } from '../wire/messages';
 import { Button } from '../ui/Button';
 import { Progress } from '../ui/Notice';
 import { LevelMeter } from './LevelMeter';
@@ -12,6 +13,7 @@ interface Props {
   plays: boolean;
   startLabel: string;
   startDisabled: boolean;
+  model: Capability | null;
   onStart: () => void;
 }
 
@@ -39,7 +41,7 @@ export function SpeakControls(props: Props) {
   );
 }
 
-function Controls({ plays, startLabel, startDisabled, onStart }: Props) {
+function Controls({ plays, startLabel, startDisabled, model, onStart }: Props) {
   const { t } = useTranslation();
   const { speaker } = useClient();
   const { phase, muted, paused } = useStore(speaker.state);
@@ -66,11 +68,13 @@ function Controls({ plays, startLabel, startDisabled, onStart }: Props) {
     );
   }
   if (phase !== 'live') {
+    const opening =
+      model?.loaded === false ? t('link.loadingStep', { step: model.name }) : t('speak.opening');
     return (
       <>
         <LevelMeter level={speaker.level} />
         <div className="row between">
-          <span role="status">{phase === 'opening' ? t('speak.opening') : ''}</span>
+          <span role="status">{phase === 'opening' ? opening : ''}</span>
           <Button look="outlined" onClick={() => void speaker.stop()}>
             {t(phase === 'waiting' ? 'status.stopWaiting' : 'speak.cancel')}
           </Button>

@@ -1,12 +1,14 @@
 import { useEffect, useState } from 'react';
 import { useTranslation } from '../i18n';
 import { useClient } from '../app/client';
-import { useOffer } from '../app/useOffer';
+import { firstTarget } from '../app/models';
+import { useSpeakerOffer } from '../app/useOffer';
 import { browserEnvironment, preflight } from '../audio/capture/problems';
 import { preferences } from '../state/preferences';
 import { loadSamples, serverInfo } from '../state/serverInfo';
 import { useStore } from '../state/store';
 import { nativeName } from '../languages/languages';
+import type { Language } from '../languages/languages';
 import { paceRange } from '../speak/options';
 import { specOf } from '../speak/sourceSpec';
 import { Choice } from '../ui/Button';
@@ -35,14 +37,15 @@ const START = {
 /** Everything that a speaker sets and sees. */
 export default function SpeakPanel() {
   const { t } = useTranslation();
-  const { speaker, base } = useClient();
+  const { speaker, room, base } = useClient();
+  const agents = useStore(room.server, (server) => server.state?.agentsCapabilities) ?? [];
   const ready = useStore(serverInfo, (info) => info.readiness?.ready ?? false);
   const state = useStore(speaker.state);
   const clips = useStore(serverInfo, (info) => info.clips);
   const { pushToTalk, pace, ownVoice, firstRun } = useStore(preferences);
   const options = useStore(serverInfo, (info) => info.options);
   const paces = paceRange(options);
-  const offer = useOffer();
+  const offer = useSpeakerOffer();
   const [choice, setChoice] = useState<SourceChoice>({
     kind: 'microphone',
     file: null,
@@ -53,6 +56,12 @@ export default function SpeakPanel() {
   const idle = state.phase === 'idle';
   const onlyLanguage = offer.source.length === 1 ? offer.source[0] : undefined;
   const plays = choice.kind === 'file' || choice.kind === 'clip';
+  const speaks = offer.model?.speechLangs.includes(state.targetLanguage ?? '') ?? true;
+  const [own, setOwn] = useState<{ source: string | null; target: string | null } | null>(null);
+  const nameOf = (code: string | null, among: readonly Language[]) => {
+    const language = among.find((item) => item.code === code);
+    return language ? nativeName(language) : (code ?? '');
+  };
 
   useEffect(() => {
     if (ready) void loadSamples(base);
@@ -74,6 +83,22 @@ export default function SpeakPanel() {
   const change = (part: Partial<SourceChoice>) => {
     speaker.dismissProblem();
     setChoice((before) => ({ ...before, ...part }));
+    if (part.kind !== undefined) showSamples(part.kind === 'clip');
+  };
+
+  /** Samples are there to show what their model does; for one's own words all is as it was. */
+  const showSamples = (on: boolean) => {
+    const into = Object.keys(source.clip?.translations ?? {});
+    const { sourceLanguage, targetLanguage } = state;
+    if (on && own === null && into[0] && !into.includes(targetLanguage ?? '')) {
+      const hears = agents.find(({ name }) => name === source.clip?.model)?.sourceLangs ?? [];
+      setOwn({ source: sourceLanguage, target: targetLanguage });
+      const spoken = hears.length === 1 ? hears[0] : sourceLanguage;
+      void speaker.setLanguages({ source: spoken, target: into[0] });
+    } else if (!on && own !== null) {
+      setOwn(null);
+      void speaker.setLanguages(own);
+    }
   };
 
   return (
@@ -106,7 +131,8 @@ export default function SpeakPanel() {
         <SpeakControls
           plays={plays}
           startLabel={t(`speak.${START[choice.kind]}`)}
-          startDisabled={spec === null}
+          startDisabled={spec === null || (agents.length > 0 && !offer.model)}
+          model={offer.model}
           onStart={() => spec && void speaker.start(spec)}
         />
         {(state.phase === 'live' || state.phase === 'finishing') && <SpeakStatus />}
@@ -127,7 +153,12 @@ export default function SpeakPanel() {
       </section>
       {idle && firstRun && (
         <FirstRun
+          ownWords={agents.some((agent) => !agent.demonstration)}
           onSample={clips.length > 0 ? () => change({ kind: 'clip' }) : null}
+          onPhrase={(target) => {
+            const hears = agents.find((agent) => agent.demonstration)?.sourceLangs ?? [];
+            void speaker.setLanguages({ source: hears[0] ?? state.sourceLanguage, target });
+          }}
           onClose={() => preferences.setState({ firstRun: false })}
         />
       )}
@@ -140,7 +171,10 @@ export default function SpeakPanel() {
           value={state.sourceLanguage}
           onChange={(code) => {
             preferences.setState({ speakLanguage: code });
-            void speaker.setLanguages({ source: code });
+            setOwn(null);
+            const able = agents.filter(({ name }) => state.model === null || name === state.model);
+            const target = firstTarget(able, state.targetLanguage, code);
+            void speaker.setLanguages({ source: code, target });
           }}
         />
         <LanguagePicker
@@ -150,10 +184,24 @@ export default function SpeakPanel() {
           onChange={(code) => {
             if (code === null) return;
             preferences.setState({ targetLanguage: code });
+            setOwn(null);
             void speaker.setLanguages({ target: code });
           }}
         />
-        {idle && (
+        {!offer.model && agents.length > 0 && (
+          <Notice kind="warning" data-testid="no-model">
+            {t('model.none', {
+              source: nameOf(state.sourceLanguage, offer.source),
+              target: nameOf(state.targetLanguage, offer.text),
+            })}
+          </Notice>
+        )}
+        {!speaks && (
+          <p className="hint">
+            {t('listen.noSpeech', { language: nameOf(state.targetLanguage, offer.text) })}
+          </p>
+        )}
+        {idle && speaks && (
           <Choice
             label={t('speak.output')}
             value={state.output}
@@ -176,9 +224,9 @@ export default function SpeakPanel() {
           </div>
         )}
         {idle && paces && <Pace range={paces} pace={pace} />}
-        <ModelPicker />
+        {idle && <ModelPicker model={offer.model} />}
       </section>
-      {idle && <DemoNotice model={state.model} />}
+      {idle && <DemoNotice model={offer.model} />}
       {idle && (
         <section className="group" aria-labelledby="tips-title">
           <h2 id="tips-title">{t('speak.tips')}</h2>

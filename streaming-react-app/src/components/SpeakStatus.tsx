@@ -27,6 +27,11 @@ export function SpeakStatus() {
   const { speaker, room } = useClient();
   const { status, muted, paused, throttled, heldMs, droppedMs, phase } = useStore(speaker.state);
   const roomState = useStore(room.view, (view) => view.state);
+  const model = roomState?.members[room.me]?.model;
+  const several = useStore(
+    room.server,
+    ({ state }) => (state?.agentsCapabilities ?? []).length > 1,
+  );
   const languages = useStore(serverInfo, (info) => info.languages);
   const delay = useDelay();
   const listeners = listenersByLanguage(roomState, room.me);
@@ -53,6 +58,20 @@ export function SpeakStatus() {
             {delay === null ? '–' : t('status.seconds', { value: oneDecimal(delay) })}
           </dd>
         </div>
+        {status?.sourceLanguage && (
+          <div>
+            <dt>{t('status.spoken')}</dt>
+            <dd data-testid="spoken">{name(status.sourceLanguage)}</dd>
+          </div>
+        )}
+        {model && several && (
+          <div>
+            <dt>{t('speak.model')}</dt>
+            <dd className="ellipsis" data-testid="model">
+              {model}
+            </dd>
+          </div>
+        )}
         <div className="wide">
           <dt>{t('speak.audience')}</dt>
           <dd data-testid="listeners">

@@ -8,9 +8,10 @@ import {
   Settings,
   ShieldCheck,
 } from 'lucide-react';
-import { Suspense, lazy, useCallback, useEffect, useRef, useState } from 'react';
+import { useCallback, useEffect, useRef, useState } from 'react';
 import type { ReactNode } from 'react';
 import { useTranslation } from '../i18n';
+import { later } from '../app/later';
 import { useClient } from '../app/client';
 import { forgetTab } from '../net/clientId';
 import { useStore } from '../state/store';
@@ -21,10 +22,10 @@ import { Brand } from './Brand';
 import { LivePill } from './LivePill';
 
 // What opens on a click loads on that click.
-const GlassesView = lazy(() => import('../glasses/GlassesView'));
-const HostDialog = lazy(() => import('./HostDialog'));
-const InviteDialog = lazy(() => import('./InviteDialog'));
-const SettingsDialog = lazy(() => import('./SettingsDialog'));
+const GlassesView = later(() => import('../glasses/GlassesView'));
+const HostDialog = later(() => import('./HostDialog'));
+const InviteDialog = later(() => import('./InviteDialog'));
+const SettingsDialog = later(() => import('./SettingsDialog'));
 
 interface Props {
   /** Without a room the bar shows only the display's settings. */
@@ -119,25 +120,11 @@ export function TopBar({ roomID, lang, debug, children }: Props) {
           <LogOut size={20} />
         </IconButton>
       )}
-      {dialog === 'settings' && (
-        <Suspense>
-          <SettingsDialog onClose={close} />
-        </Suspense>
-      )}
-      {dialog === 'glasses' && (
-        <Suspense>
-          <GlassesView onClose={close} />
-        </Suspense>
-      )}
-      {dialog === 'host' && (
-        <Suspense>
-          <HostDialog onClose={close} />
-        </Suspense>
-      )}
+      {dialog === 'settings' && <SettingsDialog onClose={close} />}
+      {dialog === 'glasses' && <GlassesView onClose={close} />}
+      {dialog === 'host' && <HostDialog onClose={close} />}
       {dialog === 'invite' && roomID && (
-        <Suspense>
-          <InviteDialog roomID={roomID} lang={lang ?? null} onClose={close} />
-        </Suspense>
+        <InviteDialog roomID={roomID} lang={lang ?? null} onClose={close} />
       )}
     </header>
   );

@@ -15,7 +15,7 @@ function flat(words: Words, prefix = ''): Record<string, string> {
   );
 }
 
-const PLURALS = ['captions.foreign', 'status.listenerCount'];
+const PLURALS = ['captions.foreign', 'model.languages', 'status.listenerCount'];
 const pluralOf = (key: string) => PLURALS.find((base) => key.startsWith(`${base}_`)) ?? null;
 const placeholders = (text: string) => (text.match(/\{\{\w+\}\}/g) ?? []).sort();
 const english = flat(wordsOf('en'));

@@ -19,7 +19,8 @@ describe('DeviceVoice', () => {
 
   it('reads new sentences once, when they are finished, in their language', () => {
     const speak = vi.fn<(spoken: { text: string; lang: string }) => void>();
-    vi.stubGlobal('speechSynthesis', { speak, cancel: vi.fn() });
+    const cancel = vi.fn();
+    vi.stubGlobal('speechSynthesis', { speak, cancel });
     vi.stubGlobal(
       'SpeechSynthesisUtterance',
       class {
@@ -29,12 +30,19 @@ describe('DeviceVoice', () => {
     );
     const voice = new DeviceVoice();
     const old = line('a', 'παλιό');
-    voice.read([old], 'ell');
-    voice.want(true, [old]);
-    voice.read([old, line('b', 'καλ', false)], 'ell');
+    const how = { volume: 3, speed: 1.25 };
+    const greek = ({ lang }: Line) => lang === 'ell';
+    voice.read([old], greek, how);
+    voice.want('ell', [old]);
+    voice.read([old, line('b', 'καλ', false)], greek, how);
     expect(speak).not.toHaveBeenCalled();
-    voice.read([old, line('b', 'καλημέρα'), { ...line('c', 'hola'), lang: 'spa' }], 'ell');
-    voice.read([old, line('b', 'καλημέρα')], 'ell');
+    voice.read([old, line('b', 'καλημέρα'), { ...line('c', 'hola'), lang: 'spa' }], greek, how);
+    voice.read([old, line('b', 'καλημέρα')], greek, how);
+    expect(speak.mock.calls[0]?.[0]).toMatchObject({ volume: 1, rate: 1.25 });
+    expect(cancel).not.toHaveBeenCalled();
+    voice.want(null, []);
+    expect(cancel).toHaveBeenCalledOnce();
+    voice.read([line('d', 'αντίο')], greek, how);
     expect(speak.mock.calls.map(([spoken]) => [spoken.text, spoken.lang])).toEqual([
       ['καλημέρα', 'el'],
     ]);

@@ -23,6 +23,8 @@ export interface ListeningState {
   language: string | null;
   /** The language was taken from the browser: nobody has chosen it yet. */
   automatic: boolean;
+  /** Nobody here is translated into `language`: what the speaker chose is read instead. */
+  follows: boolean;
   wantText: boolean;
   wantSpeech: boolean;
   /** What was heard is read, too. */
@@ -49,6 +51,7 @@ export class Listener {
   readonly state = values<ListeningState>({
     language: null,
     automatic: false,
+    follows: false,
     wantText: true,
     wantSpeech: false,
     heard: false,
@@ -122,11 +125,11 @@ export class Listener {
 
   /** Tells the server (again) what is wanted. */
   async apply(): Promise<void> {
-    const { language, wantText, wantSpeech, heard } = this.state.getState();
+    const { language, follows, wantText, wantSpeech, heard } = this.state.getState();
     await this.ready;
     try {
       const answer = await this.connection.setListenerConfig({
-        targetLanguage: language,
+        targetLanguage: follows ? null : language,
         output: outputType(wantText, wantSpeech),
         heard: heard && wantText,
         encoding: this.opus === null ? 'pcm16' : 'opus',
@@ -136,6 +139,14 @@ export class Listener {
     } catch {
       // Away: it is applied again when the connection is back.
     }
+  }
+
+  /** Reads what the speaker chose for as long as the chosen language cannot be had. */
+  async follow(follows: boolean): Promise<void> {
+    if (follows === this.state.getState().follows) return;
+    this.state.setState({ follows });
+    await this.apply();
+    await this.catchUp();
   }
 
   /** Fetches what was said before this member came. */

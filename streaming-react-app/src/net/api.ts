@@ -13,6 +13,8 @@ export interface Phrase {
 export interface Clip {
   name: string;
   url: string;
+  /** The model that it comes with. */
+  model: string;
   text: string;
   /** By language code. */
   translations: Record<string, string>;
@@ -86,6 +88,7 @@ export async function fetchClips(base: string): Promise<Clip[]> {
   return rows.map((row) => ({
     name: asText(row['name']),
     url: serverPath(base, asText(row['url'])),
+    model: asText(row['model']),
     text: asText(row['text']),
     translations: isRaw(row['translations']) ? translationsOf(row['translations']) : {},
   }));

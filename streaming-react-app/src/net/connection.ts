@@ -7,6 +7,7 @@ import type {
   InviteAck,
   JoinAck,
   ListenerAck,
+  MembersAck,
   OutputType,
   Role,
   RoomRules,
@@ -125,6 +126,11 @@ export class Connection {
 
   setRoom(rules: Partial<RoomRules>) {
     return this.ask<Ack>('set_room', rules);
+  }
+
+  /** Who is in a room too large for everybody to be told of everybody: a page, in the order of coming. */
+  members(after: number) {
+    return this.ask<MembersAck | Ack>('members', { after });
   }
 
   muteMember(clientID: string) {

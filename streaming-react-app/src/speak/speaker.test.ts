@@ -7,7 +7,7 @@ import { Metrics } from '../debug/metrics';
 import { Trace } from '../debug/trace';
 import type { Connection } from '../net/connection';
 import { values } from '../state/store';
-import type { StreamStatus } from '../wire/messages';
+import type { Capability, StreamStatus } from '../wire/messages';
 import { Speaker } from './speaker';
 
 const RATE = 16_000;
@@ -126,15 +126,34 @@ interface World {
   source: () => Played;
 }
 
-function world(): World {
+const ALL = ['deu', 'eng', 'spa'];
+const model = (name: string, more: Partial<Capability> = {}): Capability => ({
+  name,
+  description: '',
+  modalities: ['s2t', 's2s'],
+  targetLangs: ALL,
+  speechLangs: ALL,
+  sourceLangs: ALL,
+  captionLangs: [],
+  dynamicParams: [],
+  loaded: true,
+  demonstration: false,
+  ...more,
+});
+const TINY = model('tiny');
+const LAPTOP = [
+  model('phrasebook', { sourceLangs: ['eng'], demonstration: true }),
+  model('recogniser', { modalities: ['s2t'], speechLangs: [], captionLangs: ['deu', 'spa'] }),
+];
+
+function world(models: Capability[] = [TINY]): World {
   const wire = new Wire();
   const view = values<{ state: unknown }>({ state: null });
   const room = {
     me: 'me',
     view,
-    server: values({
-      state: { agentsCapabilities: [{ name: 'tiny', dynamicParams: [] as string[] }] },
-    }),
+    model: null,
+    server: values({ state: { agentsCapabilities: models } }),
     get streaming() {
       const { state } = view.getState() as {
         state: { members: Record<string, { transcoder: boolean }> } | null;
@@ -219,6 +238,42 @@ describe('a stream begins', () => {
     speaker.state.setState({ model: 'large' });
     await speaker.start(MICROPHONE);
     expect(wire.calls.at(-1)?.[1]).toMatchObject({ model_name: 'large', model_type: 's2s&t' });
+  });
+
+  it('leaves the choice between several models to the server, as text where none speaks', async () => {
+    const { wire, speaker } = world(LAPTOP);
+    speaker.state.setState({ sourceLanguage: 'eng', targetLanguage: 'spa' });
+    await speaker.start(MICROPHONE);
+    expect(wire.calls.at(-1)?.[1]).toMatchObject({ model_name: 'auto', model_type: 's2s&t' });
+    speaker.state.setState({ targetLanguage: 'eng' });
+    await speaker.start(MICROPHONE);
+    expect(wire.calls.at(-1)?.[1]).toMatchObject({ model_name: 'auto', model_type: 's2t' });
+  });
+
+  it('goes on with another model when the running one cannot do what is wanted now', async () => {
+    const { wire, speaker, source } = world(LAPTOP);
+    speaker.state.setState({ sourceLanguage: 'eng', targetLanguage: 'eng' });
+    wire.answers = [
+      { status: 'ok', message: 'server_ready', model: 'recogniser' },
+      { status: 'ok', message: 'server_ready', model: 'phrasebook' },
+    ];
+    await speaker.start(MICROPHONE);
+    source().frame(1);
+    wire.has = 20;
+    await speaker.setLanguages({ target: 'eng' });
+    expect(wire.count('stop_stream')).toBe(0);
+    wire.calls = [];
+    await speaker.setLanguages({ target: 'spa' });
+    expect(wire.calls.map(([name]) => name)).toEqual([
+      'received',
+      'stop_stream',
+      'set_dynamic_config',
+      'configure_stream',
+    ]);
+    expect(speaker.state.getState()).toMatchObject({ phase: 'live', running: 'phrasebook' });
+    source().frame(2);
+    // What the first model had is not said to the second one.
+    expect(wire.marks).toEqual([1, 2]);
   });
 
   it('lets a file wait until it may speak', async () => {

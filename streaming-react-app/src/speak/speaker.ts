@@ -12,6 +12,7 @@ import { preferences } from '../state/preferences';
 import { serverInfo } from '../state/serverInfo';
 import { values } from '../state/store';
 import type { PlaceInLine, StreamStatus } from '../wire/messages';
+import { chosenModel } from '../app/models';
 import { chosenOptions } from './options';
 import { NOT_SPEAKING } from './state';
 import type { Level, Place, SourceSpec, SpeakingState, WaitReason } from './state';
@@ -19,6 +20,8 @@ import { Uplink } from './uplink';
 
 /** Codes of what a host does to a member. */
 const HOSTS = new Set(['removed', 'muted', 'room_ended']);
+/** Asks the server for the model that can do what is wanted. */
+const AUTO = 'auto';
 const TRY_AGAIN_MS = 4000;
 const RESTARTS = { most: 3, withinMs: 60_000 };
 /** One zero sample tells the server that nothing more is to come for now: it closes the sentence. */
@@ -148,7 +151,29 @@ export class Speaker {
   async setLanguages({ source, target }: { source?: string | null; target?: string | null }) {
     if (source !== undefined) this.state.setState({ sourceLanguage: source });
     if (target !== undefined) this.state.setState({ targetLanguage: target });
-    await this.tellLanguages();
+    const { phase } = this.state.getState();
+    const running = this.state.getState().running ?? this.room.model;
+    const model = chosenModel(this.models, this.state.getState());
+    if (phase === 'live' && this.configured && model && running && model.name !== running) {
+      await this.changeModel();
+    } else {
+      await this.tellLanguages();
+    }
+  }
+
+  private get models() {
+    return this.room.server.getState().state?.agentsCapabilities ?? [];
+  }
+
+  /** The running model cannot do what is wanted now: it ends its sentence, and another one goes on. */
+  private async changeModel(): Promise<void> {
+    const { attempt } = this;
+    this.configured = false;
+    const receivedMs = await this.connection.receivedMs().catch(() => null);
+    if (attempt !== this.attempt) return;
+    this.uplink?.resume(receivedMs);
+    await this.connection.stopStream().catch(() => undefined);
+    if (attempt === this.attempt) await this.configure();
   }
 
   private async tellLanguages(): Promise<void> {
@@ -187,10 +212,8 @@ export class Speaker {
 
   /** Whether the model speaks in the speaker's own voice. */
   get canBeExpressive(): boolean {
-    const agents = this.room.server.getState().state?.agentsCapabilities ?? [];
-    const { model } = this.state.getState();
-    const agent = agents.find((one) => one.name === model) ?? agents[0];
-    return agent?.dynamicParams.includes('expressive') ?? false;
+    const model = chosenModel(this.models, this.state.getState());
+    return model?.dynamicParams.includes('expressive') ?? false;
   }
 
   /** In the speaker's own voice, from the next piece of speech on. */
@@ -237,19 +260,26 @@ export class Speaker {
   private async configure(): Promise<void> {
     const { source, attempt } = this;
     if (!source) return;
-    const { model, output, record } = this.state.getState();
+    this.state.setState({ running: null });
+    const { model, output, record, targetLanguage } = this.state.getState();
+    const chosen = chosenModel(this.models, this.state.getState());
+    const speaks = chosen === null || chosen.speechLangs.includes(targetLanguage ?? '');
+    // With one model there is nothing to choose.
+    const usual = this.models.length > 1 ? AUTO : (this.models[0]?.name ?? '');
     try {
       await this.tellLanguages();
       const answer = await this.connection.configureStream({
         rate: source.rate,
-        model_name: model ?? this.room.server.getState().state?.agentsCapabilities[0]?.name ?? '',
-        model_type: output,
+        model_name: model ?? usual,
+        model_type: speaks || targetLanguage === null ? output : 's2t',
         debug: record,
         options: chosenOptions(preferences.getState(), serverInfo.getState().options),
       });
       if (attempt !== this.attempt) return;
-      if (answer.status === 'ok') await this.begin();
-      else if (answer.status === 'waiting') {
+      if (answer.status === 'ok') {
+        this.state.setState({ running: answer.model ?? null });
+        await this.begin();
+      } else if (answer.status === 'waiting') {
         this.standInLine({ position: answer.position ?? 1, waiting: answer.waiting ?? 1 });
       } else if (answer.message === 'max_speakers') this.wait('full');
       else if (answer.message === 'server_locked') this.wait('locked');

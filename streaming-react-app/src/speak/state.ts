@@ -33,7 +33,10 @@ export interface SpeakingState {
   /** What this member speaks, so that others can read what was heard; null is not said. */
   sourceLanguage: string | null;
   targetLanguage: string | null;
+  /** The model that this member insists on; null leaves it to the server. */
   model: string | null;
+  /** The model that translates. */
+  running: string | null;
   /** What is made of the speech. */
   output: 's2s&t' | 's2t' | 's2s';
   record: boolean;
@@ -66,6 +69,7 @@ export const NOT_SPEAKING: SpeakingState = {
   sourceLanguage: null,
   targetLanguage: null,
   model: null,
+  running: null,
   output: 's2s&t',
   record: false,
   status: null,

@@ -3,7 +3,8 @@ import { useMemo, useState } from 'react';
 import { useTranslation } from '../i18n';
 import { useClient } from '../app/client';
 import { enterRoom, firstSource } from '../app/enter';
-import { firstTarget, useOffer } from '../app/useOffer';
+import { ableModels, otherLanguage } from '../app/models';
+import { useOffer } from '../app/useOffer';
 import { Captions } from '../components/Captions';
 import { DemoNotice } from '../components/DemoNotice';
 import { LanguagePicker } from '../components/LanguagePicker';
@@ -35,9 +36,9 @@ export default function ConversationView() {
   const [chosen, setChosen] = useState<Partial<Record<Side, string | null>>>({});
   const [speaks, setSpeaks] = useState<Side | null>(null);
   const sources = offer.source.map((language) => language.code);
-  const targets = offer.text.map((language) => language.code);
+  const agents = useStore(room.server, ({ state }) => state?.agentsCapabilities) ?? [];
   const near = chosen.near ?? firstSource(sources, speakLanguage);
-  const far = chosen.far ?? firstTarget(targets, targetLanguage, near ?? '');
+  const far = chosen.far ?? otherLanguage(agents, targetLanguage, near);
   const languages: Record<Side, string | null> = { near, far };
   useWakeLock(inside);
 
@@ -59,12 +60,20 @@ export default function ConversationView() {
     setSpeaks(null);
     void speaker.stop();
   };
+  const understands = (side: Side) => {
+    const other = languages[side === 'near' ? 'far' : 'near'];
+    return (
+      languages[side] !== null &&
+      other !== null &&
+      ableModels(agents, languages[side], other, false).length > 0
+    );
+  };
   const halves = (['far', 'near'] as const).map((side) => (
     <Half
       key={side}
       side={side}
       code={languages[side]}
-      hears={languages[side] !== null && sources.includes(languages[side])}
+      hears={understands(side)}
       speaks={speaks === side}
       onLanguage={(code) => setChosen({ ...chosen, [side]: code })}
       onTalk={() => void talk(side)}

@@ -47,7 +47,6 @@ function Doors({ params }: { params: UrlParams }) {
   const [code, setCode] = useState('');
   const [lock, setLock] = useState(params.enableServerLock);
   const wrong = code !== '' && !ROOM_CODE.test(code);
-  const model = agents?.[0];
 
   const [asked, setAsked] = useState<Role>('listener');
   const enter = (role: Role, open: boolean, passcode: string | null = null) => {
@@ -130,10 +129,14 @@ function Doors({ params }: { params: UrlParams }) {
         <Switch label={t('home.lock')} checked={lock} onChange={setLock} />
       )}
       <DemoNotice />
-      {model && (
+      {agents?.[0] && (
         <footer className="home-model">
-          <p>{t('home.runs', { model: model.name })}</p>
-          <p lang="en">{model.description}</p>
+          <p>{t('home.runs', { model: agents.map(({ name }) => name).join(', ') })}</p>
+          {agents.map(({ name, description }) => (
+            <p key={name} lang="en">
+              {description}
+            </p>
+          ))}
         </footer>
       )}
     </>

@@ -1,6 +1,7 @@
 import { X } from 'lucide-react';
-import { Suspense, lazy, useCallback, useState } from 'react';
+import { useCallback, useState } from 'react';
 import { useTranslation } from '../i18n';
+import { later } from '../app/later';
 import { useClient } from '../app/client';
 import { changeRole } from '../app/enter';
 import { useNames } from '../app/useNames';
@@ -26,11 +27,11 @@ import { Button, IconButton } from '../ui/Button';
 import { Notice } from '../ui/Notice';
 
 /** Listeners need not wait for what only speakers use. */
-const SpeakPanel = lazy(() => import('../components/SpeakPanel'));
-const SpeakBar = lazy(() => import('../components/SpeakBar'));
-const HearYourself = lazy(() => import('../components/HearYourself'));
-const DebugPanel = lazy(() => import('../debug/DebugPanel'));
-const KeysDialog = lazy(() => import('../components/KeysDialog'));
+const SpeakPanel = later(() => import('../components/SpeakPanel'));
+const SpeakBar = later(() => import('../components/SpeakBar'));
+const HearYourself = later(() => import('../components/HearYourself'));
+const DebugPanel = later(() => import('../debug/DebugPanel'));
+const KeysDialog = later(() => import('../components/KeysDialog'));
 
 /** What a host, or the room's rules, did to this member. */
 const TOLD = { muted: 'room.muted', speakers_closed: 'home.speakersClosed' } as const;
@@ -106,23 +107,9 @@ export default function RoomView({ params }: { params: UrlParams }) {
         )}
         <Announcer lines={lines} mode={announce} />
       </main>
-      {speaks ? (
-        <Suspense>
-          <SpeakSide live={phase === 'live'} />
-        </Suspense>
-      ) : (
-        <ListenBar />
-      )}
-      {debug && (
-        <Suspense>
-          <DebugPanel onClose={() => setDebug(false)} />
-        </Suspense>
-      )}
-      {keys && (
-        <Suspense>
-          <KeysDialog onClose={() => setKeys(false)} />
-        </Suspense>
-      )}
+      {speaks ? <SpeakSide live={phase === 'live'} /> : <ListenBar />}
+      {debug && <DebugPanel onClose={() => setDebug(false)} />}
+      {keys && <KeysDialog onClose={() => setKeys(false)} />}
     </div>
   );
 }

@@ -8,6 +8,7 @@ export type {
   JoinAck,
   InviteAck,
   ListenerAck,
+  MembersAck,
   NotUnderstood,
   RoomRules,
   SavedRecording,

@@ -106,6 +106,7 @@ export interface MemberState {
   listener_config: {
     [k: string]: unknown;
   } | null;
+  model: string | null;
 }
 /**
  * Answer to `members`: a page, and where the next one begins.
