@@ -174,8 +174,8 @@ def test_a_member_is_the_same_on_another_replica() -> None:
         "ana", sid="s1", protocol=2, name="Ana", roles=frozenset({"speaker", "listener"}),
         target_language="spa", source_language="deu", expressive=True,
         wish=Wish("fra", "s2t", True, "opus"), model_type="s2s&t",
-        streaming=True, resume_key="key", subject="iss|ana", room_id="ROOM", since=12.5,
-        segment_base=7,
+        model="tiny", streaming=True, resume_key="key", subject="iss|ana", room_id="ROOM",
+        since=12.5, segment_base=7,
     )  # fmt: skip
     record = orjson.loads(orjson.dumps(full.record()))
     assert record["roles"] == ["listener", "speaker"]
@@ -187,7 +187,7 @@ def test_a_member_is_the_same_on_another_replica() -> None:
     kept = {
         "client_id", "sid", "protocol", "name", "roles", "target_language", "expressive", "wish",
         "model_type", "streaming", "resume_key", "subject", "room_id", "since", "segment_base",
-        "source_language",
+        "source_language", "model",
     }  # fmt: skip
     assert set(record) == kept
     assert all(record[key] == value for key, value in vars(full).items() if key in kept - {

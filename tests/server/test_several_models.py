@@ -56,6 +56,10 @@ async def test_models_are_chosen_and_loaded_when_they_are_wanted(
     assert [model.name for model in models.loaded()] == ["Captions"]  # tiny made room
     answer = await peer.configure(model_name="auto", options={"source_lang": "Danish"})
     assert (answer["status"], answer["model"]) == ("ok", "tiny")
+    room = await peer.until(
+        "room_state_update", lambda state: state["members"][peer.client_id]["model"] == "tiny"
+    )
+    assert room["members"][peer.client_id]["transcoder"]
     await peer.speak(speech("human_short"))
     await peer.call("stop_stream")
     refused = await peer.configure(model_name="auto", options={"source_lang": "klingon"})
@@ -101,3 +105,24 @@ async def test_live_sessions_of_openai_s_wire_get_the_model_for_their_languages(
 
 def wanted(spoken: str, read: str) -> dict[str, Any]:
     return {"audio": {"input": {"language": spoken}, "output": {"language": read}}}
+
+
+async def test_a_demonstration_is_chosen_only_where_no_other_model_can(
+    start_server: Callable[..., BackgroundServer], captions: Path, tmp_path: Path
+) -> None:
+    # It speaks, too: that makes it no better for somebody's own words.
+    folder = tmp_path / "Phrasebook"
+    folder.mkdir()
+    lines = ["agent_class: tests.evaluation.toy_agents.ToneAgent", "source_langs: [spa, dan]"]
+    lines += ["target_langs: [eng, deu]", "speech_langs: [eng, deu]", "demonstration: true"]
+    (folder / "main.yaml").write_text("\n".join(lines))
+    server = start_server(models=(str(captions), str(folder)))
+    async with httpx.AsyncClient(base_url=server.url) as http:
+
+        async def able(**wanted: str) -> list[str]:
+            return [x["name"] for x in (await http.get("/api/models", params=wanted)).json()]
+
+        assert await able(source="spa", target="eng", speech="true") == ["Captions", "Phrasebook"]
+        assert await able(target="eng", speech="true") == ["Captions", "Phrasebook"]
+        assert await able(source="spa", target="deu") == ["Phrasebook"]
+        assert await able(source="deu", target="eng") == []
