@@ -35,6 +35,26 @@ def test_help_lists_commands_and_examples() -> None:
     assert "seamless-server translate talk.wav" in done.stdout
 
 
+def test_help_shows_the_everyday_first_with_defaults_in_80_columns() -> None:
+    everyday = {
+        "translate": ("--model", "--task", "--tgt-lang"),
+        "stream": ("--url", "--room", "--tgt-lang", "--output"),
+        "serve": ("--host", "--port", "--model", "--ssl-certfile"),
+        "evaluate": ("--task", "--data", "--tgt-lang", "--output"),
+    }
+    decoding = "Decoding (the model's own values by default)"
+    for command, wanted in everyday.items():
+        text = run(command, "--help", COLUMNS="80", PYTHONIOENCODING="utf-8").stdout
+        assert max(map(len, text.splitlines())) <= 80
+        first, *groups = text.split("─ Options ─")[1].split("╭─ ")
+        assert all(f" {name} " in first or f" {name}," in first for name in wanted), command
+        assert "--decision" not in first and "--dtype" not in first
+        if command in ("translate", "evaluate"):
+            assert groups[-1].startswith(decoding) and "--decision-" in groups[-1]
+        if command == "serve":
+            assert "[default: 127.0.0.1]" in first and "[default: 8000]" in first
+
+
 def test_an_unknown_command_is_one_clear_message() -> None:
     done = run("frobnicate")
     assert done.returncode == 2

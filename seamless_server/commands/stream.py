@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seamless_server.commands.stream_flags import FILES, SOUND
 from seamless_server.commands.translate import CHANNEL, RAW
 from seamless_server.errors import UsageError
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from seamless_server.commands.output_files import OutputFiles
 
 
+_SERVER = "The server"
 _ADDRESS_SECONDS = 3.0
 
 
@@ -37,21 +39,40 @@ def stream(
     model: Annotated[str | None, typer.Option(help="One of the server's models.")] = None,
     name: Annotated[str | None, typer.Option(help="Shown to others in the room.")] = None,
     token: Annotated[
-        str | None, typer.Option(envvar="SEAMLESS_TOKEN", help="If the server asks for one.")
+        str | None,
+        typer.Option(
+            envvar="SEAMLESS_TOKEN", help="If the server asks for one.", rich_help_panel=_SERVER
+        ),
     ] = None,
-    wav: Annotated[Path | None, typer.Option(help="Write the translated speech.")] = None,
-    srt: Annotated[Path | None, typer.Option(help="Write SubRip captions.")] = None,
-    vtt: Annotated[Path | None, typer.Option(help="Write WebVTT captions.")] = None,
-    channel: Annotated[str, typer.Option(help=CHANNEL)] = "auto",
-    raw: Annotated[str | None, typer.Option(help=RAW)] = None,
+    wav: Annotated[
+        Path | None, typer.Option(help="Write the translated speech.", rich_help_panel=FILES)
+    ] = None,
+    srt: Annotated[
+        Path | None, typer.Option(help="Write SubRip captions.", rich_help_panel=FILES)
+    ] = None,
+    vtt: Annotated[
+        Path | None, typer.Option(help="Write WebVTT captions.", rich_help_panel=FILES)
+    ] = None,
+    channel: Annotated[str, typer.Option(help=CHANNEL, rich_help_panel=SOUND)] = "auto",
+    raw: Annotated[str | None, typer.Option(help=RAW, rich_help_panel=SOUND)] = None,
     realtime: Annotated[
-        bool, typer.Option(help="Send a file at the pace of speech, or as fast as it goes.")
+        bool,
+        typer.Option(
+            help="Send a file at the pace of speech, or as fast as it goes.", rich_help_panel=SOUND
+        ),
     ] = True,
-    debug: Annotated[bool, typer.Option(help="Ask the server to record the stream.")] = False,
+    debug: Annotated[
+        bool, typer.Option(help="Ask the server to record the stream.", rich_help_panel=_SERVER)
+    ] = False,
     wait: Annotated[
-        bool, typer.Option(help="Stand in line when all streams of the server are in use.")
+        bool,
+        typer.Option(
+            help="Stand in line when all streams of the server are in use.", rich_help_panel=_SERVER
+        ),
     ] = True,
-    insecure: Annotated[bool, typer.Option(help="Accept a home-made certificate.")] = False,
+    insecure: Annotated[
+        bool, typer.Option(help="Accept a home-made certificate.", rich_help_panel=_SERVER)
+    ] = False,
 ) -> None:
     """Translate a file or the microphone through a running server, live.
 

@@ -12,7 +12,11 @@ import typer
 
 from seamless_server.stream_options import StreamOptions, bounds, number, read_options
 
-_PANEL = "Options of the stream (the model's own values by default)"
+SOUND = "Sound"
+FILES = "What is written"
+MACHINE = "Machine and pipeline"
+"""Groups of a help page; what stands in none of them is needed every day."""
+_PANEL = "Decoding (the model's own values by default)"
 
 
 class Task(str, Enum):

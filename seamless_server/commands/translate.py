@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from seamless_server.commands.stream_flags import Task, with_stream_flags
+from seamless_server.commands.stream_flags import FILES, MACHINE, SOUND, Task, with_stream_flags
 from seamless_server.errors import UsageError
 from seamless_server.stream_options import StreamOptions
 
@@ -41,25 +41,48 @@ def translate(
         str | None, typer.Option(help="Target language (spa); for asr the language spoken.")
     ] = None,
     voice: Annotated[
-        str, typer.Option(help="Expressive voice for --expressive: a name, file or folder.")
+        str,
+        typer.Option(
+            help="Expressive voice for --expressive: a name, file or folder.",
+            rich_help_panel=MACHINE,
+        ),
     ] = "vocoder_pretssel",
-    chunk_ms: Annotated[int, typer.Option(help="Audio given to the model at a time.")] = 320,
-    vad: Annotated[bool, typer.Option(help="Cut the audio into segments of speech.")] = True,
+    chunk_ms: Annotated[
+        int, typer.Option(help="Audio given to the model at a time.", rich_help_panel=MACHINE)
+    ] = 320,
+    vad: Annotated[
+        bool, typer.Option(help="Cut the audio into segments of speech.", rich_help_panel=MACHINE)
+    ] = True,
     compat: Annotated[
-        str | None, typer.Option(help="'official' repeats the official pipeline's quirks.")
+        str | None,
+        typer.Option(
+            help="'official' repeats the official pipeline's quirks.", rich_help_panel=MACHINE
+        ),
     ] = None,
-    wav: Annotated[Path | None, typer.Option(help="Write the translated speech.")] = None,
-    srt: Annotated[Path | None, typer.Option(help="Write SubRip captions.")] = None,
-    vtt: Annotated[Path | None, typer.Option(help="Write WebVTT captions.")] = None,
+    wav: Annotated[
+        Path | None, typer.Option(help="Write the translated speech.", rich_help_panel=FILES)
+    ] = None,
+    srt: Annotated[
+        Path | None, typer.Option(help="Write SubRip captions.", rich_help_panel=FILES)
+    ] = None,
+    vtt: Annotated[
+        Path | None, typer.Option(help="Write WebVTT captions.", rich_help_panel=FILES)
+    ] = None,
     jsonl: Annotated[
-        str | None, typer.Option(help="Write one line a chunk; - is standard output.")
+        str | None,
+        typer.Option(help="Write one line a chunk; - is standard output.", rich_help_panel=FILES),
     ] = None,
-    channel: Annotated[str, typer.Option(help=CHANNEL)] = "auto",
-    raw: Annotated[str | None, typer.Option(help=RAW)] = None,
-    realtime: Annotated[bool, typer.Option(help="Feed the file at the pace of speech.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda:0 or mps.")] = "auto",
+    channel: Annotated[str, typer.Option(help=CHANNEL, rich_help_panel=SOUND)] = "auto",
+    raw: Annotated[str | None, typer.Option(help=RAW, rich_help_panel=SOUND)] = None,
+    realtime: Annotated[
+        bool, typer.Option(help="Feed the file at the pace of speech.", rich_help_panel=SOUND)
+    ] = False,
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda:0 or mps.", rich_help_panel=MACHINE)
+    ] = "auto",
     dtype: Annotated[
-        str, typer.Option(help="auto, fp32, fp16, bf16, int8, int8-weights.")
+        str,
+        typer.Option(help="auto, fp32, fp16, bf16, int8, int8-weights.", rich_help_panel=MACHINE),
     ] = "auto",
     *,
     options: StreamOptions,
