@@ -48,11 +48,14 @@ def test_help_shows_the_everyday_first_with_defaults_in_80_columns() -> None:
         assert max(map(len, text.splitlines())) <= 80
         first, *groups = text.split("─ Options ─")[1].split("╭─ ")
         assert all(f" {name} " in first or f" {name}," in first for name in wanted), command
-        assert "--decision" not in first and "--dtype" not in first
+        assert "--decision" not in first
+        assert "--dtype" not in first
         if command in ("translate", "evaluate"):
-            assert groups[-1].startswith(decoding) and "--decision-" in groups[-1]
+            assert groups[-1].startswith(decoding)
+            assert "--decision-" in groups[-1]
         if command == "serve":
-            assert "[default: 127.0.0.1]" in first and "[default: 8000]" in first
+            assert "[default: 127.0.0.1]" in first
+            assert "[default: 8000]" in first
 
 
 def test_an_unknown_command_is_one_clear_message() -> None:
