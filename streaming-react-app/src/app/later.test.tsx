@@ -1,7 +1,9 @@
-import { cleanup, render, screen } from '@testing-library/react';
+import { act, cleanup, render, screen } from '@testing-library/react';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { setUiLanguage } from '../i18n';
 import { later } from './later';
+
+Object.assign(globalThis, { IS_REACT_ACT_ENVIRONMENT: true });
 
 const Part = ({ word }: { word: string }) => <p>{word}</p>;
 const answers = vi.fn<() => Promise<{ status: number }>>();
@@ -16,6 +18,8 @@ function loads(...results: ('gone' | 'there')[]) {
       : Promise.reject(new Error('no such file'));
   });
 }
+
+const passing = (ms: number) => act(() => vi.advanceTimersByTimeAsync(ms));
 
 beforeEach(async () => {
   await setUiLanguage('en');
@@ -34,7 +38,7 @@ afterEach(() => {
 it('draws a part when its code is there', async () => {
   const Later = later(loads('there'));
   render(<Later word="hello" />);
-  await vi.advanceTimersByTimeAsync(0);
+  await passing(0);
   expect(screen.getByText('hello')).toBeTruthy();
 });
 
@@ -42,10 +46,10 @@ it('says that the server is away, and goes on by itself when it is back', async 
   answers.mockRejectedValueOnce(new TypeError('no network'));
   const Later = later(loads('gone', 'there'), { view: true });
   render(<Later word="hello" />);
-  await vi.advanceTimersByTimeAsync(0);
+  await passing(0);
   expect(screen.getByRole('alert').textContent).toContain('The server cannot be reached');
   expect(screen.queryByRole('button')).toBeNull();
-  await vi.advanceTimersByTimeAsync(3000);
+  await passing(3000);
   expect(screen.getByText('hello')).toBeTruthy();
   expect(screen.queryByRole('alert')).toBeNull();
   expect(reload).not.toHaveBeenCalled();
@@ -55,9 +59,9 @@ it('asks for a reload where the server has a newer page, and does it only where 
   answers.mockResolvedValue({ status: 200 });
   const Dialog = later(loads());
   render(<Dialog word="hello" />);
-  await vi.advanceTimersByTimeAsync(0);
+  await passing(0);
   expect(screen.queryByRole('alert')).toBeNull(); // the server may have come back that moment
-  await vi.advanceTimersByTimeAsync(3000);
+  await passing(3000);
   expect(screen.getByRole('alert').textContent).toContain('newer page');
   expect(reload).not.toHaveBeenCalled();
   screen.getByRole('button', { name: 'Reload the page' }).click();
@@ -66,6 +70,6 @@ it('asks for a reload where the server has a newer page, and does it only where 
 
   const View = later(loads(), { view: true });
   render(<View word="hello" />);
-  await vi.advanceTimersByTimeAsync(20_000);
+  await passing(20_000);
   expect(reload).toHaveBeenCalledTimes(2); // once, not over and over
 });

@@ -54,8 +54,20 @@ describe('api', () => {
       { name: 'b', url: '/api/samples/mini/b.flac', text: 'B' },
     ]);
     expect(await fetchClips('http://x/sub/')).toEqual([
-      { name: 'a', url: 'http://x/sub/api/samples/mini/a.flac', text: '', translations },
-      { name: 'b', url: 'http://x/sub/api/samples/mini/b.flac', text: 'B', translations: {} },
+      {
+        name: 'a',
+        url: 'http://x/sub/api/samples/mini/a.flac',
+        model: 'mini',
+        text: '',
+        translations,
+      },
+      {
+        name: 'b',
+        url: 'http://x/sub/api/samples/mini/b.flac',
+        model: '',
+        text: 'B',
+        translations: {},
+      },
     ]);
   });
 
