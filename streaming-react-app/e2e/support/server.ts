@@ -71,7 +71,12 @@ export class Server {
     child.stdout.on('data', (data: Buffer) => output.push(data.toString()));
     child.stderr.on('data', (data: Buffer) => output.push(data.toString()));
     const server = new Server(child, chosen, output);
-    await server.until(ready ? 'readyz' : 'healthz');
+    try {
+      await server.until(ready ? 'readyz' : 'healthz');
+    } catch (error) {
+      await server.stop('SIGKILL');
+      throw error;
+    }
     return server;
   }
 
