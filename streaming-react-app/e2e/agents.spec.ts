@@ -18,9 +18,7 @@ test('the wait-k agent is chosen in the page and writes word by word for everybo
   const listener = await visit(`${server.url}${listenerLink(room, 'spa')}`);
 
   await page.getByRole('button', { name: 'File' }).click();
-  await page
-    .getByLabel('Choose a file')
-    .setInputFiles(resolve(EMBEDDED, 'samples/clip2.flac'));
+  await page.getByLabel('Choose a file').setInputFiles(resolve(EMBEDDED, 'samples/clip2.flac'));
   await page.getByRole('button', { name: 'Play the file' }).click();
   await reads(page, 'spa');
   await expect(lines(listener, 'spa').first()).toContainText('pizza', { timeout: 60_000 });

@@ -64,21 +64,21 @@ test("a newcomer's own words appear; the phrasebook speaks; nobody is left witho
 
   await test.step('the model that can is chosen, and the picker says what each can do', async () => {
     await expect(speaker.getByRole('button', { name: 'Translate into: English' })).toBeVisible();
-    await speaker.getByRole('button', { name: 'Model: Captions' }).click();
-    const dialog = speaker.getByRole('dialog');
-    await expect(dialog.getByRole('button', { name: /^Automatic/ })).toHaveAttribute(
-      'aria-pressed',
-      'true',
-    );
-    const captionsModel = dialog.getByRole('button', { name: /^Captions/ });
+    const picker = speaker.getByLabel('Model', { exact: true });
+    await expect(picker.locator('option:checked')).toHaveText('Automatic: Captions');
+    const each = speaker.getByRole('listitem');
+    const captionsModel = each.filter({ hasText: 'CaptionsChosen' });
     await expect(captionsModel).toContainText('Hears: English, Deutsch, 日本語');
     await expect(captionsModel).toContainText('Writes: the language spoken, English');
     await expect(captionsModel).toContainText('Speaks: nothing, text only');
-    await expect(dialog.getByRole('button', { name: /^Phrasebook/ })).toContainText(
-      'Demonstration',
+    await expect(each.filter({ hasText: 'PhrasebookDemonstration' })).toContainText(
+      'Writes: English, Español, Deutsch',
     );
     await accessible(speaker);
-    await speaker.keyboard.press('Escape');
+    await picker.selectOption('Phrasebook');
+    await expect(speaker.getByTestId('demo')).toBeVisible();
+    await picker.selectOption('');
+    await expect(speaker.getByTestId('demo')).toHaveCount(0);
   });
 
   const listener = await visit('about:blank');
