@@ -50,8 +50,8 @@ class RemoteModel(Model):
     def _walk(self, asked: Opening) -> tuple[Walk, Caller]:
         remote = RemoteCaller()  # what computes is elsewhere
         given = asked.options.model_dump(exclude_none=True)
-        stream = (self.name, asked.targets, given, asked.vad, remote, self._moved, asked.resume)
-        return RemoteWalk(self._link, *stream), remote
+        stream = (self.name, asked.targets, given, asked.vad, remote, self._moved)
+        return RemoteWalk(self._link, *stream, self.sample_rate, asked.resume), remote
 
 
 def remote_loader(settings: Settings, metrics: Metrics) -> Loader:

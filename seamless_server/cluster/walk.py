@@ -70,6 +70,7 @@ class RemoteWalk:
         options: of the stream, by name.
         caller: cancelled when nobody wants the stream any more.
         moved: told of every change of the engine.
+        sample_rate: of the audio, in Hz.
 
     Raises:
         NoPlaceError: no engine has a place.
@@ -89,12 +90,13 @@ class RemoteWalk:
         vad: bool,
         caller: RemoteCaller,
         moved: Moved,
+        sample_rate: int,
         resume: Snapshot | None = None,
     ) -> None:
         self._link, self._model, self._options, self._vad = link, model, options, vad
         self._caller, self._moved = caller, moved
         self._key = uuid.uuid4().hex
-        self._kept = Kept(dict(targets), resume)
+        self._kept = Kept(dict(targets), sample_rate, resume)
         self._new_targets: dict[str, Target] | None = None
         self._whole = True
         self._state = "listening"
@@ -122,16 +124,17 @@ class RemoteWalk:
 
     def snapshot(self) -> Snapshot | None:
         """None while something was pushed since the last pause."""
-        return None if self._kept.pushes else self._kept.pause
+        return None if self._kept.open else self._kept.pause
 
     def push(self, audio: Samples, last: bool = False) -> Iterator[Output]:
         """Have one push computed, by another engine if that which has the stream is lost."""
-        if self._call is not None and self._call.leaving and not self._kept.pushes:
+        if self._call is not None and self._call.leaving and not self._kept.open:
             self._leave()
             self._find_engine("leaving", time.monotonic())
         targets, self._new_targets = self._new_targets, None
         push = Push(audio, last, targets, self._whole, self.expressive)
-        self._kept.pushes.append(push)
+        if self._kept.push(push):
+            self._losses = 0
         todo = [push]
         while todo:
             began = time.monotonic()
@@ -143,6 +146,7 @@ class RemoteWalk:
                 self._leave()
                 self._lost(loss)
                 self._find_engine("lost", began)
+                yield from self._kept.cut()
                 todo = self._kept.replay()
         if last:
             self._end()

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from seamless_server.cluster import kept
 from seamless_server.cluster.engine_replica import EngineReplica
 from seamless_server.cluster.link import NoEngine
 from seamless_server.cluster.remote import RemoteModel
 from seamless_server.errors import LanguageError, NoPlaceError, SeamlessError
-from seamless_server.streaming import Model, Output, Target
+from seamless_server.streaming import Model, Output, Target, TextOutput
 from tests.cluster.nearby import NearbyCall, NearbyLink, make_engines
 from tests.recorded import audio
 from tests.streaming.playing import assert_alike
@@ -112,6 +113,24 @@ def without_the_first_outputs(call: NearbyCall) -> Callable[[], Any]:
         return message
 
     return lossy
+
+
+def test_beyond_the_bound_only_what_was_not_said_yet_is_lost(
+    link: NearbyLink, undisturbed: list[Output], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "MOST_SECONDS", 1.0)
+
+    def lose(number: int, stream: Any) -> None:
+        if number == 8:
+            link.calls[-1].die()
+
+    outputs = play(model(link), lose)
+    assert len(link.calls) == 2
+    # The stream goes on to its end, in the time of its own audio, and no sentence stays open.
+    ends = [output.end_ms for output in outputs]
+    assert max(ends) == pytest.approx(max(output.end_ms for output in undisturbed), abs=1000)
+    last = {output.lang: output for output in outputs if isinstance(output, TextOutput)}
+    assert all(output.finished for output in last.values())
 
 
 def test_an_engine_that_is_to_stop_is_left_at_a_pause(
