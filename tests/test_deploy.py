@@ -66,6 +66,15 @@ def test_the_dashboard_shows_metrics_that_exist() -> None:
     assert {re.sub(r"_bucket$", "", name) for name in asked} <= exposed
 
 
+def test_fronts_are_scaled_by_metrics_that_exist() -> None:
+    exposed = set(re.findall(r"^# HELP (\w+)", Metrics().render().decode(), re.MULTILINE))
+    scaling = (CHART / "templates" / "scaling.yaml").read_text(encoding="utf-8")
+    queries = re.findall(r"query: (.*)", scaling)
+    asked = {name for query in queries for name in re.findall(r"seamless_\w+", query)}
+    assert asked == {"seamless_connections", "seamless_slots", "seamless_slots_used"}
+    assert asked <= exposed
+
+
 def test_the_chart_gives_settings_that_exist() -> None:
     values = read(CHART / "values.yaml")
     template = (CHART / "templates" / "engines.yaml").read_text(encoding="utf-8")

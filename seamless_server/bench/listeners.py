@@ -40,6 +40,8 @@ class HeardByListeners:
     texts: list[tuple[str, float, bool, float]] = field(default_factory=list)
     events: list[int] = field(default_factory=list)
     cpu_seconds: float = 0.0
+    speech_bytes: int = 0
+    """Of speech, with what stands around it."""
     state_bytes: int = 0
     """Of what the server told of rooms and of itself."""
     lost: int = 0
@@ -55,8 +57,11 @@ class Crowd:
         UsageError: the system or the server does not let so many in.
     """
 
-    def __init__(self, url: str, room: str, count: int, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, url: str, room: str, count: int, encoding: str, say: Callable[[str], None]
+    ) -> None:
         self._url, self._room, self._count, self._say = url, room, count, say
+        self._encoding = encoding
         self._processes: list[multiprocessing.process.BaseProcess] = []
         self._pipes: list[Connection] = []
 
@@ -64,7 +69,8 @@ class Crowd:
         context = multiprocessing.get_context("spawn")
         for number, size in enumerate(_shares(self._count)):
             ours, theirs = context.Pipe()
-            arguments = (theirs, self._url, self._room, size, f"crowd-{os.getpid()}-{number}")
+            tag = f"crowd-{os.getpid()}-{number}"
+            arguments = (theirs, self._url, self._room, size, tag, self._encoding)
             process = context.Process(target=_listen, args=arguments, daemon=True)
             process.start()
             theirs.close()
@@ -101,6 +107,7 @@ class Crowd:
             total.texts += one.texts
             total.events += one.events
             total.cpu_seconds += one.cpu_seconds
+            total.speech_bytes += one.speech_bytes
             total.state_bytes += one.state_bytes
             total.lost += one.lost
         return total
@@ -141,10 +148,10 @@ def allow_files(count: int) -> None:
 # -- in the process of the listeners ---------------------------------------------------------------
 
 
-def _listen(pipe: Connection, url: str, room: str, count: int, tag: str) -> None:
+def _listen(pipe: Connection, url: str, room: str, count: int, tag: str, encoding: str) -> None:
     try:
         allow_files(count)
-        asyncio.run(_listen_all(pipe, url, room, count, tag))
+        asyncio.run(_listen_all(pipe, url, room, count, tag, encoding))
     except UsageError as error:
         pipe.send(error.message)
     except (OSError, WebSocketException, TimeoutError) as error:
@@ -153,7 +160,9 @@ def _listen(pipe: Connection, url: str, room: str, count: int, tag: str) -> None
         pass
 
 
-async def _listen_all(pipe: Connection, url: str, room: str, count: int, tag: str) -> None:
+async def _listen_all(
+    pipe: Connection, url: str, room: str, count: int, tag: str, encoding: str
+) -> None:
     heard = HeardByListeners()
     gate = asyncio.Semaphore(AT_ONCE)
     joined = 0
@@ -172,7 +181,7 @@ async def _listen_all(pipe: Connection, url: str, room: str, count: int, tag: st
                 open_timeout=60,
                 ping_interval=None,
             )
-            await _join(socket, name, room, heard)
+            await _join(socket, name, room, encoding, heard)
         joined += 1
         if joined % 50 == 0 or joined == count:
             pipe.send(joined)
@@ -193,7 +202,9 @@ async def _listen_all(pipe: Connection, url: str, room: str, count: int, tag: st
     pipe.send(heard)
 
 
-async def _join(socket: ClientConnection, name: str, room: str, heard: HeardByListeners) -> None:
+async def _join(
+    socket: ClientConnection, name: str, room: str, encoding: str, heard: HeardByListeners
+) -> None:
     await _until(socket, "0", heard)
     await socket.send("40")
     answer = await _until(socket, "4", heard)
@@ -204,6 +215,12 @@ async def _join(socket: ClientConnection, name: str, room: str, heard: HeardByLi
     joined = await _until(socket, "430", heard)
     if '"roomID"' not in joined:
         raise UsageError(f"the server refused: {_reason(joined)}")
+    if encoding != "pcm16":
+        wish = {"targetLanguage": None, "output": "s2s&t", "encoding": encoding}
+        await socket.send("421" + json.dumps(["set_listener_config", wish]))
+        answer = await _until(socket, "431", heard)
+        if '"ok"' not in answer:
+            raise UsageError(f"the server refused: {_reason(answer)}")
 
 
 def _reason(packet: str) -> str:
@@ -238,6 +255,7 @@ async def _hear(
     try:
         async for packet in socket:
             if not isinstance(packet, str):
+                heard.speech_bytes += len(packet)  # nothing else is binary
                 continue
             if packet == "2":
                 await socket.send("3")
@@ -248,6 +266,7 @@ async def _hear(
                 heard.texts.append((data["speakerID"], data["endMs"], bool(data["payload"]), now))
             elif packet.startswith("451-") and '"translation_speech"' in packet[:40]:
                 heard.events[number] += 1
+                heard.speech_bytes += len(packet)
             else:
                 _count_state(packet, heard)
     except WebSocketException:

@@ -35,7 +35,8 @@ class ServerLoad:
     """What is asked of the server.
 
     speakers: talk at once, each in a room of its own. listeners: sit in the first speaker's room.
-    seconds: that each speaker talks. output: of `configure_stream` (`s2t`, `s2s&t`).
+    seconds: that each speaker talks. output: of `configure_stream` (`s2t`, `s2s&t`). encoding: of
+    the speech that listeners get (`pcm16`, `opus`).
     """
 
     url: str
@@ -46,6 +47,7 @@ class ServerLoad:
     seconds: float = 30.0
     target_language: str | None = None
     output: str = "s2s&t"
+    encoding: str = "pcm16"
 
 
 @dataclass
@@ -167,7 +169,7 @@ async def run_load(
     try:
         rooms = [await speaker.join(load, None, ["speaker", "listener"]) for speaker in speakers]
         alone = _resident_bytes(server_pid)
-        crowd = Crowd(load.url, rooms[0], load.listeners, say)
+        crowd = Crowd(load.url, rooms[0], load.listeners, load.encoding, say)
         # Entering waits for processes; the speakers' connections live on meanwhile.
         coming = time.monotonic()
         await asyncio.to_thread(crowd.__enter__)
@@ -195,6 +197,7 @@ async def run_load(
         "seconds": load.seconds,
         "audio_ms_a_message": _FRAME_MS,
         "output": load.output,
+        "encoding": load.encoding,
         "text_latency_ms": _percentiles(x for s in speakers for x in s.seen.text_ms),
         "speech_latency_ms": _percentiles(x for s in speakers for x in s.seen.speech_ms),
         "listener_latency_ms": _percentiles(
@@ -212,6 +215,7 @@ async def run_load(
             "lost_connections": heard.lost,
         },
         "joining_seconds": coming if load.listeners else None,
+        "speech_bytes_a_listener": heard.speech_bytes / max(1, load.listeners),
         "state_megabytes": heard.state_bytes / 1e6,
         "bytes_a_listener": each if load.listeners else None,
         "chunks_a_step": _diff(before, after, "seamless_step_chunks_sum") / max(1.0, steps),

@@ -39,6 +39,7 @@ def server(
     ] = "auto",
     tgt_lang: Annotated[str | None, typer.Option(help="Language to translate into.")] = None,
     output: Annotated[str, typer.Option(help="s2s&t (both), s2t (text), s2s (speech).")] = "s2s&t",
+    encoding: Annotated[str, typer.Option(help="Of the listeners' speech: pcm16, opus.")] = "pcm16",
     save: Output = None,
 ) -> None:
     """Measure a live server with clients that speak real speech in real time.
@@ -50,6 +51,8 @@ def server(
     counts = _counts(speakers)
     if output not in ("s2s&t", "s2t", "s2s"):
         raise UsageError("--output: choose one of s2s&t, s2t, s2s")
+    if encoding not in ("pcm16", "opus"):
+        raise UsageError("--encoding: choose one of pcm16, opus")
 
     from seamless_server.bench.server_load import ServerLoad, run_load, speech_to_send
     from seamless_server.bench.started_server import started_server
@@ -74,6 +77,7 @@ def server(
                 seconds=seconds,
                 target_language=tgt_lang,
                 output=output,
+                encoding=encoding,
             )
             results.append(asyncio.run(run_load(load, pid, _say)))
             typer.echo(_line(results[-1]), err=True)

@@ -56,6 +56,20 @@ def test_what_it_reports_is_what_happened(shared_server: BackgroundServer, tmp_p
     assert str(tmp_path) in page  # the command that repeats it
 
 
+def test_opus_takes_a_fraction_of_the_traffic(shared_server: BackgroundServer) -> None:
+    bytes_of = {}
+    for encoding in ("pcm16", "opus"):
+        done = bench(
+            "--url", shared_server.url, "--audio", AUDIO, "--listeners", "2", "--seconds", "4",
+            "--tgt-lang", "spa", "--encoding", encoding,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        [result] = json.loads(done.stdout)["results"]
+        assert result["listener_events"]["missing_in_all"] == 0
+        bytes_of[encoding] = result["speech_bytes_a_listener"]
+    assert 0 < 5 * bytes_of["opus"] < bytes_of["pcm16"]
+
+
 def test_what_cannot_be_measured_is_said() -> None:
     for arguments, part in [
         (["--speakers", "none"], "--speakers"),
