@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from typer.main import get_command
 
@@ -73,6 +76,29 @@ def test_fronts_are_scaled_by_metrics_that_exist() -> None:
     asked = {name for query in queries for name in re.findall(r"seamless_\w+", query)}
     assert asked == {"seamless_connections", "seamless_slots", "seamless_slots_used"}
     assert asked <= exposed
+
+
+@pytest.mark.skipif(shutil.which("helm") is None, reason="helm is not installed")
+@pytest.mark.parametrize(
+    ("changes", "kinds"),
+    [
+        ([], {"HorizontalPodAutoscaler"}),
+        (["keda.enabled=true"], {"ScaledObject"}),
+        (["ingress.enabled=true", "ingress.tlsSecret=tls"], {"HorizontalPodAutoscaler", "Ingress"}),
+    ],
+)
+def test_helm_finds_nothing_wrong_with_the_chart(changes: list[str], kinds: set[str]) -> None:
+    options = [word for change in changes for word in ("--set", change)]
+    helm("lint", "--strict", str(CHART), *options)
+    made = [one for one in yaml.safe_load_all(helm("template", "it", str(CHART), *options)) if one]
+    always = {"RayService", "Deployment", "Service", "PodDisruptionBudget"}
+    assert {one["kind"] for one in made} == always | kinds
+
+
+def helm(*words: str) -> str:
+    done = subprocess.run(["helm", *words], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def test_the_chart_gives_settings_that_exist() -> None:
