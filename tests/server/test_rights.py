@@ -20,7 +20,7 @@ from seamless_server.doors.running import BackgroundServer
 from seamless_server.doors.socketio.schema import INBOUND
 from seamless_server.rooms.rights import RIGHTS
 
-from .conftest import Connect, Peer, silence, timeout
+from .conftest import Connect, Peer, silence, speech, timeout
 
 Start = Callable[..., BackgroundServer]
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -319,6 +319,68 @@ async def test_the_lock_ends_with_the_connection_that_took_it(
     await other.until(
         "server_state_update", lambda state: state["serverLock"] is None, after=after - 1
     )
+
+
+@pytest.mark.parametrize(
+    "how", ["drops the role", "goes elsewhere", "is sent away", "gives it back"]
+)
+async def test_the_lock_ends_with_what_its_holder_was(
+    start_server: Start, connect: Connect, how: str
+) -> None:
+    server = start_server(wait_ready=False)
+    host, holder, other = [await connect(server) for _ in range(3)]
+    room = await host.join()
+    both = {"roles": ["speaker", "listener"]}
+    join = ("join_room", holder.client_id, room)
+    assert "roomID" in await holder.call(*join, {**both, "lockServerName": "mine"})
+    await other.until("server_state_update", lambda state: state["serverLock"] is not None)
+    after = len(other.events)
+    if how == "drops the role":
+        await holder.call(*join, {"roles": ["listener"]})
+    elif how == "goes elsewhere":
+        await holder.call("join_room", holder.client_id, None, {"roles": ["listener"]})
+    elif how == "is sent away":
+        await host.call("remove_member", holder.client_id)
+    else:
+        await holder.call(*join, {**both, "lockServerName": None})
+    await other.until("server_state_update", lambda state: not state["serverLock"], after=after - 1)
+
+
+async def test_who_left_a_room_hears_no_more_of_it(start_server: Start, connect: Connect) -> None:
+    server = start_server()
+    host, guest = await connect(server), await connect(server)
+    room = await host.join()
+    await guest.join(room, "listener")
+    await guest.call("set_listener_config", {"targetLanguage": "deu", "output": "s2s&t"})
+    await guest.join(None, "listener")
+    before = len(guest.events)
+    await host.configure()
+    await host.speak(speech("human_short"))
+    await host.call("stop_stream")
+    await host.call("set_name", "host")
+    await host.call("clear_transcript_for_all")
+    assert host.text()
+    await guest.call("set_name", "gone")  # all that was sent before its answer has come
+    told = {event for event, _ in guest.events[before:]}
+    assert told <= {"room_state_update", "server_state_update"}
+    rooms = {state["room_id"] for state in guest.of("room_state_update")[-1:]}
+    assert room not in rooms
+    assert (await guest.call("transcript")) == []
+
+
+async def test_nothing_is_kept_of_who_came_and_went_without_a_room(
+    start_server: Start, connect: Connect
+) -> None:
+    server = start_server(wait_ready=False, grace_seconds=600)
+    members = server.app.state.parts.rooms.members
+    passer = await connect(server, "passer-by")
+    assert "passer-by" in members
+    await passer.sio.disconnect()
+    for _ in range(100):
+        if "passer-by" not in members:
+            break
+        await asyncio.sleep(0.05)
+    assert "passer-by" not in members
 
 
 # -- tokens ----------------------------------------------------------------------------------------
