@@ -26,6 +26,7 @@ STATUS = {
     "no_engine": 503,
     "server_locked": 503,
     "restarting": 503,
+    "stream_failed": 500,
     "no_room": 507,
 }
 """HTTP status by an error's code; 422 for the rest."""

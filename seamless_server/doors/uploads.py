@@ -246,8 +246,10 @@ async def translate_file(
     try:
         while not isinstance(event := await upload.waiting.get(), _End):
             yield event
-        if event.error is not None:
+        if isinstance(event.error, SeamlessError):
             raise event.error
+        if event.error is not None:  # the session has logged it
+            raise SeamlessError("The translation of the file failed.", code="stream_failed")
         yield UploadProgress(session.received_ms)
     finally:
         upload.gone = True

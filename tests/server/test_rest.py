@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import jwt
@@ -176,6 +177,38 @@ def test_uploads_are_bounded(start_server: Start) -> None:
     packed = io.BytesIO()
     soundfile.write(packed, np.zeros(20_000, np.int16), 8_000, format="WAV")
     assert post(server, packed.getvalue()).status_code == 413
+
+
+@pytest.mark.parametrize("lines", [False, True])
+def test_a_fault_in_the_stream_of_a_file_is_an_answer(
+    start_server: Start, monkeypatch: pytest.MonkeyPatch, lines: bool
+) -> None:
+    server = start_server()
+    service = server.app.state.parts.service
+    opened = service.open
+
+    async def opens(*args: Any, **options: Any) -> Any:
+        session = await opened(*args, **options)
+
+        def fails(_: Any) -> Any:
+            raise RuntimeError("a fault of ours")
+
+        session._push = fails
+        return session
+
+    monkeypatch.setattr(service, "open", opens)
+    with AUDIO.open("rb") as file:
+        answer = httpx.post(
+            f"{server.url}/api/translate",
+            files={"file": file},
+            data={"targetLanguage": "spa", "stream": str(lines).lower()},
+            timeout=60,
+        )
+    # Line by line it may have begun when it fails.
+    told = json.loads(answer.text.splitlines()[-1])
+    assert told["code"] == "stream_failed"
+    assert "fault of ours" not in answer.text
+    assert answer.status_code == (200 if told.get("type") == "error" else 500)
 
 
 def test_metrics_tell_what_happened(shared_server: BackgroundServer) -> None:

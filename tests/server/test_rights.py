@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -366,6 +367,37 @@ async def test_who_left_a_room_hears_no_more_of_it(start_server: Start, connect:
     rooms = {state["room_id"] for state in guest.of("room_state_update")[-1:]}
     assert room not in rooms
     assert (await guest.call("transcript")) == []
+
+
+async def test_who_goes_while_its_room_is_looked_up_is_in_none(
+    start_server: Start, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start_server(wait_ready=False, grace_seconds=0.2, room_expiry_seconds=0.2)
+    rooms = server.app.state.parts.rooms
+    opened, asked, gone = rooms.open, threading.Event(), threading.Event()
+
+    async def slow(room_id: str) -> Any:
+        room = await opened(room_id)
+        asked.set()
+        await asyncio.to_thread(gone.wait, 20)
+        return room
+
+    monkeypatch.setattr(rooms, "open", slow)
+    peer = await connect(server, "hasty")
+    await peer.sio.emit("join_room", ("hasty", None, {"roles": ["listener"]}))
+    assert await asyncio.to_thread(asked.wait, 20)
+    await peer.sio.disconnect()
+    for _ in range(200):
+        if "hasty" not in rooms.members:
+            break
+        await asyncio.sleep(0.05)
+    assert rooms.rooms
+    gone.set()
+    for _ in range(200):
+        if not rooms.rooms:
+            break
+        await asyncio.sleep(0.05)
+    assert rooms.rooms == {}
 
 
 async def test_nothing_is_kept_of_who_came_and_went_without_a_room(

@@ -202,6 +202,9 @@ class Events:
             room.let_in(client_id, config.passcode, roles)
         if member.room_id is not None and member.room_id != room_id:
             await self._connections.leave_room(member)
+        if self._connections.open.get(connection.sid) is not connection:
+            # It left while its room was looked up: nobody would ever take it out again.
+            raise SeamlessError("You are not connected.", code="no_room")
         opens = not room.members and room.owner is None and bool(roles)
         self._rooms.enter(room, member)
         await self._connections.change_roles(member, roles)
