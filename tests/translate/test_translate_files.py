@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
@@ -28,16 +29,18 @@ def spoken(answer: subprocess.CompletedProcess[str]) -> list[str]:
     return [line.split("s  ")[-1] for line in answer.stdout.splitlines() if " s  " in line[:12]]
 
 
-@pytest.mark.parametrize("raw", [False, True])
-def test_standard_input_is_translated(raw: bool, forked: Translate, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["wav", "raw", "joined"])
+def test_standard_input_is_translated(kind: str, forked: Translate, tmp_path: Path) -> None:
     samples, rate = soundfile.read(SHORT, dtype="int16")
     path = tmp_path / "a.wav"
     soundfile.write(path, samples, rate)
     given = path.read_bytes()
-    options = ["--raw", f"{rate},1,s16le"] if raw else []
+    if kind == "joined":  # cat a.wav a.wav | seamless-server translate -
+        given += given
+        soundfile.write(path, np.concatenate([samples, samples]), rate)
     piped = subprocess.run(
-        command("-", *options, *TEXT),
-        input=samples.tobytes() if raw else given,
+        command("-", *(["--raw", f"{rate},1,s16le"] if kind == "raw" else []), *TEXT),
+        input=samples.tobytes() if kind == "raw" else given,
         capture_output=True,
         env=ENVIRONMENT,
         check=True,
