@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_origin
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     BaseModel,
     ConfigDict,
     Field,
     SecretStr,
+    StringConstraints,
     TypeAdapter,
     ValidationError,
     field_validator,
@@ -59,14 +61,26 @@ class ModelChoice(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    name: Annotated[str, Field(min_length=1)]
-    modalities: tuple[Literal["s2t", "s2s"], ...] | None = None
-    target_langs: tuple[str, ...] | None = Field(default=None, alias="targetLangs")
+    name: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"\w")]
+    modalities: Annotated[tuple[Literal["s2t", "s2s"], ...], Field(min_length=1)] | None = None
+    target_langs: Annotated[tuple[str, ...], Field(min_length=1)] | None = Field(
+        default=None, alias="targetLangs"
+    )
 
     def __str__(self) -> str:
         return self.name
 
 
+def _each_once(choices: tuple[ModelChoice, ...]) -> tuple[ModelChoice, ...]:
+    names = [choice.name for choice in choices]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"{', '.join(twice)} more than once")
+    return choices
+
+
+_CHOICES = TypeAdapter(
+    Annotated[tuple[ModelChoice, ...], Field(min_length=1), AfterValidator(_each_once)]
+)
 MODELS_FORMS = (
     "takes names separated by commas (SeamlessStreaming,SeamlessStreaming-mini), or JSON as the "
     'original does ([{"name": "SeamlessStreaming", "modalities": ["s2t", "s2s"], "targetLangs": '
@@ -302,15 +316,14 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             if not value.strip():
                 return (ModelChoice(name="auto"),)  # `MODELS_OVERRIDE=` in a compose file
-            if value.lstrip()[:1] in ("[", "{"):
-                try:
-                    value = json.loads(value)
-                    return TypeAdapter(tuple[ModelChoice, ...]).validate_python(value)
-                except ValidationError as error:
-                    first = error.errors()[0]
-                    where = ".".join(str(part) for part in first["loc"]) or "the array"
-                    raise ValueError(f"{MODELS_FORMS}; {where}: {first['msg']}") from None
-                except ValueError as error:
+            try:
+                return _CHOICES.validate_python(json.loads(value))
+            except ValidationError as error:
+                first = error.errors()[0]
+                where = ".".join(str(part) for part in first["loc"]) or "the array"
+                raise ValueError(f"{MODELS_FORMS}; {where}: {first['msg']}") from None
+            except ValueError as error:
+                if value.lstrip()[:1] in ("[", "{"):
                     raise ValueError(f"{MODELS_FORMS}; this is no JSON: {error}") from None
             value = [part.strip() for part in value.split(",") if part.strip()]
             if not value or any(set(part) & set('[]{}"') for part in value):

@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
-from tests.recorded import details, trace_names
+from seamless_server.agents import pipelines
+from seamless_server.agents.building import known_options
+from tests.recorded import RECORDINGS, details, trace_names
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "fidelity.md"
-SAID_ELSEWHERE = {"task", "tgt_lang"}
-"""Not behaviour of an agent: the pipeline, and the language of each push."""
+OURS = {
+    "model",
+    "compat",
+    "max_segment_seconds",
+    "min_confidence",
+    "patience",
+    "prosody_seconds",
+    "raise_quiet_speech",
+    "repetition_penalty",
+    "vad_threshold",
+}
+"""Options that the official agents have not."""
+NEVER_RECORDED = {"device": {"cpu": [""]}, "dtype": {"fp32": [""]}}
+"""SimulEval's own, which the recordings name nowhere: all were made on a CPU, in fp32."""
+
+
+def all_traces() -> dict[str, dict[str, Any]]:
+    """Every recording of a pipeline, the expressive ones too."""
+    found: dict[str, dict[str, Any]] = {x: details(f"traces/{x}") for x in trace_names()}
+    for path in sorted((RECORDINGS / "expressive" / "traces").glob("*.json")):
+        found[path.stem] = json.loads(path.read_text("utf-8"))
+    return found
 
 
 def values_recorded() -> dict[str, dict[str, list[str]]]:
     """Recordings by option and value."""
-    found: dict[str, dict[str, list[str]]] = {}
-    for name in trace_names():
-        for option, value in details(f"traces/{name}")["all_args"].items():
-            if option not in SAID_ELSEWHERE:
-                found.setdefault(option, {}).setdefault(str(value), []).append(name)
+    found: dict[str, dict[str, list[str]]] = {k: dict(v) for k, v in NEVER_RECORDED.items()}
+    for name, trace in all_traces().items():
+        pushed = {"source_segment_size": f"{trace['chunk'] / 16:g}"}
+        for option, value in {**trace["all_args"], **pushed}.items():
+            found.setdefault(option, {}).setdefault(str(value), []).append(name)
     return found
 
 
@@ -48,6 +72,13 @@ def test_the_table_of_options_is_true() -> None:
     # What tells behaviours apart was recorded in more than one value.
     for option in ("decision_method", "decision_threshold", "block_ngrams", "no_early_stop"):
         assert len(values_recorded()[option]) > 1
+
+
+def test_no_option_of_the_official_agents_is_left_out() -> None:
+    classes = [x for name, x in vars(pipelines).items() if name.endswith("Agent")]
+    official = {option for each in classes for option in known_options(each)} - OURS
+    assert len(official) > 30
+    assert official <= values_recorded().keys()
 
 
 def test_the_document_counts_the_recordings() -> None:
