@@ -26,11 +26,14 @@ import torch
 from torch import Tensor, nn
 
 from seamless_server import __version__
+from seamless_server.agents.features import DENORMALIZED
 from seamless_server.agents.silero import SileroState, speech_probabilities
+from seamless_server.audio.fbank import fbank
 from seamless_server.audio.files import WavWriter
 from seamless_server.audio.reader import SAMPLE_RATE, read_audio
 from seamless_server.audio.resample import at_rate
 from seamless_server.errors import SeamlessError
+from seamless_server.nn.pretssel import Pretssel
 from seamless_server.streaming import (
     SpeechOutput,
     Target,
@@ -170,6 +173,22 @@ def examine(
     with watched({part: getattr(checkpoint, part) for part in PARTS}) as health:
         done = translate(model, name, lang)
     return health, done
+
+
+def examine_voice(voice: Pretssel, name: str = "human_short") -> tuple[NetworkHealths, float]:
+    """Let an expressive voice listen to a known recording and speak known units.
+
+    Returns:
+        what each of its networks gave, and the RMS of the sound.
+    """
+    device, dtype = voice.gcmvn_mean.device, voice.gcmvn_mean.dtype
+    frames = torch.from_numpy(fbank(recording(name), DENORMALIZED)).to(device, dtype)
+    units = [number // 3 * 97 % voice.config.num_units for number in range(100)]
+    lang = torch.zeros(1, dtype=torch.long, device=device)
+    parts = {"prosody": voice.prosody, "acoustic": voice.acoustic, "vocoder": voice.vocoder}
+    with watched(parts) as health, torch.inference_mode():
+        (wave,) = voice([units], lang, [frames])
+    return health, float(wave.float().square().mean().sqrt())
 
 
 def troubles(health: NetworkHealths) -> list[str]:

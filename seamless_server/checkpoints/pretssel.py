@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from seamless_server.checkpoints.cards import checkpoint_dir, missing_files
+from seamless_server.checkpoints.cards import SYSTEM_DIRS, checkpoint_dir, missing_files
 from seamless_server.checkpoints.keys import Rules, fold_weight_norm
 from seamless_server.checkpoints.loader import Uninitialised
 from seamless_server.checkpoints.pretssel_config import FILE as DESCRIPTION
@@ -29,6 +29,8 @@ from seamless_server.nn.pretssel import Pretssel, PretsselConfig
 from seamless_server.nn.pretssel.mel_vocoder import Down, Up
 
 NAME = "SeamlessExpressive"
+ORIGINAL = "Seamless"
+"""What the original demo calls the gated folder, beside its other system folders."""
 LICENCE = "Seamless Licensing Agreement (non-commercial use only)"
 REPO = "facebook/seamless-expressive"
 ACCESS = (
@@ -65,8 +67,10 @@ class VoiceCard:
 
     @property
     def folder(self) -> Path:
-        """Where the file is, or belongs."""
-        return checkpoint_dir() / NAME
+        """Where the file is, or belongs; the original's folder serves as well."""
+        usual = checkpoint_dir() / NAME
+        places = (usual, SYSTEM_DIRS / ORIGINAL)
+        return next((place for place in places if (place / self.file).is_file()), usual)
 
     @property
     def present(self) -> bool:

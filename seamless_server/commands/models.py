@@ -6,11 +6,14 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from seamless_server.errors import SeamlessError, UsageError
+
+if TYPE_CHECKING:
+    from seamless_server.trial import NetworkHealths
 
 models = typer.Typer(
     help="List, download, convert, verify and try models.",
@@ -172,6 +175,8 @@ def verify(
     if is_voice(folder):
         voice = find_voice(folder)
         _tell(voice, verify_voice(voice))
+        if deep:
+            _examine_voice(voice, device, dtype)
         return
     path = find_model(folder, speech=not text_only)
     found = verify_folder(path, speech=not text_only)
@@ -188,14 +193,10 @@ def _examine(path: Path, device: str, dtype: str, *, speech: bool) -> None:
     from seamless_server.streaming.seamless_model import load_seamless
     from seamless_server.trial import POOR, RECORDINGS, examine, troubles
 
-    wrong = 0
-    if not (path / "config.json").is_file():
-        for name, right, phrase in compare_with_hub(path):
-            wrong += right is False
-            typer.echo(f"{name}: {phrase}")
+    described = (path / "config.json").is_file()
+    wrong = 0 if described else _count_wrong(compare_with_hub(path))
     health, done = examine(load_seamless(path, device=device, dtype=dtype, speech=speech))
-    for part, found in health.items():
-        typer.echo(f"{part}: {found.calls} calls of layers, largest value {found.largest:.4g}")
+    _tell_health(health)
     typer.echo(f'heard: "{RECORDINGS[done.recording]}"')
     typer.echo(f'text ({done.lang}): "{done.text}"')
     if done.speech_seconds:
@@ -205,6 +206,42 @@ def _examine(path: Path, device: str, dtype: str, *, speech: bool) -> None:
         )
     # Whether it is the right text, and like a voice, is what `models try` judges.
     problems = troubles(health) + [x for x in done.problems if not x.startswith(POOR)]
+    _conclude(path, problems, wrong)
+
+
+def _examine_voice(path: Path, device: str, dtype: str) -> None:
+    """The same for an expressive voice, which speaks units that are always the same."""
+    from seamless_server.agents.loading import choose_device, choose_dtype
+    from seamless_server.checkpoints.download import compare_with_hub
+    from seamless_server.checkpoints.pretssel import VOICES, load_voice
+    from seamless_server.checkpoints.pretssel_config import FILE
+    from seamless_server.trial import examine_voice, troubles
+
+    described = (path.parent / FILE).is_file()
+    files = [] if described else [card.download for card in VOICES if card.file == path.name]
+    wrong = _count_wrong(compare_with_hub(path.parent, files=files))
+    place = choose_device(device)
+    health, rms = examine_voice(load_voice(path, place, choose_dtype(dtype, place)))
+    _tell_health(health)
+    typer.echo(f"speech: 2.00 s, RMS {rms:.4f}")
+    problems = troubles(health)
+    if rms == 0:
+        problems.append("the sound is silent")
+    _conclude(path, problems, wrong)
+
+
+def _count_wrong(compared: list[tuple[str, bool | None, str]]) -> int:
+    for name, _, phrase in compared:
+        typer.echo(f"{name}: {phrase}")
+    return sum(right is False for _, right, _ in compared)
+
+
+def _tell_health(health: NetworkHealths) -> None:
+    for part, found in health.items():
+        typer.echo(f"{part}: {found.calls} calls of layers, largest value {found.largest:.4g}")
+
+
+def _conclude(path: Path, problems: list[str], wrong: int) -> None:
     for problem in problems:
         typer.echo(problem)
     if problems or wrong:

@@ -78,6 +78,18 @@ def test_a_voice_is_found_by_name_file_and_folder(
     assert find_voice("vocoder_pretssel") == VOICES[0].folder / FILE
 
 
+def test_the_originals_folder_serves_as_well(
+    voice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEAMLESS_CHECKPOINT_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr("seamless_server.checkpoints.pretssel.SYSTEM_DIRS", tmp_path)
+    assert VOICES[0].folder == tmp_path / "cache" / "SeamlessExpressive"
+    (tmp_path / "Seamless").mkdir()
+    shutil.copy(voice, tmp_path / "Seamless")
+    assert VOICES[0].present
+    assert find_voice("vocoder_pretssel") == tmp_path / "Seamless" / FILE
+
+
 def test_verify_names_what_does_not_fit_as_the_file_does(voice: Path) -> None:
     state = torch.load(voice, weights_only=True)["model"]
     del state["encoder.layers.0.film.s_beta"]
@@ -100,6 +112,22 @@ def test_a_voice_that_fits_verifies(voice: Path) -> None:
     done = CliRunner().invoke(app, ["models", "verify", str(voice)])
     assert done.exit_code == 0
     assert "all tensors fit" in done.output
+
+
+def test_a_deep_check_of_a_voice_says_what_every_network_did(voice: Path) -> None:
+    done = CliRunner().invoke(app, ["models", "verify", "--deep", str(voice), "--device", "cpu"])
+    assert done.exit_code == 0, done.output
+    for part in ("prosody", "acoustic", "vocoder"):
+        assert f"\n{part}: " in done.output
+    assert "speech: 2.00 s, RMS 0." in done.output
+    assert done.output.rstrip().endswith("every network works")
+    state = torch.load(voice, weights_only=True)["model"]
+    state["encoder.layers.0.film.s_beta"].fill_(float("nan"))
+    torch.save({"model": state}, voice)
+    done = CliRunner().invoke(app, ["models", "verify", "--deep", str(voice), "--device", "cpu"])
+    assert done.exit_code == 2
+    assert "acoustic: encoder_layers." in done.output
+    assert "gives infinite or undefined values" in done.output
 
 
 def test_models_list_says_how_one_gets_the_gated_voices(
