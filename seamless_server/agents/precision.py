@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from seamless_server.checkpoints import model_file
 from seamless_server.nn.linears import Int8Linear
+from seamless_server.nn.onednn import has_bf16
 
 LARGE_BYTES = 2_000_000_000
 """Weights below it are fast enough as they are, and exact."""
@@ -48,7 +49,7 @@ def trial() -> dict[str, float]:
         "fp32": [_product(weight) for weight in weights],
         "int8": [Int8Linear(weight) for weight in weights],
     }
-    if _has_bf16():
+    if has_bf16():
         forms["bf16"] = [_product(weight.bfloat16()) for weight in weights]
     with torch.inference_mode():
         return {name: _seconds(layers, name) for name, layers in forms.items()}
@@ -56,11 +57,6 @@ def trial() -> dict[str, float]:
 
 def _product(weight: Tensor) -> Callable[[Tensor], Tensor]:
     return lambda x: F.linear(x, weight)
-
-
-def _has_bf16() -> bool:
-    """Whether the processor multiplies bf16 by itself; else it is slower than fp32."""
-    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
 
 
 def _seconds(layers: list[Callable[[Tensor], Tensor]], name: str) -> float:

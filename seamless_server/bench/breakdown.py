@@ -16,6 +16,7 @@ from torch import nn
 
 from seamless_server.bench.simulation import SimulatedSpeaker, make_model, simulate
 from seamless_server.checkpoints.loader import Checkpoint
+from seamless_server.engine import InlineEngine
 from seamless_server.errors import SeamlessError
 from seamless_server.nn.conformer import ConformerBlock
 
@@ -86,12 +87,13 @@ def watch_all(parts: Breakdown, checkpoint: Checkpoint) -> None:
 def breakdown_run(checkpoint: Checkpoint, seconds: float, load: SimulatedSpeaker) -> dict[str, Any]:
     """One speaker through the complete pipeline, with the inline engine.
 
-    The methods of the checkpoint's networks are watched from then on.
+    The methods of the engine's networks, which may be the checkpoint's, are watched from then on.
     """
     model = make_model("inline", checkpoint)
     simulate(model, "inline", 1, 2.0, load, realtime=False)
     parts = Breakdown(checkpoint.decoder.embed.weight.device)
-    watch_all(parts, checkpoint)
+    assert isinstance(model.engine, InlineEngine)
+    watch_all(parts, model.engine.checkpoint)
     outcome = simulate(model, "inline", 1, seconds, load, realtime=False)
     if outcome.errors:
         raise SeamlessError(outcome.errors[0])

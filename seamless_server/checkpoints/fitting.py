@@ -11,6 +11,7 @@ from seamless_server.checkpoints.int8 import INT8, quantized_network
 from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.nn.fitted import fit
 from seamless_server.nn.fitted_vocoder import fit_vocoder
+from seamless_server.nn.linears import Int8Linear, whole_products_are_exact
 from seamless_server.nn.onednn import onednn_is_faster
 
 MOST_BYTES = 2 << 30
@@ -20,12 +21,15 @@ MOST_BYTES = 2 << 30
 def fit_to_device(checkpoint: Checkpoint) -> Checkpoint:
     """Products and convolutions by oneDNN where that is faster: on some processors, in some types.
 
-    Weights are shared with the checkpoint given, and laid out a second time as oneDNN wants them.
+    Weights are shared with the checkpoint given, and laid out a second time as oneDNN wants them,
+    which int8 weights always are: their file is small, and mapped.
     """
     weight = checkpoint.decoder.embed.weight
+    whole = isinstance(checkpoint.decoder.output, Int8Linear) and whole_products_are_exact()
     networks = (checkpoint.encoder, checkpoint.decoder, checkpoint.t2u, checkpoint.vocoder)
     size = sum(p.numel() * p.element_size() for x in networks if x for p in x.parameters())
-    if weight.device.type != "cpu" or size > MOST_BYTES or not onednn_is_faster(weight.dtype):
+    large = size > MOST_BYTES and not whole
+    if weight.device.type != "cpu" or large or not onednn_is_faster(weight.dtype):
         return checkpoint
     return replace(
         checkpoint,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from seamless_server.nn import TextDecoder
-from seamless_server.nn.linears import Int8Linear, quantize, quantize_rows
+from seamless_server.nn.linears import Int8Linear, is_pointwise, quantize, quantize_rows
 
 INT8 = ("int8", "int8-weights")
 """Whole numbers: for weights and inputs on processors, or for weights alone on any device."""
@@ -27,8 +27,8 @@ def keeps_precision(name: str) -> bool:
 def quantized_network(network: N, kind: str) -> N:
     """The same network with linear layers of int8; ``kind`` is one of :data:`INT8`.
 
-    On processors the output projection too, which is read for every token. Embeddings and
-    convolutions stay. Networks without memory become such without memory.
+    On processors the output projection too, which is read for every token. Embeddings stay, and
+    convolutions of more than one frame. Networks without memory become such without memory.
     """
     made = quantize(network, kind, keeps_precision)
     if isinstance(made, TextDecoder) and kind == "int8":
@@ -46,11 +46,13 @@ def quantized_state(network: nn.Module, state: dict[str, Tensor]) -> dict[str, T
     linear = {
         f"{name}.weight"
         for name, module in network.named_modules()
-        if type(module) is nn.Linear and not keeps_precision(name)
+        if (type(module) is nn.Linear or is_pointwise(module)) and not keeps_precision(name)
     }
     for key, tensor in state.items():
         if key in linear:
-            made[key], made[f"{key.removesuffix('weight')}scales"] = quantize_rows(tensor)
+            made[key], made[f"{key.removesuffix('weight')}scales"] = quantize_rows(
+                tensor.flatten(1)
+            )
         else:
             made[key] = tensor.to(torch.float32)
     if isinstance(network, TextDecoder):

@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 import torch
 from torch import Tensor
 
+from seamless_server.checkpoints.fitting import fit_to_device
 from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.checkpoints.tokenizers import UNK
 from seamless_server.engine.api import (
@@ -29,6 +30,7 @@ from seamless_server.engine.sample import Choice, best_under, choices
 from seamless_server.engine.stages import Stages
 from seamless_server.errors import SeamlessError, UsageError
 from seamless_server.nn import DecoderCache, SourceMemory
+from seamless_server.nn.linears import Int8Linear
 from seamless_server.nn.threads import cores_for_calls
 
 
@@ -36,6 +38,8 @@ class InlineEngine:
     """Weights on one device; safe to call from several threads."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
+        if type(checkpoint.decoder.output) is Int8Linear:  # which was chosen to be fast
+            checkpoint = fit_to_device(checkpoint)
         self.checkpoint = checkpoint
         weight = checkpoint.decoder.embed.weight
         self.device, self.dtype = weight.device, weight.dtype

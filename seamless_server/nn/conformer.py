@@ -45,6 +45,13 @@ class ShawAttention(Attention):
         return F.scaled_dot_product_attention(q, keys, values, attn_mask=bias)
 
 
+def _pointwise(layer: nn.Module, x: Tensor) -> Tensor:
+    """A pointwise convolution, or the linear layer that took its place: (..., D) -> (..., D')."""
+    # Computed as a linear layer: this way no transpose is needed.
+    y: Tensor = F.linear(x, layer.weight[..., 0]) if isinstance(layer, nn.Conv1d) else layer(x)
+    return y
+
+
 class ConvModule(nn.Module):
     """Pointwise GLU, causal depthwise convolution, layer norm, SiLU, pointwise."""
 
@@ -65,12 +72,11 @@ class ConvModule(nn.Module):
 
     def gate(self, x: Tensor) -> Tensor:
         """First half, frame by frame: (B, S, D) -> (B, S, D), which the convolution takes."""
-        # A pointwise convolution is a linear layer; this way no transpose is needed.
-        return F.glu(F.linear(x, self.pointwise_conv1.weight.squeeze(-1)), dim=-1)
+        return F.glu(_pointwise(self.pointwise_conv1, x), dim=-1)
 
     def mix(self, x: Tensor) -> Tensor:
         """Second half, frame by frame, behind the convolution: (B, S, D) -> (B, S, D)."""
-        return F.linear(F.silu(self.layer_norm(x)), self.pointwise_conv2.weight.squeeze(-1))
+        return _pointwise(self.pointwise_conv2, F.silu(self.layer_norm(x)))
 
 
 class ConformerBlock(nn.Module):

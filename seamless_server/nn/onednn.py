@@ -6,6 +6,8 @@ they are, so that each call lays them out anew: small products then mostly move 
 
 from __future__ import annotations
 
+import ctypes
+import mmap
 import os
 import time
 from collections.abc import Callable
@@ -47,9 +49,27 @@ def stand_in(kind: type[M], module: nn.Module) -> M:
     return made
 
 
-def packed_weight(weight: Tensor) -> Tensor:
-    """Weights (N, K) as :func:`packed_product` takes them; a copy."""
-    made: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous(), None)
+def give_pages_back(tensor: Tensor) -> None:
+    """Let a process forget what it has read of a tensor that is mapped from a file (Linux).
+
+    For tensors of which a copy in another form was made; they are read again if they are needed.
+    """
+    madvise = getattr(ctypes.CDLL(None), "madvise", None) if os.name == "posix" else None
+    storage = tensor.untyped_storage()
+    if madvise is None or getattr(storage, "filename", None) is None:
+        return
+    page = mmap.PAGESIZE
+    first = -(-tensor.data_ptr() // page) * page
+    last = (tensor.data_ptr() + tensor.numel() * tensor.element_size()) // page * page
+    if last > first:
+        madvise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), 4)  # MADV_DONTNEED
+
+
+def packed_weight(weight: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """Weights (N, K) as :func:`packed_product` takes them; a copy, in ``dtype`` if one is given."""
+    plain = weight.detach().to(dtype or weight.dtype).contiguous()
+    made: Tensor = torch.ops.mkldnn._reorder_linear_weight(plain, None)
+    give_pages_back(weight)
     return made
 
 
@@ -84,12 +104,16 @@ class WindowConv(nn.Conv1d):
     """A convolution as one product of all its windows; without groups and dilation."""
 
     packed: Tensor | None = None
+    short: torch.dtype | None = None
+    """The precision of its product, where that is another than its input's."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, T) -> (B, C', T'); fastest when it is the transpose of (B, T, C)."""
-        size = self.kernel_size[0]
+        size, dtype = self.kernel_size[0], x.dtype
         if self.packed is None:
-            self.packed = packed_weight(self.weight.transpose(1, 2).flatten(1))
+            self.packed = packed_weight(self.weight.transpose(1, 2).flatten(1), self.short)
+            give_pages_back(self.weight)
+        x = x.to(self.short or dtype)
         if self.padding == "same":
             left, right = (size - 1) // 2, size - 1 - (size - 1) // 2
         else:
@@ -97,7 +121,8 @@ class WindowConv(nn.Conv1d):
         windows = F.pad(x.transpose(1, 2), (0, 0, left, right)).unfold(1, size, self.stride[0])
         # (B, T', C, K) in memory order (K, C): windows that do not overlap are not copied.
         rows = windows.transpose(2, 3).flatten(2)
-        return packed_product(rows, self.packed, self.bias).transpose(1, 2)
+        bias = None if self.bias is None else self.bias.to(rows.dtype)
+        return packed_product(rows, self.packed, bias).transpose(1, 2).to(dtype)
 
 
 class DepthwiseConv(nn.Conv1d):
@@ -120,15 +145,26 @@ class DepthwiseConv(nn.Conv1d):
         return y.squeeze(2)
 
 
-def packed_convolution(conv: nn.Conv1d) -> nn.Conv1d:
-    """The convolution in the form that suits it; shares its weights, or is it itself."""
+def packed_convolution(conv: nn.Conv1d, short: torch.dtype | None = None) -> nn.Conv1d:
+    """The convolution in the form that suits it; shares its weights, or is it itself.
+
+    Args:
+        short: precision of products of windows; None is that of their input.
+    """
     if conv.dilation != (1,) or conv.padding_mode != "zeros":
         return conv
     if conv.groups == 1:
-        return stand_in(WindowConv, conv)
+        made = stand_in(WindowConv, conv)
+        made.short = short
+        return made
     if conv.groups == conv.in_channels and conv.stride == (1,) and conv.padding == (0,):
         return stand_in(DepthwiseConv, conv)
     return conv
+
+
+def has_bf16() -> bool:
+    """Whether the processor multiplies bf16 by itself; else it is slower than fp32."""
+    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
 
 
 def available() -> bool:

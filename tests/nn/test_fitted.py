@@ -9,11 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from seamless_server.checkpoints import Checkpoint
-from seamless_server.checkpoints.int8 import keeps_precision
+from seamless_server.checkpoints.int8 import quantized_network
 from seamless_server.nn import DecoderCache
 from seamless_server.nn.fitted import FusedTextDecoder, fit
 from seamless_server.nn.fitted_vocoder import fit_vocoder
-from seamless_server.nn.linears import quantize
 from seamless_server.nn.onednn import (
     DepthwiseConv,
     WindowConv,
@@ -85,15 +84,11 @@ def test_the_encoder(checkpoint: Checkpoint, real: list[int] | None) -> None:
 
 @pytest.mark.parametrize("real", [None, [9, 4]])
 @pytest.mark.parametrize("last_only", [False, True])
-@pytest.mark.parametrize("int8", [False, True])
+@pytest.mark.parametrize("kind", ["", "int8-weights", "int8"])
 def test_the_decoder(
-    checkpoint: Checkpoint, real: list[int] | None, last_only: bool, int8: bool
+    checkpoint: Checkpoint, real: list[int] | None, last_only: bool, kind: str
 ) -> None:
-    plain = (
-        quantize(checkpoint.decoder, "int8-weights", keeps_precision)
-        if int8
-        else checkpoint.decoder
-    )
+    plain = quantized_network(checkpoint.decoder, kind) if kind else checkpoint.decoder
     fitted = fit(plain)
     assert type(fitted) is FusedTextDecoder
     source, tokens = torch.randn(2, 9, 64), torch.randint(0, 600, (2, 6))
@@ -107,7 +102,20 @@ def test_the_decoder(
         more = decoder(tokens[:, :1], memory, where, cache, 8, torch.zeros(2, dtype=torch.long))
         results.append((features, chosen, *more, decoder.logits(features)))
     for got, wanted in zip(*results, strict=True):
-        assert_close(got, wanted)
+        # Of int8 networks the energies are computed in bf16 where the processor has it, and what
+        # lies just between two whole numbers may be rounded to the other one.
+        if kind == "int8":
+            assert (got - wanted).abs().mean() < 5e-3
+            assert (got - wanted).abs().max() < 0.1
+        else:
+            assert_close(got, wanted)
+
+
+def test_the_int8_encoder_is_that_of_its_layers(checkpoint: Checkpoint) -> None:
+    encoder = quantized_network(checkpoint.encoder, "int8")
+    x = torch.randn(3, 101, 80)
+    got, wanted = fit(encoder)(x)[0], encoder(x)[0]
+    assert (got - wanted).norm() / wanted.norm() < 0.02
 
 
 def test_text_to_units(checkpoint: Checkpoint) -> None:

@@ -7,7 +7,14 @@ import torch
 from torch import nn
 
 from seamless_server.checkpoints import Checkpoint
-from seamless_server.nn.linears import Int8Linear, Int8WeightLinear, quantize, quantize_rows
+from seamless_server.nn.linears import (
+    Int8Linear,
+    Int8Product,
+    Int8WeightLinear,
+    quantize,
+    quantize_rows,
+    whole_products_are_exact,
+)
 from seamless_server.nn.text_decoder import TextDecoderLayer
 
 
@@ -43,6 +50,36 @@ def test_int8_stays_within_a_step_of_its_scales(
         bound = bound + 0.02 * (1 + wanted.abs())
     assert ((got.float() - wanted).abs() <= bound + 1e-5).all()
     assert (got.float() - wanted).abs().max() > 0
+
+
+@pytest.mark.skipif(not whole_products_are_exact(), reason="the processor has no such products")
+@pytest.mark.parametrize("rows", [1, 5, 17, 130])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_layers_laid_out_side_by_side_give_what_each_gives_alone(
+    rows: int, dtype: torch.dtype
+) -> None:
+    layers = [layer(96, 40), layer(96, 24, bias=False), layer(96, 8)]
+    parts = [Int8Linear(x.weight, x.bias) for x in layers]
+    x = (torch.randn(2, rows, 96) * torch.logspace(-3, 3, rows)[:, None]).to(dtype)
+    got = Int8Product(parts)(x)
+    assert got.dtype == dtype
+    wanted = torch.cat([part(x) for part in parts], -1)
+    # What lies just between two whole numbers may be rounded to the other one.
+    torch.testing.assert_close(got, wanted, rtol=2e-2, atol=2e-2 * x.abs().max().item())
+    same = torch.isclose(got, wanted, rtol=1e-5, atol=0)
+    assert dtype != torch.float32 or same.float().mean() > 0.99
+
+
+@pytest.mark.skipif(not whole_products_are_exact(), reason="the processor has no such products")
+def test_numbers_that_are_none_stay_so_when_laid_out() -> None:
+    linear = layer(16, 8)
+    product = Int8Product([Int8Linear(linear.weight, linear.bias)])
+    x = torch.zeros(3, 16)
+    x[0, 3], x[1, 5] = float("nan"), float("inf")
+    got = product(x)
+    assert not got[0].isfinite().any()
+    assert not got[1].isfinite().any()
+    torch.testing.assert_close(got[2], linear.bias)
 
 
 def test_a_row_of_zeros_gives_the_bias() -> None:
