@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import platform
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
@@ -121,7 +122,7 @@ def _run_apart(
 ) -> None:
     """Runs a step in a process of its own, for `limit` seconds at most."""
     context = multiprocessing.get_context("spawn")
-    child = context.Process(target=run_step, args=(folder, step.name, str(device), quick))
+    child = context.Process(target=_step_alone, args=(folder, step.name, str(device), quick))
     began = time.monotonic()
     child.start()
     try:
@@ -138,6 +139,20 @@ def _run_apart(
             record |= {"status": CUT, "error": f"{why}, code {child.exitcode}"}
             record["seconds"] = time.monotonic() - began
             _write(folder, step, record)
+
+
+def _step_alone(folder: Path, name: str, device: str, quick: bool) -> None:
+    """One step in a process of its own, which ends with the one that started it, however that
+    ends: a step that went on would disturb what the next run measures."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    run_step(folder, name, device, quick)
 
 
 def _blank(step: CheckStep, quick: bool) -> dict[str, Any]:

@@ -21,16 +21,17 @@ MOST_BYTES = 2 << 30
 def fit_to_device(checkpoint: Checkpoint) -> Checkpoint:
     """Products and convolutions by oneDNN where that is faster: on some processors, in some types.
 
-    Weights are shared with the checkpoint given, and laid out a second time as oneDNN wants them,
-    which int8 weights always are: their file is small, and mapped.
+    Weights are shared with the checkpoint given, and laid out a second time as oneDNN wants them:
+    int8 weights always, whose file is small, others unless they are large.
     """
     weight = checkpoint.decoder.embed.weight
-    whole = isinstance(checkpoint.decoder.output, Int8Linear) and whole_products_are_exact()
-    networks = (checkpoint.encoder, checkpoint.decoder, checkpoint.t2u, checkpoint.vocoder)
-    size = sum(p.numel() * p.element_size() for x in networks if x for p in x.parameters())
-    large = size > MOST_BYTES and not whole
-    if weight.device.type != "cpu" or large or not onednn_is_faster(weight.dtype):
+    if weight.device.type != "cpu":
         return checkpoint
+    if not (isinstance(checkpoint.decoder.output, Int8Linear) and whole_products_are_exact()):
+        networks = (checkpoint.encoder, checkpoint.decoder, checkpoint.t2u, checkpoint.vocoder)
+        size = sum(p.numel() * p.element_size() for x in networks if x for p in x.parameters())
+        if size > MOST_BYTES or not onednn_is_faster(weight.dtype):
+            return checkpoint
     return replace(
         checkpoint,
         encoder=fit(checkpoint.encoder),

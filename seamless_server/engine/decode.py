@@ -214,7 +214,7 @@ class DecodingBatch:
         fitting = self.slots.fitting(positions, frames)
         while len(self.loops) > fitting:
             self.evicted.append(self.loops.pop())
-        self.slots.reserve(positions, frames)
+        self.slots.reserve(positions, frames, len(self.loops))
 
     def _check(self, positions: int) -> None:
         limit = self.decoder.config.max_seq_len

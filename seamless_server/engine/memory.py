@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch.nn import functional as F
 
 from seamless_server.nn import DecoderCache, SourceMemory, TextDecoder, TextDecoderConfig
+from seamless_server.nn.layers import zeros_when_needed
+from seamless_server.nn.text_decoder import longer
 
 BLOCK = 64
 """Positions and frames by which slots and caches grow."""
@@ -117,8 +118,8 @@ class Slots:
         self.cache = DecoderCache(config, self.count, positions, self._device, self._dtype)
         heads, size = config.num_heads, config.model_dim // config.num_heads
         shape = (config.num_layers, self.count, heads, frames, size)
-        self.source_keys = torch.zeros(shape, device=self._device, dtype=self._dtype)
-        self.source_values = torch.zeros_like(self.source_keys)
+        self.source_keys = zeros_when_needed(shape, self._device, self._dtype)
+        self.source_values = zeros_when_needed(shape, self._device, self._dtype)
         shape = (config.num_layers, self.count, heads, 1, size)
         self.energy_keys = torch.zeros(shape, device=self._device, dtype=self._dtype)
         # One, so that attention of an unused row is over something and stays finite.
@@ -131,20 +132,21 @@ class Slots:
         if (self.positions, self.frames) != self._size:
             self._make(*self._size)
 
-    def reserve(self, positions: int, frames: int) -> None:
-        """Grow so that these fit; rows beyond :meth:`fitting` are given up."""
+    def reserve(self, positions: int, frames: int, used: int | None = None) -> None:
+        """Grow so that these fit; rows beyond :meth:`fitting` are given up.
+
+        Args:
+            used: how many of the first rows somebody is in; None is all of them.
+        """
         if positions <= self.positions and frames <= self.frames:
             return
         count = min(self.count, self.fitting(positions, frames))
-        more_positions = max(0, blocks(positions) - self.positions)
-        more_frames = max(0, blocks(frames) - self.frames)
-        self.positions += more_positions
-        self.frames += more_frames
+        self.positions = max(self.positions, blocks(positions))
+        self.frames = max(self.frames, blocks(frames))
         self.cache = self.cache.rows(count)
-        self.cache.grow(self.positions)
-        pad = (0, 0, 0, more_frames)
-        self.source_keys = F.pad(self.source_keys[:, :count], pad)
-        self.source_values = F.pad(self.source_values[:, :count], pad)
+        self.cache.grow(self.positions, used)
+        self.source_keys = longer(self.source_keys[:, :count], self.frames, used)
+        self.source_values = longer(self.source_values[:, :count], self.frames, used)
         self.energy_keys = self.energy_keys[:, :count]
         self.count = count
         self.generation += 1

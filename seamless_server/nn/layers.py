@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -15,6 +17,18 @@ FIRST_POSITION = 2
 def length_mask(lengths: Tensor, size: int) -> Tensor:
     """(B,) lengths -> (B, size) bool, True where an element is real."""
     return torch.arange(size, device=lengths.device)[None, :] < lengths[:, None]
+
+
+def zeros_when_needed(
+    shape: Sequence[int], device: torch.device | None, dtype: torch.dtype | None
+) -> Tensor:
+    """Zeros; on processors in memory that the system gives when it is first written to."""
+    dtype = dtype or torch.get_default_dtype()
+    if device is not None and device.type != "cpu":
+        return torch.zeros(shape, device=device, dtype=dtype)
+    # PyTorch writes its zeros one by one; numpy asks the system for memory that has them.
+    memory = np.zeros(math.prod(shape) * dtype.itemsize, np.uint8)
+    return torch.from_numpy(memory).view(dtype).view(tuple(shape))
 
 
 def sinusoid(positions: Tensor, dim: int, dtype: torch.dtype) -> Tensor:

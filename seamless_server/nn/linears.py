@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seamless_server.nn.onednn import filled, give_pages_back
+from seamless_server.nn.onednn import available, filled, give_pages_back
 
 N = TypeVar("N", bound=nn.Module)
 MOST = 127
@@ -81,6 +81,8 @@ def whole_products_are_exact() -> bool:
 
     Without VNNI instructions, sums of two products overflow 16 bits.
     """
+    if not available():
+        return False
     try:
         weight = torch.full((32, 64), MOST, dtype=torch.int8)
         weight[::2] = -MOST
@@ -128,8 +130,7 @@ class Int8Product:
         """(..., K) -> (..., sum of all N)."""
         rows = x.reshape(-1, x.size(-1)).float()
         count = len(rows)
-        low, high = torch.aminmax(rows, dim=1, keepdim=True)
-        scales = torch.maximum(low.neg_(), high).clamp_(min=1e-12).div_(MOST)
+        scales = rows.abs().amax(1, keepdim=True).clamp_(min=1e-12).div_(MOST)
         # Truncation rounds what is half above: no pass over the rows for rounding alone.
         shifted = torch.addcmul(rows.new_tensor(MIDDLE + 0.5), rows, scales.reciprocal())
         whole = shifted.to(torch.uint8)

@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -37,6 +38,8 @@ def even(rows: int) -> int:
 
 
 M = TypeVar("M", bound=nn.Module)
+LARGE = 1 << 20
+"""Bytes of a tensor whose pages are worth giving back."""
 
 
 def stand_in(kind: type[M], module: nn.Module) -> M:
@@ -50,19 +53,34 @@ def stand_in(kind: type[M], module: nn.Module) -> M:
 
 
 def give_pages_back(tensor: Tensor) -> None:
-    """Let a process forget what it has read of a tensor that is mapped from a file (Linux).
+    """Let the process forget what it has read of a large tensor that is mapped from a file (Linux).
 
     For tensors of which a copy in another form was made; they are read again if they are needed.
     """
-    madvise = getattr(ctypes.CDLL(None), "madvise", None) if os.name == "posix" else None
-    storage = tensor.untyped_storage()
-    if madvise is None or getattr(storage, "filename", None) is None:
+    start, size = tensor.data_ptr(), tensor.numel() * tensor.element_size()
+    if size < LARGE or not _is_mapped(start):
         return
-    page = mmap.PAGESIZE
-    first = -(-tensor.data_ptr() // page) * page
-    last = (tensor.data_ptr() + tensor.numel() * tensor.element_size()) // page * page
-    if last > first:
-        madvise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), 4)  # MADV_DONTNEED
+    first, last = -(-start // mmap.PAGESIZE), (start + size) // mmap.PAGESIZE
+    # Not a method of Python's: the mapping is safetensors'.
+    ctypes.CDLL(None).madvise(
+        ctypes.c_void_p(first * mmap.PAGESIZE),
+        ctypes.c_size_t((last - first) * mmap.PAGESIZE),
+        mmap.MADV_DONTNEED,
+    )
+
+
+def _is_mapped(address: int) -> bool:
+    """Whether a file is mapped at an address; anonymous memory would be lost."""
+    try:
+        lines = Path("/proc/self/maps").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return False
+    for line in lines:
+        place, _, _, _, inode, *_ = line.split(maxsplit=5)
+        low, high = (int(end, 16) for end in place.split("-"))
+        if low <= address < high:
+            return inode != "0"
+    return False
 
 
 def packed_weight(weight: Tensor, dtype: torch.dtype | None = None) -> Tensor:

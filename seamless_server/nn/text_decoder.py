@@ -14,7 +14,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seamless_server.nn.config import TextDecoderConfig
-from seamless_server.nn.layers import Attention, FeedForward, length_mask, sinusoid
+from seamless_server.nn.layers import (
+    Attention,
+    FeedForward,
+    length_mask,
+    sinusoid,
+    zeros_when_needed,
+)
 
 
 @dataclass
@@ -60,8 +66,8 @@ class DecoderCache:
     ) -> None:
         head_dim = config.model_dim // config.num_heads
         shape = (config.num_layers, batch, config.num_heads, capacity, head_dim)
-        self.keys = torch.zeros(shape, device=device, dtype=dtype)
-        self.values = torch.zeros_like(self.keys)
+        self.keys = zeros_when_needed(shape, device, dtype)
+        self.values = zeros_when_needed(shape, device, dtype)
         self.capacity = capacity
 
     def rows(self, count: int) -> DecoderCache:
@@ -71,13 +77,20 @@ class DecoderCache:
         view.capacity = self.capacity
         return view
 
-    def grow(self, capacity: int) -> None:
-        """Make room for at least ``capacity`` positions."""
+    def grow(self, capacity: int, used: int | None = None) -> None:
+        """Make room for at least ``capacity`` positions; of the first ``used`` rows all is kept."""
         if capacity > self.capacity:
-            extra = capacity - self.capacity
-            self.keys = F.pad(self.keys, (0, 0, 0, extra))
-            self.values = F.pad(self.values, (0, 0, 0, extra))
+            self.keys = longer(self.keys, capacity, used)
+            self.values = longer(self.values, capacity, used)
             self.capacity = capacity
+
+
+def longer(tensor: Tensor, size: int, rows: int | None) -> Tensor:
+    """(L, B, H, N, D) -> (L, B, H, size, D), zero but for what the first rows have."""
+    shape = (*tensor.shape[:3], size, tensor.size(4))
+    made = zeros_when_needed(shape, tensor.device, tensor.dtype)
+    made[:, :rows, :, : tensor.size(3)] = tensor[:, :rows]
+    return made
 
 
 class EnergyProjection(nn.Module):

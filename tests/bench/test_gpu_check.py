@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +97,49 @@ def test_what_is_done_is_not_done_again_and_what_is_cut_off_is_kept(run: Run) ->
     kept = STEPS - {"fanout", "overload"}
     assert {name: now[name]["date"] for name in kept} == {name: dates[name] for name in kept}
     assert "overload: cut off" in run.page()
+
+
+def test_a_run_that_is_killed_leaves_nothing_behind_and_the_next_one_goes_on(
+    tmp_path: Path,
+) -> None:
+    code = (
+        "import sys, torch; from pathlib import Path\n"
+        "from seamless_server.bench.gpu_check import gpu_check\n"
+        "if __name__ == '__main__':\n"
+        "    gpu_check(Path(sys.argv[1]), torch.device('cpu'), quick=True, minutes=5.0,\n"
+        "              apart=True, names=['overload'], command='', say=print)\n"
+    )
+    script = tmp_path / "check.py"
+    script.write_text(code)
+    command = [sys.executable, str(script), str(tmp_path)]
+    process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL)
+    record = tmp_path / "cpu" / "overload.json"
+    try:
+        await_that(record.is_file)
+        process.kill()
+        process.wait()
+        await_that(lambda: not _lives(process.pid))
+    finally:
+        if _lives(process.pid):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert json.loads(record.read_text())["status"] == "running"
+    again = Run(tmp_path)
+    assert again("overload"), again.said
+    assert again.records()["overload"]["status"] == "done"
+
+
+def await_that(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _lives(group: int) -> bool:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, 0)
+        return True
+    return False
 
 
 def test_without_a_gpu_it_says_what_can_be_done() -> None:

@@ -110,6 +110,17 @@ def test_growing_keeps_what_is_there_and_fills_up_with_zeros(decoder: TextDecode
     holds(slots, 1, cache, source, 1, 5, 9)
 
 
+def test_what_nobody_is_in_need_not_be_kept(decoder: TextDecoder) -> None:
+    slots = Slots(decoder, 3, size=(BLOCK, BLOCK))
+    cache, source = prefill(1, used=5, frames=9, seed=1)
+    for slot in (0, 1):
+        slots.fill(slot, cache, source, 0, 5, 9)
+    slots.reserve(BLOCK + 1, BLOCK + 1, used=1)
+    holds(slots, 0, cache, source, 0, 5, 9)
+    assert not slots.cache.keys[:, 1:].any()
+    assert not slots.source_values[:, 1:].any()
+
+
 def test_filling_makes_the_room_that_it_needs(decoder: TextDecoder) -> None:
     slots = Slots(decoder, 1, size=(BLOCK, BLOCK))
     cache, source = prefill(1, used=BLOCK, frames=BLOCK, seed=1)
