@@ -1,6 +1,7 @@
 """The published model's size on a processor, with random weights: seconds, memory, time to ready.
 
     python benchmarks/full_size.py --folder /tmp/full-int8
+    python benchmarks/full_size.py --agreement
 
 Writes the folder that `models convert --dtype int8` would write if it is not there (3 GB; takes 12
 GB of memory once), then loads it in a process of its own as a server does, and lets one speaker
@@ -21,14 +22,16 @@ from typing import Any
 
 import torch
 from sentencepiece import sentencepiece_model_pb2
-from torch import nn
+from torch import Tensor, nn
 
 from seamless_server.bench.breakdown import Breakdown, watch_all
 from seamless_server.bench.simulation import SimulatedSpeaker, simulate, speech_for_load
 from seamless_server.checkpoints import model_file, published
-from seamless_server.checkpoints.int8 import quantized_state
-from seamless_server.checkpoints.random_model import random_checkpoint
+from seamless_server.checkpoints.int8 import quantized_network, quantized_state
+from seamless_server.checkpoints.random_model import random_checkpoint, sized_config
 from seamless_server.checkpoints.tokenizers import TextTokenizer
+from seamless_server.nn import SpeechEncoder, TextDecoder
+from seamless_server.nn.fitted import fit
 from seamless_server.streaming.seamless_model import load_seamless
 
 TOKENS_A_SECOND = 6.25
@@ -97,6 +100,42 @@ def measure(args: argparse.Namespace, began: float) -> dict[str, Any]:
     return result
 
 
+def agreement() -> None:
+    """How far int8 states and logits are from those in fp32, one network after the other."""
+    config = sized_config("full")
+    torch.manual_seed(0)
+    with torch.inference_mode():
+        encoder = SpeechEncoder(config.encoder).requires_grad_(False).eval()
+        features = torch.randn(1, 256, 80)
+        wanted = encoder(features)[0]
+        got = fit(quantized_network(encoder, "int8"))(features)[0]
+        found = {"encoder_error": _error(got, wanted)}
+        del encoder
+        gc.collect()
+        decoder = TextDecoder(config.decoder).requires_grad_(False).eval()
+        tokens = torch.randint(10, 200_000, (1, 64))
+        results = []
+        for each in (decoder, fit(quantized_network(decoder, "int8"))):
+            memory = each.project_source(wanted)
+            states, chosen = each(tokens, memory)
+            results.append((each.logits(states[0]), chosen))
+        (logits, chosen), (rounded, close) = results
+    best = logits.topk(5).indices
+    found |= {
+        "logits_error": _error(rounded, logits),
+        "same_token": float((rounded.argmax(-1) == best[:, 0]).float().mean()),
+        "token_among_five": float((rounded.argmax(-1)[:, None] == best).any(1).float().mean()),
+        "p_choose_mean_difference": float((close - chosen).abs().mean()),
+        "p_choose_largest_difference": float((close - chosen).abs().max()),
+    }
+    print(json.dumps(found, indent=1))
+
+
+def _error(got: Tensor, wanted: Tensor) -> float:
+    """Length of the difference by length of what is wanted."""
+    return float((got - wanted).norm() / wanted.norm())
+
+
 def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
@@ -106,15 +145,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--folder", type=Path, default=Path("full-int8"))
     parser.add_argument("--dtype", default="auto", help="of a server: auto, fp32, bf16, int8")
     parser.add_argument("--stored", default="int8", choices=["fp32", "bf16", "int8"])
     parser.add_argument("--engine", default="scheduled", choices=["inline", "scheduled"])
     parser.add_argument("--seconds", type=float, default=9.6, help="of speech")
     parser.add_argument("--threads", type=int, default=0, help="a call; 0 is what a server takes")
     parser.add_argument("--chunks", type=int, nargs="+", default=[320, 960])
+    parser.add_argument("--agreement", action="store_true", help="int8 beside fp32; not timed")
     parser.add_argument("--parts", action="store_true", help="say where the time goes")
     args = parser.parse_args()
+    if args.agreement:
+        agreement()
+        return
     spawn = multiprocessing.get_context("spawn")
     for make, given in (
         (write_folder, (args.folder, args.stored)),
