@@ -57,7 +57,7 @@ def product(rows: int, columns: int, inputs: int = 256) -> dict[str, Any]:
         "plain_ms": plain,
         "onednn_ms": ours,
         "onednn_bf16_ms": milliseconds(lambda: packed_product(few, half, None)),
-        "int8_ms": milliseconds(partial(Int8Linear(whole.weight, whole.bias), x)),
+        "int8_ms": milliseconds(partial(fit(Int8Linear(whole.weight, whole.bias)), x)),
         "plain_over_onednn": plain / ours,
     }
 

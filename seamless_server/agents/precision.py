@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from seamless_server.checkpoints import model_file
-from seamless_server.nn.linears import Int8Linear
+from seamless_server.nn.linears import Int8Linear, Int8Product, whole_products_are_exact
 from seamless_server.nn.onednn import has_bf16
 
 LARGE_BYTES = 2_000_000_000
@@ -47,12 +47,17 @@ def trial() -> dict[str, float]:
     weights = [torch.ones(4096, 1024) for _ in range(_DEPTH)]
     forms: dict[str, list[Callable[[Tensor], Tensor]]] = {
         "fp32": [_product(weight) for weight in weights],
-        "int8": [Int8Linear(weight) for weight in weights],
+        "int8": [_whole(weight) for weight in weights],
     }
     if has_bf16():
         forms["bf16"] = [_product(weight.bfloat16()) for weight in weights]
     with torch.inference_mode():
         return {name: _seconds(layers, name) for name, layers in forms.items()}
+
+
+def _whole(weight: Tensor) -> Callable[[Tensor], Tensor]:
+    layer = Int8Linear(weight)
+    return Int8Product([layer]) if whole_products_are_exact() else layer
 
 
 def _product(weight: Tensor) -> Callable[[Tensor], Tensor]:
