@@ -62,7 +62,8 @@ def write_folder(folder: Path, dtype: str) -> None:
 
 
 def _write_pieces(path: Path, pieces: list[str]) -> None:
-    model = sentencepiece_model_pb2.ModelProto()
+    made_for: Any = sentencepiece_model_pb2  # whose names protobuf makes when it is imported
+    model = made_for.ModelProto()
     kinds = {"<unk>": 2, "<s>": 3, "</s>": 3, "<pad>": 3}
     for number, piece in enumerate(pieces):
         model.pieces.add(piece=piece, score=-float(number), type=kinds.get(piece, 1))
@@ -82,7 +83,8 @@ def measure(args: argparse.Namespace, began: float) -> dict[str, Any]:
     result: dict[str, Any] = {"ready_seconds": time.time() - began, "gb": {"ready": _peak()}}
     parts = Breakdown(torch.device("cpu"))
     if args.parts:
-        watch_all(parts, model.engine.checkpoint)
+        engine: Any = model.engine
+        watch_all(parts, engine.checkpoint)
     for chunk_ms in args.chunks:
         tokens = round(TOKENS_A_SECOND * chunk_ms / 1000)
         load = SimulatedSpeaker(speech_for_load(None), chunk_ms, tokens)

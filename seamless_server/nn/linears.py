@@ -115,7 +115,7 @@ class Int8Product:
     """
 
     def __init__(self, layers: Sequence[Int8WeightLinear]) -> None:
-        weights = [layer.weight for layer in layers]
+        weights: list[Tensor] = [layer.weight for layer in layers]
         self._packed = _laid_out(weights[0] if len(layers) == 1 else torch.cat(weights))
         self._scales = torch.cat([layer.scales for layer in layers])
         self._zeros = torch.zeros(len(self._scales), dtype=torch.long)
