@@ -95,7 +95,8 @@ class StreamOptions(BaseModel):
     )
     min_confidence: float | None = _option(
         "speaker",
-        "Confidence below which a sentence is given up as not understood: 0 is off.",
+        "Confidence below which text waits, and a sentence that stays below to its end is given "
+        "up as not understood: 0 is off.",
         ge=0,
         le=1,
     )

@@ -1,8 +1,8 @@
 """The whole recipe: ``python -m training`` runs every step, ``python -m training STEP ...`` some.
 
 Every step that makes data or trains goes on where it was stopped and is skipped when it has
-finished; the others, from ``export`` on, are done anew. All files lie under ``--work``
-(training/work); the model is written to ``--model``.
+finished; the others, from ``export`` on but for what ``confidence`` has heard, are done anew. All
+files lie under ``--work`` (training/work); the model is written to ``--model``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+
+from seamless_server.checkpoints.loader import CONFIDENCE
 
 STEPS = (
     "vocabulary",
@@ -23,6 +25,7 @@ STEPS = (
     "vocoder",
     "t2u",
     "export",
+    "confidence",
     "plots",
     "evaluate",
     "measure",
@@ -45,7 +48,7 @@ def commands(work: Path, model: Path, scale: float) -> dict[str, list[list[str]]
     vocabulary = ["--vocabulary", str(work / "vocabulary")]
     encoder = ["--encoder", str(work / "encoder")]
     known = ["--model", str(model)]
-    speech = "training.make_speech"
+    speech, head = "training.make_speech", "training.confidence"
     heard = [str(work / name) for name in SHARES]
     cache = ["training.cache_states", *encoder, *vocabulary]
     return {
@@ -177,6 +180,11 @@ def commands(work: Path, model: Path, scale: float) -> dict[str, list[list[str]]
             ]
         ],
         "export": [["training.export", "--work", str(work), "--out", str(model)]],
+        "confidence": [
+            [head, "speak", "--out", str(work / "talks"), "--talks", steps(2400, least=96)],
+            [head, "hear", *known, "--data", str(work / "talks"), "--out", str(work / "heard")],
+            [head, "fit", "--data", str(work / "heard"), "--out", str(model / CONFIDENCE)],
+        ],
         "plots": [["training.plots", "--work", str(work), "--out", str(model / "curves")]],
         "evaluate": [
             [

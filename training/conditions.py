@@ -26,6 +26,8 @@ ENGLISH = SOUNDS / "en_US_f_Allison"
 FOREIGN = tuple(SOUNDS / name for name in ("es_MX_f_Allison", "fr_CA_f_June", "it_IT_m_Carlo"))
 MUSIC = Path("/usr/share/asterisk/moh")
 PACKAGES = "asterisk-core-sounds-{en,es,fr,it}-g722 asterisk-moh-opsound-g722"
+KNOWN = sample.known_words()
+"""The sets' words: those that the shipped weights were trained with."""
 SPOKEN_NUMBERS = (*range(21), *range(30, 100, 10))
 """The 28 numbers that ``digits`` has one recording each of."""
 
@@ -62,16 +64,18 @@ def talks(
     around: float = 0.1,
     dbfs: float | None = None,
     babble: float | None = None,
+    known: frozenset[str] | None = KNOWN,
 ) -> list[Talk]:
     """``count`` talks of held-out sentences, each by one voice.
 
     ``engine`` restricts the voices ("" is those of training); ``pause`` seconds lie between
     sentences and ``around`` before the first and after the last. The peak is at ``dbfs``, else
     anywhere from -14 to -2; ``babble`` is the signal-to-noise ratio in dB to six others at once.
+    ``known`` are the words of the sentences; None is all of the phrasebook.
     """
     rng = random.Random(seed)
     noise = np.random.default_rng(seed)
-    stream = sample.stream(seed, held_out=True)
+    stream = sample.stream(seed, held_out=True, known=known)
     found = []
     for _ in range(count):
         said = [next(stream) for _ in range(sentences)]
@@ -174,6 +178,7 @@ SETS: dict[str, Callable[[int, int], list[Talk]]] = {
     "seen": lambda n, seed: talks("", n, seed),
     "held-out Kokoro": lambda n, seed: talks("kokoro-held-out", n, seed),
     "unseen engine": lambda n, seed: talks("rhvoice", n, seed),
+    "larger phrasebook": lambda n, seed: talks("", n, seed, known=None),
     "2 sentences, no pause": lambda n, seed: talks("", max(1, n // 2), seed, 2),
     "5 sentences, 0.3 s": lambda n, seed: talks("", max(1, n // 5), seed, 5, 0.3),
     "onset at 0 ms": lambda n, seed: talks("", n, seed, around=0.0),

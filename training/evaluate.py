@@ -13,6 +13,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -27,17 +28,30 @@ CHUNK = 5120
 Samples = Any
 
 
+@dataclass
+class Interpretation:
+    """Texts by language, for every word the milliseconds of source heard when it came, and the
+    languages in which something was given up as not understood."""
+
+    texts: dict[str, str]
+    delays: dict[str, list[float]]
+    lost: set[str]
+
+
 def interpret(
     system: Any, samples: Samples, langs: tuple[str, ...], vad: bool, **options: Any
-) -> tuple[dict[str, str], dict[str, list[float]]]:
-    """Texts by language, and for every word the milliseconds of source heard when it came."""
+) -> Interpretation:
+    """What comes out of samples, 320 ms at a time."""
     stream = system.open({x: Target(text=True) for x in langs}, options, vad=vad)
     texts = dict.fromkeys(langs, "")
     delays: dict[str, list[float]] = {x: [] for x in langs}
+    lost: set[str] = set()
 
     def take(outputs: Any) -> None:
         for out in outputs:
             if isinstance(out, TextOutput):
+                if not out.understood:
+                    lost.add(out.lang)
                 texts[out.lang] += out.text
                 words = len(texts[out.lang].split())
                 heard = min(stream.position_ms, len(samples) / 16)
@@ -47,18 +61,21 @@ def interpret(
         take(stream.push(samples[start : start + CHUNK]))
     take(stream.finish())
     stream.close()
-    return {x: text.strip() for x, text in texts.items()}, delays
+    return Interpretation({x: text.strip() for x, text in texts.items()}, delays, lost)
 
 
 def measure(
     system: Any, rows: list[conditions.Talk], vad: bool = False, **options: Any
 ) -> dict[str, Any]:
-    """Quality and lag by language."""
+    """Quality and lag by language, and the share of the talks of which nothing was given up."""
     pairs: dict[str, list[tuple[str, str]]] = {x: [] for x in config.LANGUAGES}
     lags: dict[str, list[float]] = {x: [] for x in config.LANGUAGES}
     offline: dict[str, list[float]] = {x: [] for x in config.LANGUAGES}
+    kept = 0
     for talk in rows:
-        texts, delays = interpret(system, talk.samples, config.LANGUAGES, vad, **options)
+        found = interpret(system, talk.samples, config.LANGUAGES, vad, **options)
+        texts, delays = found.texts, found.delays
+        kept += len(config.LANGUAGES) - len(found.lost)
         size = len(talk.samples) / 16
         for lang in config.LANGUAGES:
             pairs[lang].append((talk.text(lang), texts[lang]))
@@ -69,6 +86,7 @@ def measure(
     result: dict[str, Any] = {"eng_wer": round(metrics.word_error_rate(pairs["eng"]), 1)}
     for lang in config.LANGUAGES[1:]:
         result[f"{lang}_bleu"] = round(metrics.bleu(pairs[lang]), 1)
+    result["kept"] = round(100 * kept / len(rows) / len(config.LANGUAGES), 1)
     for lang in config.LANGUAGES:
         result[f"{lang}_laal_s"] = round(fmean(lags[lang] or [0.0]) / 1000, 2)
         result[f"{lang}_offline_s"] = round(fmean(offline[lang]) / 1000, 2)
@@ -96,9 +114,9 @@ def heard_numbers(system: Any, rows: list[tuple[str, Samples]]) -> dict[str, Any
     """How many recorded numbers come out right, and what the others became."""
     wrong = {}
     for text, samples in rows:
-        texts, _ = interpret(system, samples, ("eng",), False)
-        if metrics.plain(texts["eng"]) != metrics.plain(text):
-            wrong[text] = texts["eng"]
+        heard = interpret(system, samples, ("eng",), False).texts["eng"]
+        if metrics.plain(heard) != metrics.plain(text):
+            wrong[text] = heard
     return {"right": len(rows) - len(wrong), "of": len(rows), "wrong": wrong}
 
 
@@ -106,9 +124,9 @@ def words_a_minute(system: Any, sounds: dict[str, Samples]) -> dict[str, float]:
     """English words that come out of sounds in which there is nothing to understand, with VAD."""
     found = {}
     for name, samples in sounds.items():
-        texts, _ = interpret(system, samples, ("eng",), True)
+        heard = interpret(system, samples, ("eng",), True).texts["eng"]
         minutes = len(samples) / 16_000 / 60
-        found[name] = round(len(texts["eng"].split()) / minutes, 1)
+        found[name] = round(len(heard.split()) / minutes, 1)
     return found
 
 

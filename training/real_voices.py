@@ -63,8 +63,7 @@ def main() -> None:
     system = load_model(args.model, device="cpu", speech=False)
     pairs, said, found = [], 0, 0
     for name, text in SPOKEN.items():
-        texts, _ = interpret(system, read(args.folder / name), ("eng",), False)
-        written = texts["eng"]
+        written = interpret(system, read(args.folder / name), ("eng",), False).texts["eng"]
         pairs.append((text, written))
         wanted = Counter(word for word in text.split() if word in NUMBERS)
         heard = Counter(written.lower().replace("-", " ").strip(".?!").replace(",", "").split())

@@ -24,6 +24,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from pydoc_data import topics
 from typing import Any
 
 import av
@@ -46,7 +47,16 @@ _SPEAKERS = (
     # Language of the phrasebook, espeak-ng's name of it, Kokoro's voices
     ("spa", "es", ("ef_dora", "em_alex", "em_santa")),
     ("fra", "fr-fr", ("ff_siwis",)),
+    # Spanish read as if it were Italian or Portuguese: it sounds like them.
+    ("spa", "it", ("if_sara", "im_nicola")),
+    ("spa", "pt-br", ("pf_dora", "pm_alex", "pm_santa")),
 )
+_READERS = (
+    ("spa", "es es-419 it pt pt-br ro ca"),
+    ("fra", "fr-fr fr-be fr-ch"),
+    ("deu", "de nl sv da nb pl cs"),
+)
+"""Languages of the phrasebook, and whose sounds espeak-ng gives their words."""
 
 
 def prompts(folder: Path, trained: bool = True) -> list[Path]:
@@ -73,7 +83,8 @@ def foreign(count: int, seed: int) -> Iterator[Speech]:
             lang, name, voices = rng.choice(_SPEAKERS)
             yield partial(_natural, next(stream).text(lang), name, rng.choice(voices))
         else:
-            lang, name = rng.choice((("spa", "es"), ("fra", "fr"), ("deu", "de")))
+            lang, names = rng.choice(_READERS)
+            name = rng.choice(names.split()) + rng.choice(("", "+f2", "+f4", "+m3", "+m7"))
             voice = engines.Voice("espeak", name, rng.uniform(0.8, 1.2), rng.uniform(0.6, 1.5))
             yield partial(espeak.speak, next(stream).text(lang), voice)
 
@@ -82,6 +93,12 @@ def _natural(text: str, language: str, voice: str) -> Any:
     phones = kokoro.foreign(text, engines.engine("espeak").phonemes, language)
     samples = engines.engine("kokoro").network.speak(phones, voice, 1.0)
     return soxr.resample(samples, kokoro.RATE, engines.RATE)
+
+
+def _prose() -> list[str]:
+    """Sentences of plain words from Python's language reference."""
+    text = re.sub(r"\s+", " ", " ".join(topics.topics.values()))
+    return re.findall(r"(?<=[.:] )[A-Z][a-z]+(?:,? [a-z]+){3,13}\.", text)
 
 
 def other_texts(held_out: bool = False) -> list[str]:
@@ -96,6 +113,7 @@ def other_texts(held_out: bool = False) -> list[str]:
             continue
         source = Path(origin).read_text(encoding="utf-8", errors="ignore")
         found.update(re.findall(r'"""([A-Z][a-z]+(?: [a-z]+){3,13}\.)', source))
+    found.update(_prose())
     return [text for i, text in enumerate(sorted(found)) if (i % 5 == 0) == held_out]
 
 

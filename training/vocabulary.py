@@ -9,7 +9,6 @@ import argparse
 import io
 import itertools
 import json
-import re
 from pathlib import Path
 
 import sentencepiece
@@ -27,11 +26,6 @@ TEXT_FILE, CHARACTER_FILE, PHONEME_FILE = (
     "spm_char_lang38_tc.model",
     "phonemes.json",
 )
-
-
-def words_of(text: str) -> list[str]:
-    """Lower-case words of an English text, without punctuation, hyphens as spaces."""
-    return re.findall(r"[a-zé']+", text.lower())
 
 
 def make(out: Path, sentences: int = SENTENCES, seed: int = 7) -> None:
@@ -69,7 +63,7 @@ def make(out: Path, sentences: int = SENTENCES, seed: int = 7) -> None:
 def spell(out: Path, drawn: list[sample.Sentence]) -> None:
     """List the phonemes of every English word; symbols that are known already keep their order."""
     espeak = engines.engine("espeak")
-    vocabulary = sorted({word for s in drawn for word in words_of(s.text("eng"))})
+    vocabulary = sorted({word for s in drawn for word in sample.plain_words(s.text("eng"))})
     lexicon = {
         word: [c for c in espeak.phonemes(word, "en-us") if c.isalpha() and c not in STRESS]
         for word in vocabulary
@@ -103,7 +97,7 @@ class Vocabulary:
 
     def phonemes(self, text: str) -> list[int]:
         """Phoneme ids (1 and up; 0 is the CTC blank) of an English text."""
-        return [p for word in words_of(text) for p in self._lexicon.get(word, [])]
+        return [p for word in sample.plain_words(text) for p in self._lexicon.get(word, [])]
 
 
 def main() -> None:

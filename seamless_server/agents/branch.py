@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from simuleval.data.segments import Segment
 
-from seamless_server.agents.base import Ask, SeamlessAgent
+from seamless_server.agents.base import Ask, DecoderOutput, SeamlessAgent
 from seamless_server.agents.detokenizer import DetokenizerAgent
 from seamless_server.agents.expressive import DualVocoderStates, Voice
 from seamless_server.agents.outputs import Decision, Output, SpeechOutput, Target, TextOutput
 from seamless_server.agents.text_decoder import DecoderStates, MMASpeechToTextDecoderAgent
 from seamless_server.agents.unit_decoder import NARUnitYUnitDecoderAgent
 from seamless_server.agents.vocoder import VocoderAgent
+from seamless_server.engine import DecodeResult
 
 StatesOf = Callable[[SeamlessAgent], Any]
 Work = Generator[Ask | Output | Decision, Any, None]
@@ -34,20 +36,43 @@ class BranchAgents:
 
 
 class _Sureness:
-    """The geometric mean of the probabilities of a sentence's tokens."""
+    """What the model's head says of a sentence; without one, the geometric mean of the
+    probabilities of its tokens."""
 
     def __init__(self) -> None:
         self._sum, self._count = 0.0, 0
+        self._told: float | None = None
 
-    def add(self, probabilities: Sequence[float]) -> None:
-        """More tokens were written."""
-        self._sum += sum(math.log(max(p, 1e-9)) for p in probabilities)
-        self._count += len(probabilities)
+    def add(self, result: DecodeResult) -> None:
+        """The decoder was asked, and may have written more tokens."""
+        self._sum += sum(math.log(max(p, 1e-9)) for p in result.probabilities)
+        self._count += len(result.tokens)
+        self._told = result.confidence
 
     @property
     def value(self) -> float:
         """From 0 to 1; 1 while nothing is written."""
+        if self._told is not None:
+            return self._told
         return round(math.exp(self._sum / self._count), 4) if self._count else 1.0
+
+
+def _joined(held: Sequence[Segment]) -> Segment:
+    """What the decoder wrote in several calls, as if in one."""
+    if len(held) == 1:
+        return held[0]
+    full = [x for x in held if not x.is_empty and x.content]
+    spoken = [x.content for x in full if isinstance(x.content, DecoderOutput)]
+    if not full:
+        return held[-1]
+    joined = copy.copy(full[-1])
+    joined.finished = held[-1].finished
+    if spoken:
+        whole = next((x for x in reversed(spoken) if x.ids), spoken[-1])
+        joined.content = replace(whole, tokens=[token for x in spoken for token in x.tokens])
+    else:
+        joined.content = " ".join(x.content for x in full)
+    return joined
 
 
 class Branch:
@@ -74,8 +99,9 @@ class Branch:
         if isinstance(self._vocoder, DualVocoderStates):
             self._vocoder.voice = voice
         self._text_from = self._speech_from = 0.0
-        self._wrote = self._spoke = self._lost = False
+        self._wrote = self._spoke = False
         self._sureness = _Sureness()
+        self._held: list[Segment] = []
         self._rate = 0
         self.ended = False
 
@@ -85,26 +111,29 @@ class Branch:
             if states is not None:
                 states.reset()
         self._text_from = self._speech_from = start_ms
-        self._wrote = self._spoke = self._lost = False
+        self._wrote = self._spoke = False
         self._sureness = _Sureness()
+        self._held = []
 
     def decode(self, encoded: Segment, segment_id: int, now_ms: float) -> Work:
         """Decode the newest encoder states; sets :attr:`ended` when the sentence is complete."""
         self.ended = False
         decoded: Segment = yield from self._agents.decoder.run(encoded, self.decoder)
         if self.decoder.last is not None:
-            self._sureness.add(self.decoder.last.probabilities)
+            self._sureness.add(self.decoder.last)
         if (made := self._decision(segment_id, now_ms)) is not None:
             yield made
-        if decoded.is_empty and not decoded.finished:
+        if not decoded.is_empty or decoded.finished:
+            self._held.append(decoded)
+        if not self._held:
             return
         self.ended = decoded.finished
-        if self._lost:
-            return
         if self._sureness.value < self._agents.decoder.min_confidence:
-            self._lost = True
-            yield from self._give_up(segment_id, now_ms)
+            # What comes next may make it surer; at the sentence's end nothing does.
+            if self.ended:
+                yield from self._give_up(segment_id, now_ms)
             return
+        decoded, self._held = _joined(self._held), []
         if self.target.text:
             yield from self._write(decoded, segment_id, now_ms)
         yield from self._speak(decoded, segment_id, now_ms)
@@ -117,7 +146,7 @@ class Branch:
         return last.steps[-1].prob < share * self._agents.decoder.options.decision_threshold
 
     def _give_up(self, segment_id: int, now_ms: float) -> Work:
-        """The decoder is not sure enough: what it would say is worse than nothing."""
+        """The decoder is not sure enough: what is held back is worse than nothing."""
         if self.target.text:
             yield TextOutput(
                 self.lang,

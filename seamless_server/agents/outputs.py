@@ -28,9 +28,10 @@ class TextOutput:
     segment_id: number of the segment of speech, from 0. start_ms, end_ms: the stretch of source
     audio that it covers, from the stream's start. finished: closes the sentence. latency_ms: how
     long ago the end of that audio arrived, where somebody keeps the time. confidence: from 0 to 1,
-    how sure the decoder is of the sentence up to here: the geometric mean of its tokens'
-    probabilities; None from agents that do not tell. understood: False where that was below
-    ``min_confidence``: the rest of the sentence is neither written nor spoken.
+    how sure the decoder is of the sentence up to here: what the model's head for it says, else the
+    geometric mean of its tokens' probabilities; None from agents that do not tell. understood:
+    False where a sentence ended below ``min_confidence``: what was held back of it is neither
+    written nor spoken.
     """
 
     lang: str

@@ -111,7 +111,8 @@ class MMASpeechToTextDecoderAgent(SeamlessAgent):
             "--min-confidence",
             type=float,
             default=0.0,
-            help="a sentence whose confidence falls below is given up as not understood; 0 is off",
+            help="text of a lower confidence waits; a sentence that stays below to its end is "
+            "given up as not understood; 0 is off",
         )
 
     def steps(self, states: DecoderStates) -> Steps[Action]:

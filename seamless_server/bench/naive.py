@@ -80,7 +80,7 @@ class NaiveEngine(InlineEngine):
 
     def _decode(self, request: DecodeRequest) -> DecodeResult:
         """As the inline engine, but with the whole target and source in every step."""
-        loop = emma_policy(request)
+        loop = emma_policy(request, self.checkpoint.confidence)
         step = next(loop)
         fed: list[int] = []
         while True:

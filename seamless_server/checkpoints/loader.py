@@ -32,7 +32,10 @@ from seamless_server.checkpoints.tokenizers import CharTokenizer, TextTokenizer,
 from seamless_server.checkpoints.torch_file import read_torch_file
 from seamless_server.errors import CheckpointError
 from seamless_server.nn import T2U, ModelConfig, SpeechEncoder, TextDecoder, Vocoder
+from seamless_server.nn.confidence import ConfidenceHead
 from seamless_server.nn.pretssel import Pretssel
+
+CONFIDENCE = "confidence.safetensors"
 
 logger = logging.getLogger(__name__)
 
@@ -54,11 +57,16 @@ class Checkpoint:
     vocoder: Vocoder | None = None
     voice: Pretssel | None = None
     """The expressive voice, which is loaded for those who ask for it."""
+    confidence: ConfidenceHead | None = None
+    """Says how sure to be of a text, where the folder has one."""
 
     @property
     def parameters(self) -> int:
         """Number of weights."""
-        parts = (self.encoder, self.decoder, self.t2u, self.vocoder, self.voice)
+        parts = (
+            *(self.encoder, self.decoder, self.t2u, self.vocoder),
+            *(self.voice, self.confidence),
+        )
         return sum(p.numel() for part in parts if part is not None for p in part.parameters())
 
 
@@ -240,6 +248,7 @@ def verify_folder(folder: Path, speech: bool = True) -> FolderTensors:
     """
     found = read_tensors(folder, speech)
     read_tokenizers(folder, found.config)
+    read_confidence(folder, found.config)
     return found
 
 
@@ -299,7 +308,31 @@ def load_checkpoint(
         tokenizers.chars,
         t2u,
         vocoder,
+        confidence=read_confidence(folder, config, device),
     )
+
+
+def read_confidence(
+    folder: Path, config: ModelConfig, device: torch.device | str = "cpu"
+) -> ConfidenceHead | None:
+    """The head of a folder that says how sure to be of a text, in fp32; None if it has none.
+
+    Raises:
+        CheckpointError: the file is damaged or of another model.
+    """
+    path = folder / CONFIDENCE
+    if not path.is_file():
+        return None
+    state = model_file.read_model_file(path).get("confidence", {})
+    bias = state.get("hidden.bias", torch.zeros(0))
+    with torch.device("meta"), Uninitialised():
+        head = ConfidenceHead(config.decoder.model_dim, len(bias))
+    problems = compare({"confidence": head}, {"confidence": state}, named=False)
+    if problems:
+        raise CheckpointError(path, f"does not fit the model: {problems[0]}")
+    state = {key: tensor.to(device, torch.float32) for key, tensor in state.items()}
+    head.load_state_dict(state, assign=True)
+    return head.requires_grad_(False).eval()
 
 
 def _size(folder: Path) -> int:

@@ -79,7 +79,7 @@ def pack(output: Output | Decision) -> tuple[Any, ...]:
         return ("decision", dict(output))
     where = (output.lang, output.segment_id, output.start_ms, output.end_ms, output.finished)
     if isinstance(output, TextOutput):
-        return ("text", *where, output.text, output.confidence)
+        return ("text", *where, output.text, output.confidence, output.understood)
     samples = np.asarray(output.samples, np.float32)
     return ("speech", *where, samples.tobytes(), output.sample_rate, list(output.units))
 
@@ -91,8 +91,9 @@ def unpack(packed: tuple[Any, ...]) -> Output | Decision:
         return Decision(rest[0])
     lang, segment_id, start_ms, end_ms, finished, *rest = rest
     if kind == "text":
-        text, confidence = rest
-        return TextOutput(lang, text, segment_id, start_ms, end_ms, finished, confidence=confidence)
+        text, sure, understood = rest
+        where = (segment_id, start_ms, end_ms, finished)
+        return TextOutput(lang, text, *where, confidence=sure, understood=understood)
     sound, rate, units = rest
     samples = np.frombuffer(sound, np.float32)
     return SpeechOutput(lang, samples, rate, units, segment_id, start_ms, end_ms, finished)

@@ -210,12 +210,13 @@ def _entry(output: Output) -> dict[str, Any]:
             "units": output.units,
             "finished": output.finished,
         }
-    return {
+    entry: dict[str, Any] = {
         "type": "text",
         "content": output.text,
         "finished": output.finished,
         "confidence": output.confidence,
     }
+    return entry if output.understood else {**entry, "understood": False}
 
 
 def _progress(screen: Console, sound: AudioReader, stack: ExitStack, sentences: _Sentences) -> Any:

@@ -214,7 +214,8 @@ def _event(output: Output | UploadProgress, sound: UploadedSound) -> dict[str, A
         "eos": output.finished,
     }
     if isinstance(output, TextOutput):
-        return {"type": "text", **event, "text": output.text, "confidence": output.confidence}
+        event |= {"type": "text", "text": output.text, "confidence": output.confidence}
+        return event if output.understood else {**event, "understood": False}
     pcm = base64.b64encode(to_pcm16(output.samples)).decode()
     return {"type": "speech", **event, "sampleRate": output.sample_rate, "pcm16": pcm}
 

@@ -91,6 +91,8 @@ class DecodeResult:
     ids: list[int] = field(default_factory=list)
     features: Tensor | None = None
     steps: list[StepRecord] = field(default_factory=list)
+    confidence: float | None = None
+    """Of the target so far, where the model has a head that tells and there is a target."""
 
     @property
     def probabilities(self) -> list[float]:

@@ -28,6 +28,7 @@ from seamless_server.engine.sample import (
 )
 from seamless_server.errors import SeamlessError, UsageError
 from seamless_server.nn import DecoderCache, SourceMemory, TextDecoder
+from seamless_server.nn.confidence import ConfidenceHead
 from seamless_server.nn.graphs import Graphs
 
 Done = list[tuple["Loop", DecodeResult | SeamlessError]]
@@ -37,20 +38,21 @@ Outputs = tuple[Tensor, Best, Tensor]
 
 @dataclass(eq=False)
 class Loop:
-    """One policy call at work. ``owner`` is its owner's business.
+    """One policy call at work. ``owner`` is its owner's business; ``head`` tells its confidence.
 
     fed: tokens taken in before its step. turns: steps since it joined.
     """
 
     owner: object
     request: DecodeRequest
+    head: ConfidenceHead | None = None
     policy: Policy = field(init=False)
     step: Step = field(init=False)
     fed: list[int] = field(default_factory=list)
     turns: int = 0
 
     def __post_init__(self) -> None:
-        self.policy = emma_policy(self.request)
+        self.policy = emma_policy(self.request, self.head)
         self.step = next(self.policy)
 
     @property

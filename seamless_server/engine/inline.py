@@ -104,7 +104,7 @@ class InlineEngine:
     def _decode(self, request: DecodeRequest) -> DecodeResult:
         decoder = self.checkpoint.decoder
         memory = decoder.project_source(request.source[None].to(self.device, self.dtype))
-        loop = emma_policy(request)
+        loop = emma_policy(request, self.checkpoint.confidence)
         step = next(loop)
         room = blocks(len(step.tokens) + 1)
         cache = DecoderCache(decoder.config, 1, room, self.device, self.dtype)

@@ -15,6 +15,7 @@ from torch import Tensor
 from seamless_server.checkpoints.tokenizers import EOS
 from seamless_server.engine.api import DecodeRequest, DecodeResult, StepRecord
 from seamless_server.engine.sample import FREE, NGRAM_WINDOW, Choice, Rule, rule_of
+from seamless_server.nn.confidence import ConfidenceHead
 
 MOST_BLOCKS = 5
 
@@ -65,8 +66,11 @@ class NgramGuard:
         return 0
 
 
-def emma_policy(request: DecodeRequest) -> Policy:
+def emma_policy(request: DecodeRequest, head: ConfidenceHead | None = None) -> Policy:
     """One policy call; its return value is the :class:`DecodeResult`.
+
+    Args:
+        head: says how sure to be of the target.
 
     Raises:
         NumericalError: p_choose or a logit is NaN or infinite.
@@ -120,6 +124,10 @@ def emma_policy(request: DecodeRequest) -> Policy:
     if request.to_end and request.source_finished:
         write = finished = True
     answer = DecodeResult(predicted, write, finished, 0 if write else guard.blocks, steps=records)
+    if head is not None and (target or predicted):
+        # Without the prefix's first position: it is the same in every sentence.
+        seen = torch.cat(features)[1 : len(context) + len(predicted)]
+        answer.confidence = round(float(head(request.source, seen)), 4)
     if write and request.ending_token is not None:
         answer.ids = context + predicted
         if predicted and predicted[-1] != EOS:

@@ -66,6 +66,7 @@ class ScheduledEngine(JobQueues):
         if slots is None:
             slots, budget = slot_budget(checkpoint.config.decoder, self.device, self.dtype)
         self._decoding = DecodingBatch(checkpoint.decoder, slots, budget, static, graphs)
+        self._head = checkpoint.confidence
         self._alone = InlineEngine(checkpoint)
         self._limits = {name: Limit(self.options.most_batch) for name in STAGES}
         self._most_loops = Limit(slots)
@@ -255,7 +256,7 @@ class ScheduledEngine(JobQueues):
     def _start(self, jobs: list[Job]) -> None:
         began = time.perf_counter()
         lengths = [job.length for job in jobs]
-        loops = [job.loop or Loop(job, job.request) for job in jobs]
+        loops = [job.loop or Loop(job, job.request, self._head) for job in jobs]
         try:
             done = self._decoding.start(loops)
         except Exception as error:
@@ -304,7 +305,7 @@ class ScheduledEngine(JobQueues):
         self._decoding.forget(loops)
         if self._shed(error, self._most_loops, len(loops)) and len(loops) > 1:
             for loop in loops:
-                self._again([Loop(loop.owner, loop.request)])
+                self._again([Loop(loop.owner, loop.request, self._head)])
             return
         for loop in loops:
             self._decode_alone(_job(loop))

@@ -194,6 +194,8 @@ class Recording:
         }
         if samples is None:
             entry["text"] = output.text
+            if not output.understood:
+                entry["understood"] = False
         else:
             lang = re.sub(r"\W", "", output.lang)
             number = self._outputs[lang] = self._outputs.get(lang, -1) + 1

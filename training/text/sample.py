@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from training.text import grammar, lexicon
 from training.text.grammar import Context, Key, Words
 from training.text.lexicon import LANGUAGES
 
+KNOWN = Path(__file__).parents[1] / "state" / "phonemes.json"
 PHRASE = "phrase"
 HELD_OUT = 0.03
 """Share of the English sentences that no training set may hold."""
@@ -260,10 +264,28 @@ def template_weights() -> list[float]:
 _WEIGHTS: list[float] | None = None
 
 
-def stream(seed: int, held_out: bool = False):  # type: ignore[no-untyped-def]
-    """Endless sentences of the training split, or of the held-out one; the same for a seed."""
+def stream(
+    seed: int, held_out: bool = False, known: frozenset[str] | None = None
+) -> Iterator[Sentence]:
+    """Endless sentences of the training split, or of the held-out one; the same for a seed.
+
+    With ``known``, only those all of whose English words are among them (:func:`plain_words`).
+    """
     rng = random.Random(seed)
     while True:
         sentence = draw(rng)
-        if sentence.held_out == held_out:
+        if sentence.held_out == held_out and (
+            known is None or known.issuperset(plain_words(sentence.text("eng")))
+        ):
             yield sentence
+
+
+def plain_words(text: str) -> list[str]:
+    """Lower-case words of an English text, without punctuation, hyphens as spaces."""
+    return re.findall(r"[a-zé']+", text.lower())
+
+
+def known_words(path: Path = KNOWN) -> frozenset[str]:
+    """The English words that the shipped weights were trained with: those whose phonemes are kept
+    beside them."""
+    return frozenset(json.loads(path.read_text(encoding="utf-8"))["lexicon"])

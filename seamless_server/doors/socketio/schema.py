@@ -230,9 +230,9 @@ class TranslationText(_Translation):
 
 
 class NotUnderstood(_Translation):
-    """`not_understood`: the rest of a sentence is neither written nor spoken.
+    """`not_understood`: what was held back of a sentence is neither written nor spoken.
 
-    The decoder was less sure of it than the stream's `min_confidence`.
+    At its end the decoder was less sure of it than the stream's `min_confidence`.
     """
 
     event: Literal["not_understood"] = "not_understood"
