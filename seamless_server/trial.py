@@ -218,7 +218,9 @@ def _translate(model: SeamlessModel, done: TrialTranslation, hear: Hear | None) 
     name, lang = done.recording, done.lang
     samples = recording(name)
     speaks = lang in model.speech_languages
-    stream = model.open({lang: Target(text=True, speech=speaks)}, vad=False)
+    # All that it writes is wanted here, whether it believes in it or not.
+    everything = {"min_confidence": 0.0}
+    stream = model.open({lang: Target(text=True, speech=speaks)}, everything, vad=False)
     sound: list[Samples] = []
     rate = model.sample_rate
     began = time.perf_counter()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 _AVERAGED = "module."
+_SCALES = ".scales"
 
 
 def averaged_model(model: nn.Module, decay: float) -> torch.optim.swa_utils.AveragedModel:
@@ -89,6 +90,32 @@ def warmth(optimizer: torch.optim.Optimizer, length: int) -> float:
     """
     state: dict[str, Any] = next(iter(optimizer.state.values()), {})
     return min(1.0, (int(state.get("step", 0)) + 1) / length)
+
+
+def compact(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A quarter of the size: matrices as int8 with a scale for every row, the rest in fp16."""
+    found: dict[str, Tensor] = {}
+    for name, tensor in weights.items():
+        if tensor.dim() < 2:
+            found[name] = tensor.half()
+            continue
+        rows = tensor.float().flatten(1)
+        scale = rows.abs().amax(1, keepdim=True).clamp(min=1e-8) / 127
+        found[name] = (rows / scale).round().to(torch.int8).view_as(tensor).contiguous()
+        found[name + _SCALES] = scale[:, 0].contiguous()
+    return found
+
+
+def expanded(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of a :func:`compact` state, in fp32."""
+    found = {}
+    for name, tensor in tensors.items():
+        if name.endswith(_SCALES):
+            continue
+        found[name] = tensor.float()
+        if (scales := tensors.get(name + _SCALES)) is not None:
+            found[name] = (found[name].flatten(1) * scales[:, None]).view_as(tensor)
+    return found
 
 
 def best_weights(path: Path) -> dict[str, Tensor]:

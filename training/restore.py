@@ -4,7 +4,8 @@
 
 Optimizer states are not shipped: they warm up anew. ``--keep`` is the other direction: it writes
 what the model folder lacks to training/state: the CTC heads, the phonemes, the centres of the
-speech units and the logs.
+speech units and the logs. ``--keep-encoder`` keeps an encoder that has gone on beyond the shipped
+one, and whose decoder is still to come, as ``encoder.safetensors`` (int8): training goes on there.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from training.vocabulary import CHARACTER_FILE, PHONEME_FILE, TEXT_FILE, Vocabul
 
 HEADS = "heads.safetensors"
 CENTRES = "centres.safetensors"
+AHEAD, AHEAD_LOG = "encoder.safetensors", "encoder.ahead.jsonl"
+"""An encoder that is further than the shipped one, and its log."""
 STAGES = ("encoder", "decoder", "t2u", "vocoder")
 
 
@@ -45,6 +48,16 @@ def keep(work: Path, state: Path) -> None:
     save_file({x: torch.from_numpy(c).half() for x, c in centres.items()}, state / CENTRES)
     for stage in STAGES:
         shutil.copy(work / stage / "log.jsonl", state / f"{stage}.jsonl")
+    for name in (AHEAD, AHEAD_LOG):
+        (state / name).unlink(missing_ok=True)
+
+
+def keep_encoder(work: Path, state: Path) -> int:
+    """Write an encoder on its way, with its heads and phonemes, to ``state``; gives its step."""
+    weights = checkpoint.best_weights(work / "encoder" / "state.pt")
+    save_file(checkpoint.compact(weights), state / AHEAD)
+    shutil.copy(work / "encoder" / "log.jsonl", state / AHEAD_LOG)
+    return plots.last_step(state / AHEAD_LOG)
 
 
 def restore(model: Path, state: Path, work: Path) -> None:
@@ -68,6 +81,10 @@ def restore(model: Path, state: Path, work: Path) -> None:
     encoder = EncoderTrainer(vocabulary)
     # The map to the teacher's states begins anew: nothing of the teacher is kept.
     known = {**{f"encoder.{k}": v for k, v in parts["encoder"].items()}, **heads}
+    if (state / AHEAD).is_file():
+        known = checkpoint.expanded(load_file(state / AHEAD))
+        shutil.copy(state / AHEAD_LOG, work / "encoder" / "log.jsonl")
+        steps["encoder"] = plots.last_step(state / AHEAD_LOG)
     encoder.load_state_dict({**encoder.state_dict(), **known})
     checkpoint.save(work / "encoder" / "state.pt", steps["encoder"], encoder)
     translator = Translator(vocabulary)
@@ -92,9 +109,12 @@ def main() -> None:
     parser.add_argument("--state", type=Path, default=Path("training/state"))
     parser.add_argument("--work", type=Path, default=Path("training/work"))
     parser.add_argument("--keep", action="store_true", help="write the heads instead")
+    parser.add_argument("--keep-encoder", action="store_true", help="write one on its way instead")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    if args.keep:
+    if args.keep_encoder:
+        print("encoder of step", keep_encoder(args.work, args.state))
+    elif args.keep:
         keep(args.work, args.state)
     else:
         restore(args.model, args.state, args.work)

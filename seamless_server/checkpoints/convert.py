@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from seamless_server.checkpoints import model_file, published
 from seamless_server.checkpoints.download import check_space
 from seamless_server.checkpoints.int8 import quantized_state
-from seamless_server.checkpoints.loader import verify_folder
+from seamless_server.checkpoints.loader import CONFIDENCE, verify_folder
 from seamless_server.errors import CheckpointError
 
-COPIED = (published.TOKENIZER, published.CHARACTERS, "config.json")
+COPIED = (published.TOKENIZER, published.CHARACTERS, "config.json", CONFIDENCE)
 
 
 def convert_folder(

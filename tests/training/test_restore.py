@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import torch
@@ -31,6 +32,33 @@ def test_training_goes_on_from_the_shipped_model(tmp_path: Path) -> None:
     assert {x.name: x.read_bytes() for x in STATE.iterdir()} == {
         x.name: x.read_bytes() for x in kept.iterdir()
     }
+
+
+def test_an_encoder_on_its_way_is_kept_small_and_goes_on(tmp_path: Path) -> None:
+    work, again, state = (tmp_path / name for name in ("work", "again", "state"))
+    shutil.copytree(STATE, state)
+    restore.restore(MODEL, STATE, work)
+    path, log = work / "encoder" / "state.pt", work / "encoder" / "log.jsonl"
+    saved = torch.load(path, weights_only=True)
+    for name, tensor in saved["model"].items():
+        saved["model"][name] = (
+            tensor + 0.01 * tensor.std().nan_to_num(0) if tensor.dim() else tensor
+        )
+    torch.save(saved, path)
+    with log.open("a") as lines:
+        lines.write('{"step": 99000, "loss": 0.1}\n')
+    assert restore.keep_encoder(work, state) == 99_000
+    assert (state / restore.AHEAD).stat().st_size < 0.3 * sum(
+        4 * tensor.numel() for tensor in saved["model"].values()
+    )
+    restore.restore(MODEL, state, again)
+    found = torch.load(again / "encoder" / "state.pt", weights_only=True)
+    assert found["step"] == 99_000
+    for name, tensor in saved["model"].items():
+        if tensor.dim() > 1:
+            error = (found["model"][name] - tensor).abs().flatten(1)
+            assert bool((error <= tensor.abs().flatten(1).amax(1, True) / 250 + 1e-6).all()), name
+    assert plots.last_step(again / "encoder" / "log.jsonl") == 99_000
 
 
 def test_what_is_restored_warms_up_and_is_averaged_slowly(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from seamless_server.nn.text_decoder import TextDecoder, TextDecoderLayer
-from training import config, emma, features, plots, units
+from training import confidence, config, emma, features, plots, units
 from training.alignment import align
 from training.forced import forced_alignment, word_ends
 from training.train_encoder import ctc
@@ -200,3 +200,27 @@ def test_expected_attention_sees_only_what_was_read() -> None:
     torch.testing.assert_close(beta[0, 0, 0, :3], energies[0, 0, 0, :3].softmax(-1))
     assert float(beta[0, 0, 0, 3:].abs().max()) == 0.0
     torch.testing.assert_close(beta[0, 0, 1], energies[0, 0, 1].softmax(-1))
+
+
+def test_the_head_learns_what_came_out_right_and_is_judged_by_segments() -> None:
+    torch.manual_seed(1)
+    rows, seen = [], []
+    for talk in range(80):
+        known = talk % 2 == 0
+        for _ in range(3):
+            seen.append(torch.randn(2 * config.DIM) + (0.3 if known else -0.3))
+            row = {"talk": talk, "segment": 0, "kind": "known" if known else "foreign"}
+            rows.append({**row, "right": 0.9 if known else 0.0})
+    weight = confidence.weights(rows)
+    assert float(weight.sum()) == pytest.approx(1)
+    head = confidence.fit(torch.stack(seen[:120]), rows[:120], seeds=2)
+    found = confidence.judged(head, torch.stack(seen[120:]), rows[120:])
+    assert (found["right"], found["others"]) == (20, 20)
+    assert found["area"] > 0.95
+    assert found["rejected, 95 % kept"] > 0.8
+    source, features = torch.randn(7, config.DIM), torch.randn(4, config.DIM)
+    torch.testing.assert_close(
+        head(source, features),
+        head.logit(torch.cat([source.mean(0), features.mean(0)])).sigmoid(),
+    )
+    assert confidence.rightness("One two three four.", "one two four five") == 0.5
