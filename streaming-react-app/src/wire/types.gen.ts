@@ -126,9 +126,9 @@ export interface MembersPage {
   limit?: number;
 }
 /**
- * `not_understood`: the rest of a sentence is neither written nor spoken.
+ * `not_understood`: what was held back of a sentence is neither written nor spoken.
  *
- * The decoder was less sure of it than the stream's `min_confidence`.
+ * At its end the decoder was less sure of it than the stream's `min_confidence`.
  */
 export interface NotUnderstood {
   eos: boolean;
