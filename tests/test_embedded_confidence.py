@@ -55,7 +55,7 @@ def test_people_of_another_language_are_not_understood(mini: Model, path: Path) 
     assert sum(len(x.samples) for x in outputs if isinstance(x, SpeechOutput)) < 16_000
     assert {x.lang for x in texts_of(outputs) if not x.understood} == {"eng", "spa", "fra", "deu"}
     free = texts_of(outputs_of(mini, samples, ("eng",), min_confidence=0.0))
-    assert len("".join(x.text for x in free).split()) > 5
+    assert len("".join(x.text for x in free).split()) > 3
 
 
 def test_the_command_line_says_what_was_not_understood(tmp_path: Path) -> None:

@@ -21,18 +21,20 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from seamless_server.checkpoints import model_file
 from seamless_server.nn.confidence import ConfidenceHead, pooled
-from seamless_server.streaming import Target, load_model
+from seamless_server.streaming import Target
+from seamless_server.streaming.seamless_model import load_seamless
 from training import conditions, config, metrics, unlabelled
 from training.speech import engines
 from training.text import sample
@@ -62,7 +64,7 @@ def microphone(x: Samples, rng: np.random.Generator) -> Samples:
     """(N,) at some level, with some colour and noise, and some silence around."""
     if rng.random() < 0.4:  # one pole or zero: dull or thin
         tilt = rng.uniform(-0.6, 0.6)
-        x = x + np.float32(tilt) * np.concatenate([[np.float32(0)], x[:-1]])
+        x = x + np.float32(tilt) * np.pad(x[:-1], (1, 0))
     x = np.pad(x, (int(rng.uniform(0, 8000)), int(rng.uniform(1600, 16000))))
     x = conditions.at_level(x, rng.uniform(-35, -1))
     if rng.random() < 0.5:
@@ -97,6 +99,10 @@ def endless(make: Callable[[int], Iterator[unlabelled.Speech]]) -> Iterator[Any]
             yield None, speak
 
 
+def _in_a_row(prompts: list[Path]) -> Samples:
+    return np.concatenate([unlabelled.read_g722(path) for path in prompts])
+
+
 def sources(seed: int) -> dict[str, Iterator[Any]]:
     """Endless talks of every kind."""
     known = sample.known_words()
@@ -107,7 +113,7 @@ def sources(seed: int) -> dict[str, Iterator[Any]]:
         chosen = random.Random(seed + number)
         for _ in range(8):
             some = chosen.sample(prompts, 3)
-            yield lambda some=some: np.concatenate([unlabelled.read_g722(p) for p in some])
+            yield partial(_in_a_row, some)
 
     def babble(number: int) -> Iterator[unlabelled.Speech]:
         chosen = random.Random(seed + number)
@@ -130,7 +136,8 @@ def speak_shard(path: Path, seed: int) -> None:
     """Write one shard of talks: samples as 16-bit numbers, and what each is."""
     rng, noise = random.Random(seed), np.random.default_rng(seed)
     talks = sources(seed * 101)
-    sounds, described = [], []
+    sounds: list[NDArray[np.int16]] = []
+    described: list[dict[str, Any]] = []
     while len(sounds) < PER_SHARD:
         kind = rng.choices(list(talks), [KINDS[x] for x in talks])[0]
         text, speak = next(talks[kind])
@@ -157,14 +164,14 @@ def read_talks(path: Path) -> Iterator[tuple[dict[str, Any], Samples]]:
         described, samples = json.loads(str(data["described"])), data["samples"]
         ends = data["lengths"].cumsum()
     for what, x in zip(described, np.split(samples, ends[:-1]), strict=True):
-        yield what, x.astype(np.float32) / 32768
+        yield what, x.astype(np.float32) / np.float32(32768)
 
 
-class Listener(nn.Module):
+class Listener(ConfidenceHead):
     """Stands where the head will: keeps what it would see and is sure of everything."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(config.DIM, 1)
         self.calls: list[Tensor] = []
 
     def forward(self, source: Tensor, features: Tensor) -> Tensor:
@@ -276,7 +283,7 @@ def judged(head: ConfidenceHead, x: Tensor, rows: list[Row]) -> dict[str, float]
     last = [x[-1][0] for x in others]
     most = [max(value for value, _ in x) for x in others]
     below = sum(len(right) - bisect.bisect_right(right, value) for value in last)
-    result = {"right": len(right), "others": len(others)}
+    result: dict[str, float] = {"right": len(right), "others": len(others)}
     result["area"] = round(below / len(right) / len(others), 4)
     for share in (2, 5):
         bar = right[len(right) * share // 100]
@@ -309,7 +316,7 @@ def main() -> None:
                 speak_shard(path, number + 1)
                 print(path, flush=True)
     elif args.what == "hear":
-        system = load_model(args.model, device="cpu", speech=False)
+        system = load_seamless(args.model, device="cpu", speech=False)
         system.agents.checkpoint.confidence = Listener()
         newest = (args.model / model_file.FILE).stat().st_mtime
         for path in shards(args.data):
