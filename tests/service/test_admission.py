@@ -618,6 +618,25 @@ async def test_the_holder_has_the_server_to_itself(floors: Make) -> None:
     await floor.speak(Asker("c"))
 
 
+async def test_the_holder_does_not_start_beside_who_is_just_called_in(floors: Make) -> None:
+    floor = floors()
+    gone, waiting = Asker("a"), Asker("b")
+    leaving = await floor.speak(gone)
+    leaving.may_end.clear()
+    await floor.wait(waiting)
+    gone.away = 99.0
+    floor.run()
+    await asyncio.wait_for(leaving.stopping.wait(), TIMEOUT)  # it makes room for the next in line
+    floor.lock.take("mine", "h")
+    taking = asyncio.create_task(floor.speak(Asker("h")))
+    await settled()
+    assert not taking.done()
+    leaving.may_end.set()
+    await taking
+    assert await waiting.hears("complaint") == ("complaint", "server_locked")
+    await soon(lambda: list(floor.admission.places) == ["h"])
+
+
 async def test_the_holder_is_called_before_those_who_wait_longer(floors: Make) -> None:
     floor = floors()
     await floor.speak(Asker("a"))
