@@ -66,6 +66,17 @@ def test_long_sentences_lend_their_slots_to_short_ones(checkpoint):
     assert engine.load().slots_used + engine.load().waiting == 2
 
 
+def test_nobody_loses_a_slot_before_it_had_its_turns(checkpoint):
+    engine = driven(checkpoint, slots=1, patience_seconds=0)
+    for seed in range(2):
+        engine.submit("decode", request(ENDLESS, seed))
+    turns = 6 * LEAST_TURNS
+    for _ in range(turns):
+        engine.cycle()
+    # Each time that one lends its slot on, another starts.
+    assert 4 <= engine.stats.requests["decode"] <= 1 + turns // LEAST_TURNS
+
+
 def test_the_patient_do_not_take_slots_away(checkpoint):
     engine = driven(checkpoint, slots=1, patience_seconds=3600)
     engine.submit("decode", request(ENDLESS))
