@@ -154,6 +154,21 @@ async def test_who_asks_again_ends_its_old_stream_and_keeps_its_place(floors: Ma
     await floor.speak(Asker("b"))
 
 
+async def test_nobody_takes_the_place_of_who_is_about_to_start_anew(floors: Make) -> None:
+    floor = floors()
+    old = await floor.speak(Asker("a"))
+    refused = []
+
+    async def stop() -> None:
+        old.on_end()
+        refused.append(await floor.refusal(floor.speak(Asker("b"))))
+
+    old.stop = stop  # type: ignore[method-assign]
+    await floor.speak(Asker("a"))
+    assert refused == ["max_speakers"]
+    assert list(floor.admission.places) == ["a"]
+
+
 async def test_the_last_place_is_given_once(floors: Make) -> None:
     floor = floors()
     away = Asker("gone", away=5.0)
