@@ -342,8 +342,15 @@ class _Named:
         self.name = re.sub(r"[^\w.]", "_", name, flags=re.ASCII)
         self.read = file.read
         if can_seek(file):
-            self.seek = file.seek
+            self._file = file
+            self.seek = self._seek
             self.tell = file.tell
+
+    def _seek(self, offset: int, whence: int = 0) -> int:
+        try:
+            return int(self._file.seek(offset, whence))
+        except (OSError, ValueError):  # before the beginning of an empty file
+            return -1
 
 
 _KINDS = {

@@ -252,6 +252,17 @@ def test_what_holds_no_sound_is_refused_in_one_sentence(content: bytes, reason: 
         heard(content)
 
 
+def test_an_empty_file_without_a_header_is_one_sentence(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for ending in ("g722", "amr", "wav", "mp3", "flac"):
+        path = tmp_path / f"empty.{ending}"
+        path.touch()
+        with pytest.raises(AudioError, match=r"no sound|not a sound"):
+            read_audio(path)
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_paths_that_cannot_be_opened(tmp_path: Path) -> None:
     for path, reason in (
         (tmp_path / "none.wav", "no such file"),

@@ -263,7 +263,10 @@ export class Speaker {
     this.state.setState({ running: null });
     const { model, output, record, targetLanguage } = this.state.getState();
     const chosen = chosenModel(this.models, this.state.getState());
-    const speaks = chosen === null || chosen.speechLangs.includes(targetLanguage ?? '');
+    const spoken = chosen?.speechLangs ?? [];
+    const speaks =
+      chosen === null ||
+      (targetLanguage === null ? spoken.length > 0 : spoken.includes(targetLanguage));
     // With one model there is nothing to choose.
     const usual = this.models.length > 1 ? AUTO : (this.models[0]?.name ?? '');
     try {
@@ -271,7 +274,7 @@ export class Speaker {
       const answer = await this.connection.configureStream({
         rate: source.rate,
         model_name: model ?? usual,
-        model_type: speaks || targetLanguage === null ? output : 's2t',
+        model_type: speaks ? output : 's2t',
         debug: record,
         options: chosenOptions(preferences.getState(), serverInfo.getState().options),
       });
