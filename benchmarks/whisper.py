@@ -205,6 +205,8 @@ def recognised(model: Model, most: int) -> dict[str, Any]:
     for lang, folder in SPEAKERS.items():
         sounds = []
         for path in sorted(folder.glob("*.g722")):
+            if not path.stat().st_size:
+                continue
             samples = read_audio(path)
             loud = np.flatnonzero(np.abs(samples) > 0.02)
             if len(loud) and loud[-1] - loud[0] >= 1.5 * SAMPLE_RATE:
