@@ -104,6 +104,8 @@ class LocalCluster:
         )
         assert process.stderr is not None
         said = process.stderr
+        if not known:
+            self.engine = process
         for line in said:
             sys.stderr.write(line.decode())
             if found := ADDRESS.search(line.decode()):
@@ -114,8 +116,6 @@ class LocalCluster:
         threading.Thread(target=_pass_on, args=(said,), daemon=True).start()
         if known:
             process.terminate()
-        else:
-            self.engine = process
 
     def start_front(self, number: int) -> None:
         """Starts a front, in place of the one of that number if there is one."""
@@ -187,6 +187,8 @@ def main() -> None:
     parser.add_argument("--model", default="auto", help="name or folder of the model")
     given = parser.parse_args()
     ports = tuple(given.port + number for number in range(given.fronts))
+    # Also while it starts, nothing is left behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     cluster = LocalCluster(
         model=given.model, engines=given.engines, places=given.places, ports=ports
     )
