@@ -151,7 +151,7 @@ def test_a_switch_lets_the_old_language_end_its_sentence() -> None:
     assert (french.main, french.coming, french.seq) == (False, True, 0)
     # Nothing of what was gathered is lost.
     (spanish,) = packer.pack(piece("spa", "la", segment=3, finished=True))
-    assert (spanish.text, spanish.words, spanish.finished) == (" hola", "hola", True)
+    assert (spanish.said.text, spanish.words, spanish.said.finished) == (" hola", "hola", True)
     assert (spanish.main, spanish.coming, spanish.seq) == (True, False, 1)
     # Its speech comes behind its text, that of the new one in the same sentence is nobody's.
     assert [one.main for one in packer.pack(sound("spa", 9, start=0, finished=True))] == [True]
@@ -189,18 +189,18 @@ def test_text_and_speech_are_gathered_up_to_the_limit_exactly() -> None:
     assert list(packer.pack(piece("spa", " a, b", start=1))) == []  # two letters
     assert list(packer.pack(piece("fra", " x", start=2))) == []
     (event,) = packer.pack(piece("spa", " cd", start=9, end=12))
-    assert (event.text, event.start_ms, event.end_ms) == (" a, b cd", 1, 12)
-    assert (event.latency_ms, event.confidence, event.segment_id) == (0.0, 0.5, 0)
+    assert (event.said.text, event.said.start_ms, event.said.end_ms) == (" a, b cd", 1, 12)
+    assert (event.said.latency_ms, event.said.confidence, event.said.segment_id) == (0.0, 0.5, 0)
     (french,) = packer.pack(piece("fra", "", start=9, finished=True))
-    assert (french.text, french.start_ms, french.finished) == (" x", 2, True)
+    assert (french.said.text, french.said.start_ms, french.said.finished) == (" x", 2, True)
     speech = OutputPacker("spa", buffer_limit=2.0)
     speech.wants_floats = True
     assert list(speech.pack(sound("spa", 1.0, start=5))) == []
     assert list(speech.pack(sound("fra", 1.9, start=6))) == []
     (said,) = speech.pack(sound("spa", 1.0, start=7))
-    assert (len(said.pcm16), said.start_ms, said.main, len(said.floats)) == (4_000, 5, True, 2)
+    assert (len(said.pcm16), said.said.start_ms, said.main, len(said.floats)) == (4_000, 5, True, 2)
     (other,) = speech.pack(sound("fra", 0.0, start=8, finished=True))
-    assert (len(other.pcm16), other.start_ms, other.finished) == (3_800, 6, True)
+    assert (len(other.pcm16), other.said.start_ms, other.said.finished) == (3_800, 6, True)
     assert (other.main, other.floats, other.seq) == (False, (), 1)
 
 
