@@ -11,6 +11,8 @@ export const SILENCE = resolve(TMP, 'silence.wav');
 export const RECORDINGS = resolve(REPO, 'tests/recordings/audio');
 /** The smallest checkpoint: random weights, but through all the code of a real one. */
 export const CHECKPOINT = resolve(REPO, 'tests/recordings/checkpoint');
+/** The recorded expressive voice that belongs to it. */
+export const VOICE = resolve(REPO, 'tests/recordings/expressive/24khz');
 /** The small model that really translates: for pictures, not for tests of the page. */
 export const EMBEDDED = resolve(REPO, 'models/SeamlessStreaming-mini');
 export const PICTURES = resolve(REPO, 'docs/images');
