@@ -78,6 +78,10 @@ class SeamlessModel(Model):
     def _walk(self, asked: Opening) -> tuple[Walk, Caller]:
         lang = next(iter(asked.targets), self.agents.checkpoint.config.default_lang)
         args = make_args(self.defaults, asked.options, tgt_lang=lang, compat=self.compat)
+        if not asked.vad and asked.options.min_confidence is None:
+            # The model's own value is for the segments that voice activity detection cuts: the
+            # longer the silence around a sentence, the less its head believes in it.
+            args.min_confidence = 0.0
         if compat_from_name(self.compat) is not MENDED:
             speech = any(target.speech for target in asked.targets.values())
 
