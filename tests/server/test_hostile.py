@@ -200,6 +200,24 @@ async def test_text_that_is_no_text_ends_its_connection_without_a_trace(
 
 
 @pytest.mark.usefixtures("then_it_serves")
+@pytest.mark.parametrize("text", ["Z", "", "b!", "\x00", "½", "42" + "[" * 100_000])
+@pytest.mark.parametrize("greeted", [True, False])
+async def test_text_that_is_no_packet_leaves_no_trace(
+    shared_server: BackgroundServer, caplog: pytest.LogCaptureFixture, text: str, greeted: bool
+) -> None:
+    url = shared_server.url.replace("http", "ws")
+    address = f"{url}/ws/socket.io/?EIO=4&transport=websocket&clientID=no-packet"
+    async with aiohttp.ClientSession() as session, session.ws_connect(address) as ws:
+        if greeted:
+            await ws.send_str("40")
+        await ws.send_str(text)
+        await ws.send_str("1")  # and goodbye, where it is still heard
+        async for _ in ws:
+            pass
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
+@pytest.mark.usefixtures("then_it_serves")
 @pytest.mark.parametrize("megabytes", [2, 100])
 async def test_a_huge_message_ends_its_connection_only(
     shared_server: BackgroundServer, connect: Connect, megabytes: int

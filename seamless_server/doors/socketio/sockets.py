@@ -57,12 +57,18 @@ class _PacedWebSocket(WebSocket):  # type: ignore[misc]
         """The next message, no sooner than the client's pace allows.
 
         Raises:
-            OSError: there is none any more.
+            OSError: there is none any more, or it is no packet of Engine.IO, whose own reader of
+                packets would end in a traceback.
         """
         message = await super().wait()
         await self.pace.keep()
         if self.pace.is_cut:
             raise OSError("cut off")
+        if isinstance(message, str):
+            try:
+                Packet(encoded_packet=message)
+            except (ValueError, RecursionError):
+                raise OSError("no packet of Engine.IO") from None
         return message
 
 
@@ -135,7 +141,7 @@ class Sockets:
         async def handled(environ: Any) -> None:
             try:
                 await handle(environ)
-            except ValueError:  # too many packets, or none at all
+            except (ValueError, RecursionError):  # too many packets, or none at all
                 await tell()
 
         socket.handle_post_request, socket.receive = handled, paced
