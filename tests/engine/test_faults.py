@@ -103,9 +103,9 @@ def alone(model: Model) -> dict[tuple[str, str], list[Output]]:
 
 
 @pytest.fixture(scope="module")
-def all_alone(system: Model) -> dict[tuple[str, str], list[Output]]:
+def all_alone(model: Model) -> dict[tuple[str, str], list[Output]]:
     """Every recording from its beginning to its end."""
-    return {key: translate(system, *key, most=None) for key in map(whole_of, range(len(ALL)))}
+    return {key: translate(model, *key, most=None) for key in map(whole_of, range(len(ALL)))}
 
 
 def run_all(
