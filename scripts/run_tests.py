@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "streaming-react-app"
 PARTS = ("python", "page", "browser")
 SLOW = ROOT / "tests" / "slow.txt"
-SLOW_SECONDS = 1.0
+SLOW_SECONDS = 0.5
 """A test function that takes longer in all its cases together is left out of the fast set."""
 
 MOST_WORKERS = 4
