@@ -82,6 +82,7 @@ class _Client:
             f"{load.url}?clientID={self.name}&protocol=2",
             socketio_path="/ws/socket.io",
             transports=["websocket"],
+            wait_timeout=10,
         )
         config = {"roles": roles, "lockServerName": None}
         answer = await self.sio.call("join_room", (self.name, room, config), timeout=60)
