@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seamless_server.commands.stream_flags import FILES, SOUND
-from seamless_server.commands.translate import CHANNEL, RAW
+from seamless_server.commands.stream_flags import (
+    SOUND,
+    Channel,
+    Raw,
+    Srt,
+    Vtt,
+    Wav,
+)
 from seamless_server.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,17 +49,11 @@ def stream(
             envvar="SEAMLESS_TOKEN", help="If the server asks for one.", rich_help_panel=_SERVER
         ),
     ] = None,
-    wav: Annotated[
-        Path | None, typer.Option(help="Write the translated speech.", rich_help_panel=FILES)
-    ] = None,
-    srt: Annotated[
-        Path | None, typer.Option(help="Write SubRip captions.", rich_help_panel=FILES)
-    ] = None,
-    vtt: Annotated[
-        Path | None, typer.Option(help="Write WebVTT captions.", rich_help_panel=FILES)
-    ] = None,
-    channel: Annotated[str, typer.Option(help=CHANNEL, rich_help_panel=SOUND)] = "auto",
-    raw: Annotated[str | None, typer.Option(help=RAW, rich_help_panel=SOUND)] = None,
+    wav: Wav = None,
+    srt: Srt = None,
+    vtt: Vtt = None,
+    channel: Channel = "auto",
+    raw: Raw = None,
     realtime: Annotated[
         bool,
         typer.Option(

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from enum import Enum
 from functools import wraps
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
@@ -16,6 +17,27 @@ SOUND = "Sound"
 FILES = "What is written"
 MACHINE = "Machine and pipeline"
 """Groups of a help page; what stands in none of them is needed every day."""
+
+Wav = Annotated[
+    Path | None, typer.Option(help="Write the translated speech.", rich_help_panel=FILES)
+]
+Srt = Annotated[Path | None, typer.Option(help="Write SubRip captions.", rich_help_panel=FILES)]
+Vtt = Annotated[Path | None, typer.Option(help="Write WebVTT captions.", rich_help_panel=FILES)]
+Channel = Annotated[
+    str,
+    typer.Option(
+        help="auto (the mix, or the loudest where it cancels), mix, loudest, or a number from 1.",
+        rich_help_panel=SOUND,
+    ),
+]
+Raw = Annotated[
+    str | None,
+    typer.Option(
+        help="Samples without a header: RATE,CHANNELS,ENCODING, e.g. 16000,1,s16le.",
+        rich_help_panel=SOUND,
+    ),
+]
+"""Of commands that read sound and write what was said."""
 _PANEL = "Decoding (the model's own values by default)"
 
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from seamless_server.commands.stream_flags import FILES, MACHINE, SOUND, Task, with_stream_flags
+from seamless_server.commands.stream_flags import (
+    FILES,
+    MACHINE,
+    SOUND,
+    Channel,
+    Raw,
+    Srt,
+    Task,
+    Vtt,
+    Wav,
+    with_stream_flags,
+)
 from seamless_server.errors import UsageError
 from seamless_server.stream_options import StreamOptions
-
-CHANNEL = "auto (the mix, or the loudest where it cancels), mix, loudest, or a number from 1."
-RAW = "Samples without a header: RATE,CHANNELS,ENCODING, e.g. 16000,1,s16le."
 
 
 def register(app: typer.Typer) -> None:
@@ -59,21 +66,15 @@ def translate(
             help="'official' repeats the official pipeline's quirks.", rich_help_panel=MACHINE
         ),
     ] = None,
-    wav: Annotated[
-        Path | None, typer.Option(help="Write the translated speech.", rich_help_panel=FILES)
-    ] = None,
-    srt: Annotated[
-        Path | None, typer.Option(help="Write SubRip captions.", rich_help_panel=FILES)
-    ] = None,
-    vtt: Annotated[
-        Path | None, typer.Option(help="Write WebVTT captions.", rich_help_panel=FILES)
-    ] = None,
+    wav: Wav = None,
+    srt: Srt = None,
+    vtt: Vtt = None,
     jsonl: Annotated[
         str | None,
         typer.Option(help="Write one line a chunk; - is standard output.", rich_help_panel=FILES),
     ] = None,
-    channel: Annotated[str, typer.Option(help=CHANNEL, rich_help_panel=SOUND)] = "auto",
-    raw: Annotated[str | None, typer.Option(help=RAW, rich_help_panel=SOUND)] = None,
+    channel: Channel = "auto",
+    raw: Raw = None,
     realtime: Annotated[
         bool, typer.Option(help="Feed the file at the pace of speech.", rich_help_panel=SOUND)
     ] = False,
