@@ -1,6 +1,6 @@
 """What people notice of a Redis that hangs and dies: those on one server, and those on another.
 
-    python benchmarks/redis_away.py --seconds 30
+    python -m benchmarks.redis_away --seconds 30
 
 Two servers share a Redis. On the first somebody speaks to a listener beside, in a room opened in
 each phase anew, whose latency is measured; somebody else speaks to a listener on the second server,
@@ -13,9 +13,6 @@ import argparse
 import asyncio
 import contextlib
 import json
-import shutil
-import signal
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -25,42 +22,12 @@ from typing import Any
 import numpy as np
 
 from seamless_server.bench.server_load import Pcm, ServerLoad, run_load, speech_to_send
-from seamless_server.bench.started_server import free_port, started_server
+from seamless_server.bench.started_server import started_server
 from seamless_server.client import StreamingClient, Text
-from seamless_server.errors import UsageError
+from tests.server.programs import Redis
 
 PHASES = ("before", "hung", "woken", "dead", "restarted")
 LANG = "spa"
-
-
-class Redis:
-    """A process of its own, on a port to which nobody can connect from itself."""
-
-    def __init__(self, folder: Path) -> None:
-        program = shutil.which("redis-server")
-        if program is None:
-            raise UsageError("install redis-server")
-        self._port = free_port()
-        self._command = [program, "--port", str(self._port), "--save", "", "--dir", str(folder)]
-        self.url = f"redis://127.0.0.1:{self._port}/0"
-        self.start()
-
-    def start(self) -> None:
-        """Starts it, empty."""
-        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
-
-    def hang(self) -> None:
-        """It takes connections and answers nothing."""
-        self._process.send_signal(signal.SIGSTOP)
-
-    def wake(self) -> None:
-        """It goes on."""
-        self._process.send_signal(signal.SIGCONT)
-
-    def kill(self) -> None:
-        """It is gone, with all that it knew."""
-        self._process.kill()
-        self._process.wait()
 
 
 class Remote:

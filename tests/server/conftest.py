@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,6 +17,7 @@ import numpy.typing as npt
 import pytest
 import socketio
 import soundfile
+from websockets.asyncio.client import connect as open_websocket
 
 from seamless_server.doors.running import BackgroundServer
 from seamless_server.settings import Settings
@@ -216,3 +219,17 @@ def speech(name: str = "human_short", rate: int = 16_000, seconds: float | None 
 def silence(seconds: float, rate: int = 16_000) -> Pcm:
     """Nothing."""
     return np.zeros(int(seconds * rate), np.int16)
+
+
+async def realtime_speech(server: BackgroundServer) -> list[dict[str, Any]]:
+    """What a recording sent over OpenAI's wire is answered with: the events that bring speech."""
+    address = server.url.replace("http", "ws") + "/v1/realtime/translations?model=default"
+    pcm = base64.b64encode(speech("human_short", rate=24_000).tobytes()).decode()
+    async with open_websocket(address, max_size=None) as socket:
+        for event in (
+            {"type": "session.input_audio_buffer.append", "audio": pcm},
+            {"type": "session.close"},
+        ):
+            await socket.send(json.dumps(event))
+        answers = [json.loads(message) async for message in socket]
+    return [event for event in answers if event["type"] == "session.output_audio.delta"]

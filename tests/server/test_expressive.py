@@ -7,16 +7,14 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 import soundfile
-from websockets.asyncio.client import connect as open_websocket
 
 from seamless_server.doors.running import BackgroundServer
 
-from .conftest import RECORDINGS, Connect, settings, silence, speech
+from .conftest import RECORDINGS, Connect, realtime_speech, settings, silence, speech
 
 VOICE = RECORDINGS / "expressive" / "24khz"
 AUDIO = RECORDINGS / "audio" / "human_short.flac"
@@ -126,21 +124,9 @@ async def test_a_realtime_session_speaks_as_the_operator_says(
         expressive_voice=str(VOICE),
         stream_options=f"{TALKATIVE},expressive=true",
     )
-    sound = b""
-    address = server.url.replace("http", "ws") + "/v1/realtime/translations?model=default"
-    async with open_websocket(address, max_size=None) as socket:
-        pcm = base64.b64encode(speech("human_short", rate=24_000).tobytes()).decode()
-        events: list[dict[str, Any]] = [
-            {"type": "session.input_audio_buffer.append", "audio": pcm},
-            {"type": "session.close"},
-        ]
-        for event in events:
-            await socket.send(json.dumps(event))
-        async for message in socket:
-            answer = json.loads(message)
-            if answer["type"] == "session.output_audio.delta":
-                assert answer["sample_rate"] == 24_000
-                sound += base64.b64decode(answer["delta"])
+    deltas = await realtime_speech(server)
+    assert all(event["sample_rate"] == 24_000 for event in deltas)
+    sound = b"".join(base64.b64decode(event["delta"]) for event in deltas)
     assert sound
     assert len(sound) % (2 * 480) == 0
 

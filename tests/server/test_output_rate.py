@@ -11,13 +11,11 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 import soundfile
 import torch
-from websockets.asyncio.client import connect as open_websocket
 
 from seamless_server.checkpoints import Checkpoint
 from seamless_server.checkpoints.model_file import FILE, write_model_file
@@ -25,7 +23,7 @@ from seamless_server.doors.running import BackgroundServer
 from seamless_server.nn import Vocoder
 from seamless_server.streaming import SpeechOutput, Target, load_model
 
-from .conftest import CHECKPOINT, RECORDINGS, Connect, settings, silence, speech
+from .conftest import CHECKPOINT, RECORDINGS, Connect, realtime_speech, settings, silence, speech
 
 AUDIO = RECORDINGS / "audio" / "human_short.flac"
 RATES = [5, 4, 4, 3, 2]
@@ -103,20 +101,8 @@ def test_an_upload(server: BackgroundServer) -> None:
 
 
 async def test_a_realtime_session(server: BackgroundServer) -> None:
-    address = server.url.replace("http", "ws") + "/v1/realtime/translations?model=default"
-    sound = 0
-    async with open_websocket(address, max_size=None) as socket:
-        pcm = base64.b64encode(speech("human_short", rate=24_000).tobytes()).decode()
-        events: list[dict[str, Any]] = [
-            {"type": "session.input_audio_buffer.append", "audio": pcm},
-            {"type": "session.close"},
-        ]
-        for event in events:
-            await socket.send(json.dumps(event))
-        async for message in socket:
-            event = json.loads(message)
-            if event["type"] == "session.output_audio.delta":
-                sound += len(base64.b64decode(event["delta"])) // 2
+    deltas = await realtime_speech(server)
+    sound = sum(len(base64.b64decode(event["delta"])) // 2 for event in deltas)
     # Nothing is resampled: whole units come through.
     assert sound
     assert sound % 480 == 0
