@@ -79,7 +79,7 @@ def measure(args: argparse.Namespace, began: float) -> dict[str, Any]:
     """Everything, in this process."""
     if args.threads:
         torch.set_num_threads(args.threads)
-    model = load_seamless(args.folder, "cpu", args.dtype, engine=args.engine)
+    model = load_seamless(args.folder, device="cpu", dtype=args.dtype, engine=args.engine)
     result: dict[str, Any] = {"ready_seconds": time.time() - began, "gb": {"ready": _peak()}}
     parts = Breakdown(torch.device("cpu"))
     if args.parts:
