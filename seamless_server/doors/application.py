@@ -16,7 +16,15 @@ from fastapi.middleware.cors import CORSMiddleware
 from starlette.routing import Router
 
 from seamless_server import __version__
-from seamless_server.doors import audio_api, client_secrets, examples, openai_audio, realtime, rest
+from seamless_server.doors import (
+    audio_api,
+    client_secrets,
+    examples,
+    openai_audio,
+    operation,
+    realtime,
+    rest,
+)
 from seamless_server.doors.compression import CompressedLists
 from seamless_server.doors.failures import EVERYWHERE, apologize, refuse, say
 from seamless_server.doors.guards import HeadAsGet, HostGuard, SmallBodies, check_rights
@@ -88,7 +96,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_headers=["*"],
         )
     guarded = [Depends(check_rights)]
-    for door in (rest, examples, audio_api):
+    for door in (operation, rest, examples, audio_api):
         app.include_router(door.router, dependencies=guarded, responses=EVERYWHERE)
     for door in (openai_audio, client_secrets):
         app.include_router(door.router, dependencies=guarded)

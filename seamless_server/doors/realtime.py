@@ -7,12 +7,11 @@ address the session speaks in a room: its listeners get what they asked for, too
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import contextlib
 import logging
 import secrets
-import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -33,10 +32,9 @@ from seamless_server.doors.realtime_events import (
     parse,
 )
 from seamless_server.doors.realtime_session import RATE, RealtimeTranslation, Send, error_event
-from seamless_server.doors.socketio.connections import NOTICE_SECONDS
 from seamless_server.doors.socketio.room_speaker import RoomSpeaker, enter
 from seamless_server.errors import Refused, SeamlessError
-from seamless_server.rooms.rights import bearer, may
+from seamless_server.rooms.rights import bearer, may, until_expired
 from seamless_server.service.limits import ClientLimits
 from seamless_server.service.owner import StreamRequest
 from seamless_server.service.served_models import AUTO
@@ -79,8 +77,7 @@ async def _translate(socket: WebSocket, parts: Parts, address: str) -> None:
     ):  # it needs no token, so a page of another site has shown no right to be here
         await socket.close(1008, "Pages of other sites may not connect without a client secret.")
         return
-    offered = [name.strip() for name in socket.headers.get("sec-websocket-protocol", "").split(",")]
-    await socket.accept(_SUBPROTOCOL if _SUBPROTOCOL in offered else None)
+    await socket.accept(_SUBPROTOCOL if _SUBPROTOCOL in _offered(socket) else None)
 
     async def send(event: dict[str, Any]) -> None:
         event = {"event_id": f"event_{secrets.token_hex(8)}", **event}
@@ -92,7 +89,7 @@ async def _translate(socket: WebSocket, parts: Parts, address: str) -> None:
         live = await _open(socket, parts, described, address, send)
         await send({"type": "session.created", "session": live.translation.description()})
         expires = parts.auth.grant(token).expires if described is None else None
-        if not await _serve(socket, parts, live, address, expires, send):
+        if not await _serve(socket, live, address, expires):
             return
         if live.session is not None:
             await live.session.stop()
@@ -108,14 +105,15 @@ async def _translate(socket: WebSocket, parts: Parts, address: str) -> None:
             await live.end()
 
 
+@dataclass
 class _Live:
     """A session: its stream, once it has one, and its place in a room, if it speaks in one."""
 
-    def __init__(
-        self, parts: Parts, translation: RealtimeTranslation, speaker: RoomSpeaker | None, room: str
-    ) -> None:
-        self._parts, self.translation, self.speaker, self._room = parts, translation, speaker, room
-        self.session: Session | None = None
+    parts: Parts
+    translation: RealtimeTranslation
+    speaker: RoomSpeaker | None
+    room: str
+    session: Session | None = None
 
     async def begin(self) -> Session:
         """The stream; it is opened if there is none yet.
@@ -128,7 +126,7 @@ class _Live:
         translation, speaker = self.translation, self.speaker
         translation.settle()
         owner = speaker or translation
-        usual = self._parts.settings.option_policy.defaults
+        usual = self.parts.settings.option_policy.defaults
         spoken = {} if translation.source is None else {"source_lang": translation.source}
         request = StreamRequest(
             rate=RATE,
@@ -136,9 +134,9 @@ class _Live:
             model=translation.model.name,
             speech=False,  # a model that only writes is welcome
             options=usual.model_copy(update=spoken),
-            room=self._room,
+            room=self.room,
         )
-        self.session = await self._parts.service.open(owner, request, owner)
+        self.session = await self.parts.service.open(owner, request, owner)
         assert self.session is not None  # it does not wait in line
         if speaker is not None:
             await speaker.started()
@@ -158,15 +156,11 @@ class _Live:
         if self.session is not None:
             await self.session.abort()
         if self.speaker is not None:
-            await self.speaker.leave(self._parts)
+            await self.speaker.leave(self.parts)
 
 
 async def _open(
-    socket: WebSocket,
-    parts: Parts,
-    described: SessionFields | None,
-    address: str,
-    send: Send,
+    socket: WebSocket, parts: Parts, described: SessionFields | None, address: str, send: Send
 ) -> _Live:
     """The session that the address or a client secret describes.
 
@@ -178,17 +172,9 @@ async def _open(
     query = socket.query_params
     name = query.get("model") if described is None else described.model
     usual = parts.settings.default_target_language
-    if name == AUTO:
-        translation = RealtimeTranslation(
-            parts.models.choose(None),
-            usual,
-            send,
-            models=parts.models.offered(),
-            pick=partial(pick, parts),
-        )
-    else:
-        model = parts.models.choose(None if name == DEFAULT_MODEL else name)
-        translation = RealtimeTranslation(model, usual, send)
+    model = parts.models.choose(None if name in (AUTO, DEFAULT_MODEL) else name)
+    choice = (parts.models.offered(), partial(pick, parts)) if name == AUTO else ((model,), None)
+    translation = RealtimeTranslation(model, usual, send, *choice)
     if described is not None:
         translation.update(described)
     speaker = None
@@ -205,25 +191,19 @@ async def _open(
     return live
 
 
-async def _serve(
-    socket: WebSocket,
-    parts: Parts,
-    live: _Live,
-    address: str,
-    expires: float | None,
-    send: Send,
-) -> bool:
+async def _serve(socket: WebSocket, live: _Live, address: str, expires: float | None) -> bool:
     """Takes events until the client closes the session, or its stream or its token ends.
 
     Returns whether the client is still there; not if it floods the server, and is cut off.
     """
+    parts, tell = live.parts, live.translation.complain
     shared = parts.connections.addresses.of(address)
     limits = ClientLimits(parts.settings.max_events_per_second, suspect=shared.suspect)
     pace = ReadingPace(2 * parts.settings.max_events_per_second)
     pace.of(socket.scope)
     over: set[asyncio.Task[Any]] = {asyncio.create_task(live.translation.ended.wait())}
     if expires is not None:
-        over.add(asyncio.create_task(_expiry(expires, send)))
+        over.add(asyncio.create_task(_expiry(expires, tell)))
     try:
         while True:
             coming = asyncio.create_task(_message(socket))
@@ -233,18 +213,17 @@ async def _serve(
                 return True
             text = coming.result()
             await pace.keep()
-            event = _read(text)
-            if isinstance(event, Append):
+            event = parse(text)
+            if audio := isinstance(event, Append):
                 await pace.keep()  # who sends a file at once is no flood, and waits
-            bucket = limits.audio if isinstance(event, Append) else limits.events
-            if bucket.take() and shared.events.take() and shared.audio_bytes.take(len(text)):
+            if limits.admit(shared, len(text), audio=audio):
                 if isinstance(event, Close):
                     return True
-                await _handle(live, event, send)
+                await _handle(live, event)
                 continue
             parts.metrics.refused.labels("rate").inc()
             if limits.notices.take():
-                await send(error_event("Too many events: slow down.", "rate_limit_exceeded"))
+                await tell("Too many events: slow down.", "rate_limit_exceeded")
             if not limits.patience.take():
                 logger.warning("a realtime client is disconnected: it floods the server")
                 shared.flooded()
@@ -273,17 +252,13 @@ async def _message(socket: WebSocket) -> str | bytes:
     return found
 
 
-async def _expiry(expires: float, send: Send) -> None:
-    """Returns when a token has expired, which its bearer is told before."""
-    left = expires - time.time()
-    await asyncio.sleep(left - min(NOTICE_SECONDS, left / 2))
-    left = max(0.0, expires - time.time())
-    await send(error_event(f"Your token expires in {left:.0f} s.", "token_expires"))
-    await asyncio.sleep(left)
-    await send(error_event("Your token has expired.", "unauthorized"))
+async def _expiry(expires: float, tell: Callable[[str, str], Awaitable[None]]) -> None:
+    await until_expired(expires, tell)
+    await tell("Your token has expired: connect again with a new one.", "unauthorized")
 
 
-async def _handle(live: _Live, event: Append | Update | BadEvent, send: Send) -> None:
+async def _handle(live: _Live, event: Append | Update | BadEvent) -> None:
+    send = live.translation.on_output
     try:
         if isinstance(event, BadEvent):
             raise event
@@ -292,37 +267,18 @@ async def _handle(live: _Live, event: Append | Update | BadEvent, send: Send) ->
             described = live.translation.description()
             await send({"type": "session.updated", "session": described})
         else:
-            await _append(await live.begin(), event, send)
+            await _append(await live.begin(), event.audio, live.translation)
     except BadEvent as error:
         await send(error_event(error.message, error.code, error.param, error.event_id))
 
 
-async def _append(session: Session, event: Append, send: Send) -> None:
-    try:
-        pcm = base64.b64decode(event.audio, validate=True)
-    except (binascii.Error, ValueError):
-        raise BadEvent("audio: is no base64", "invalid_value", "audio", event.event_id) from None
-    if len(pcm) % 2:
-        raise BadEvent(
-            "audio: 16-bit samples come in even byte counts",
-            "invalid_value",
-            "audio",
-            event.event_id,
-        )
+async def _append(session: Session, pcm: bytes, translation: RealtimeTranslation) -> None:
     if len(pcm) == 2:
         pcm += b"\0\0"  # a single sample means "muted" to a session
     if pcm and session.feed(np.frombuffer(pcm, dtype="<i2")) > 0:
-        await send(error_event("The oldest audio was left out: the server is behind.", "overload"))
-
-
-def _read(text: str | bytes) -> Append | Update | Close | BadEvent:
-    """The event, or what is wrong with it."""
-    try:
-        return parse(orjson.loads(text))
-    except BadEvent as error:
-        return error
-    except ValueError:
-        return BadEvent("This is no JSON.", "invalid_json", None, None)
+        await translation.complain(
+            "The oldest audio was left out: the server is behind.", "overload"
+        )
 
 
 def _token(socket: WebSocket) -> str | None:
@@ -331,8 +287,10 @@ def _token(socket: WebSocket) -> str | None:
         return token
     if (key := socket.headers.get("api-key")) is not None:
         return key
-    for name in socket.headers.get("sec-websocket-protocol", "").split(","):
-        _, found, key = name.strip().partition(_KEY_PREFIX)
-        if found:
-            return key
-    return None
+    keys = [name.partition(_KEY_PREFIX)[2] for name in _offered(socket) if _KEY_PREFIX in name]
+    return keys[0] if keys else None
+
+
+def _offered(socket: WebSocket) -> list[str]:
+    """The subprotocols that the client offers."""
+    return [name.strip() for name in socket.headers.get("sec-websocket-protocol", "").split(",")]

@@ -5,9 +5,11 @@ Facts of the wire are from OpenAI's guide and typed clients (2026).
 
 from __future__ import annotations
 
+import base64
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+import orjson
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from seamless_server.errors import SeamlessError
 
@@ -69,11 +71,23 @@ class Update(_Event):
     session: SessionFields
 
 
+def _pcm(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        pcm = base64.b64decode(value, validate=True)
+    except ValueError:
+        raise ValueError("is no base64") from None
+    if len(pcm) % 2:
+        raise ValueError("16-bit samples come in even byte counts")
+    return pcm
+
+
 class Append(_Event):
     """`session.input_audio_buffer.append`"""
 
     type: Literal["session.input_audio_buffer.append"]
-    audio: str
+    audio: Annotated[bytes, BeforeValidator(_pcm)]
 
 
 class Close(_Event):
@@ -97,12 +111,12 @@ class BadEvent(SeamlessError):
         self.event_id = event_id
 
 
-def parse(data: Any) -> ClientEvent:
-    """The event of a JSON object.
-
-    Raises:
-        BadEvent: it is none; names the field.
-    """
+def parse(text: str | bytes) -> ClientEvent | BadEvent:
+    """The event of a JSON object, or what is wrong with it, by the name of the field."""
+    try:
+        data: Any = orjson.loads(text)
+    except ValueError:
+        return BadEvent("This is no JSON.", "invalid_json", None, None)
     given = data if isinstance(data, dict) else {}
     name = given.get("event_id")
     event_id = name if isinstance(name, str) and len(name) <= 512 else None
@@ -116,4 +130,5 @@ def parse(data: Any) -> ClientEvent:
         if first["type"].startswith("union_tag"):
             code, where = "unknown_event", ["type"]
         param = ".".join(where) or None
-        raise BadEvent(f"{param or 'event'}: {first['msg']}", code, param, event_id) from None
+        message = f"{param or 'event'}: {first['msg'].removeprefix('Value error, ')}"
+        return BadEvent(message, code, param, event_id)

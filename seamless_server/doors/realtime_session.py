@@ -52,7 +52,6 @@ class RealtimeTranslation(Owner, Audience):
         model: ModelInfo,
         usual: str,
         send: Send,
-        *,
         models: Sequence[ModelInfo] = (),
         pick: Callable[[str | None, str], ModelInfo] | None = None,
     ) -> None:

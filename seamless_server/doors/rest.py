@@ -1,16 +1,14 @@
-"""The REST interface beside Socket.IO, and what operators look at."""
+"""The REST interface beside Socket.IO: languages, models, options, rooms and recordings."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Literal, get_args
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Request
 from fastapi import Path as PathParameter
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
+from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict
 
-from seamless_server import __version__
 from seamless_server.doors.catalogue import Capability, capabilities, capability
 from seamless_server.doors.failures import FILE, documented
 from seamless_server.doors.parts import parts_of
@@ -75,140 +73,6 @@ class Phrase(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
-class StreamState(BaseModel):
-    """A stream that runs."""
-
-    room: str
-    speaker: str
-    state: str
-    lagMs: float
-    queuedMs: float
-    engine: str | None
-    """The engine elsewhere that computes it, if one does."""
-
-
-class EngineState(BaseModel):
-    """An engine elsewhere."""
-
-    engine: str
-    host: str
-    pid: int
-    version: str
-    slots: int
-    slotsUsed: int
-    waiting: int
-    busy: float
-
-
-class ServerStatus(BaseModel):
-    """What the operator sees of a server or front."""
-
-    version: str
-    role: str
-    state: str
-    connections: int
-    rooms: int
-    waiting: int
-    streams: list[StreamState]
-    engines: list[EngineState]
-
-
-@router.get("/api/status", tags=["operation"], summary="Engines, rooms and speakers as they are")
-async def status(request: Request) -> ServerStatus:
-    """What `seamless-server top` shows."""
-    parts = parts_of(request)
-    admission, models = parts.service.admission, parts.models
-    streams = []
-    for key, place in list(admission.places.items()):
-        if place.session is None:
-            continue
-        doing, member = place.session.status(), parts.rooms.members.get(key)
-        streams.append(
-            StreamState(
-                room=(member.room_id if member else None) or "",
-                speaker=(member.name if member else None) or key,
-                state=doing.state,
-                lagMs=round(doing.lag_ms, 1),
-                queuedMs=round(doing.queued_ms, 1),
-                engine=place.session.engine,
-            )
-        )
-    engines = {x["engine"]: x for model in models.loaded() for x in model.engines()}
-    return ServerStatus(
-        version=__version__,
-        role=parts.settings.role,
-        state="draining" if admission.draining else models.progress.state,
-        connections=len(parts.connections.open),
-        rooms=len(parts.rooms.rooms),
-        waiting=len(admission.line),
-        streams=streams,
-        engines=[
-            EngineState(
-                slotsUsed=x["slots_used"],
-                **{
-                    name: x[name]
-                    for name in ("engine", "host", "pid", "version", "slots", "waiting", "busy")
-                },
-            )
-            for x in engines.values()
-        ],
-    )
-
-
-@router.get("/healthz", tags=["operation"], summary="Is the process alive?")
-async def healthz() -> dict[str, str]:
-    """Answers as soon as the process does, models or not."""
-    return {"status": "ok", "version": __version__}
-
-
-@router.get(
-    "/readyz",
-    tags=["operation"],
-    summary="Are the models loaded?",
-    responses={
-        503: {
-            "description": "Not yet, with how far it is",
-            "content": {
-                "application/json": {
-                    "example": {
-                        "ready": False,
-                        "state": "loading",
-                        "model": "SeamlessStreaming",
-                        "step": "loading",
-                        "loaded": [],
-                        "total": 1,
-                        "seconds": 12.4,
-                        "error": None,
-                    }
-                }
-            },
-        }
-    },
-)
-async def readyz(request: Request) -> JSONResponse:
-    """200 when every model is loaded and warm, else 503; both with the progress."""
-    progress = parts_of(request).models.progress.to_json()
-    if parts_of(request).service.admission.draining:
-        progress |= {"ready": False, "state": "draining"}
-    return JSONResponse(progress, 200 if progress["ready"] else 503)
-
-
-@router.get(
-    "/metrics",
-    tags=["operation"],
-    summary="Numbers for Prometheus",
-    response_class=PlainTextResponse,
-    responses=documented(404),
-)
-async def metrics(request: Request) -> Response:
-    """Prometheus' text format; 404 if the operator turned it off."""
-    parts = parts_of(request)
-    if not parts.settings.metrics:
-        raise SeamlessError("Metrics are turned off.", code="not_found")
-    parts.metrics.tasks.set(len(asyncio.all_tasks()))
-    return PlainTextResponse(parts.metrics.render(), media_type="text/plain; version=0.0.4")
-
-
 @router.get("/api/languages", tags=["catalogue"])
 async def languages(request: Request) -> list[LanguageInfo]:
     """Every language that a loaded model hears, writes or speaks; all known ones until then."""
@@ -224,16 +88,8 @@ async def languages(request: Request) -> list[LanguageInfo]:
             source, text = language.source_speech, language.target_text
             speech = language.target_speech
         if source or text or speech:
-            found.append(
-                LanguageInfo(
-                    code=code,
-                    name=language.name,
-                    script=language.script,
-                    source=source,
-                    text=text,
-                    speech=speech,
-                )
-            )
+            about = {"code": code, "name": language.name, "script": language.script}
+            found.append(LanguageInfo(**about, source=source, text=text, speech=speech))
     return found
 
 

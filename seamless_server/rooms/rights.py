@@ -6,9 +6,10 @@ a client ID, which everybody in the room can read.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,6 +19,8 @@ from pydantic import SecretStr
 from seamless_server.settings import Settings
 
 _WEEK = 7 * 24 * 3600
+_NOTICE_SECONDS = 60.0
+"""How long before a token expires its bearer is told."""
 
 ROLES = frozenset({"speaker", "listener"})
 
@@ -197,3 +200,20 @@ def bearer(header: str | None) -> str | None:
     """The token of an `Authorization` header."""
     scheme, _, token = (header or "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
+
+
+async def until_expired(expires: float, tell: Callable[[str, str], Awaitable[None]]) -> None:
+    """Returns when a token has expired, which its bearer is told before.
+
+    Args:
+        expires: seconds since the epoch.
+        tell: takes a sentence and its code.
+    """
+    left = expires - time.time()
+    await asyncio.sleep(left - min(_NOTICE_SECONDS, left / 2))
+    left = max(0.0, expires - time.time())
+    await tell(
+        f"Your token expires in {left:.0f} s: connect again with a new one to go on.",
+        "token_expires",
+    )
+    await asyncio.sleep(left)

@@ -113,3 +113,14 @@ class ClientLimits:
         refusals = seconds * events_per_second
         self.patience = TokenBucket(refusals / 10, _PATIENCE_SECONDS * refusals, clock)
         """Refusals that are borne before the client is sent away."""
+
+    def admit(self, shared: AddressLimits, size: int, *, audio: bool) -> bool:
+        """Whether an event may come.
+
+        Args:
+            shared: the limits of its address.
+            size: bytes of sound, or of all that it says.
+            audio: whether it brings sound.
+        """
+        bucket = self.audio if audio else self.events
+        return bucket.take() and shared.events.take() and shared.audio_bytes.take(size)

@@ -15,7 +15,7 @@ import pytest
 import socketio
 from websockets.asyncio.client import connect as open_websocket
 
-from seamless_server.doors import audio_api, client_secrets, examples, openai_audio, rest
+from seamless_server.doors import audio_api, client_secrets, examples, openai_audio, operation, rest
 from seamless_server.doors.guards import masked
 from seamless_server.doors.running import BackgroundServer
 from seamless_server.doors.socketio.schema import INBOUND
@@ -41,7 +41,8 @@ def test_every_event_and_route_is_in_the_table_and_in_the_document() -> None:
     routes = {
         f"{method} {route.path}"
         for router in (
-            door.router for door in (rest, examples, audio_api, openai_audio, client_secrets)
+            door.router
+            for door in (operation, rest, examples, audio_api, openai_audio, client_secrets)
         )
         for route in router.routes
         for method in route.methods - {"HEAD"}

@@ -22,7 +22,13 @@ from seamless_server.doors.socketio.speaker import retarget_room
 from seamless_server.errors import Refused
 from seamless_server.metrics import Metrics
 from seamless_server.rooms.members import Member, Role
-from seamless_server.rooms.rights import Authenticator, Grant, Standing, token_of
+from seamless_server.rooms.rights import (
+    Authenticator,
+    Grant,
+    Standing,
+    token_of,
+    until_expired,
+)
 from seamless_server.rooms.rooms import Rooms
 from seamless_server.service.limits import Addresses, AddressLimits, ClientLimits
 from seamless_server.service.lock import OwnerLock
@@ -36,8 +42,6 @@ _MAX_ID = 200
 _TURN_SECONDS = 0.05
 _LOOK_SECONDS = 0.5
 """How often sockets without a client are looked for."""
-NOTICE_SECONDS = 60.0
-"""How long before a token expires its bearer is told."""
 
 
 @dataclass(eq=False)
@@ -200,29 +204,18 @@ class Connections:
 
     async def _watch_token(self, connection: Connection) -> None:
         """A token that expires ends what it allowed, with a notice before."""
+        member = connection.member
+
+        async def tell(message: str, code: str) -> None:
+            if self.open.get(connection.sid) is connection:
+                await self._announcer.complain(connection.sid, message, code=code, member=member)
+
         assert connection.grant.expires is not None
-        left = connection.grant.expires - time.time()
-        await asyncio.sleep(left - min(NOTICE_SECONDS, left / 2))
-        if self.open.get(connection.sid) is not connection:
-            return
-        left = max(0.0, connection.grant.expires - time.time())
-        await self._announcer.complain(
-            connection.sid,
-            f"Your token expires in {left:.0f} s: connect again with a new one to go on.",
-            code="token_expires",
-            member=connection.member,
-        )
-        await asyncio.sleep(left)
+        await until_expired(connection.grant.expires, tell)
         if self.open.get(connection.sid) is not connection:
             return
         connection.grant = self._auth.grant(None)
-        await self._announcer.complain(
-            connection.sid,
-            "Your token has expired: connect again with a new one.",
-            code="unauthorized",
-            member=connection.member,
-        )
-        member = connection.member
+        await tell("Your token has expired: connect again with a new one.", "unauthorized")
         kept = frozenset(role for role in member.roles if role in connection.grant.roles)
         await self.change_roles(member, kept)
 

@@ -128,12 +128,8 @@ class Events:
 
     async def _allowed(self, connection: Connection, event: str, size: int) -> bool:
         limits, shared = connection.limits, connection.shared
-        bucket = limits.audio if event == "incoming_audio" else limits.events
-        if (
-            bucket.take()
-            and shared.events.take()
-            and (not size or shared.audio_bytes.take(size))
-            and (event != "join_room" or (limits.joins.take() and shared.joins.take()))
+        if limits.admit(shared, size, audio=event == "incoming_audio") and (
+            event != "join_room" or (limits.joins.take() and shared.joins.take())
         ):
             return True
         self._metrics.refused.labels("rate").inc()
