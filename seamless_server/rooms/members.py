@@ -7,7 +7,7 @@ import string
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from itertools import islice
 from types import MappingProxyType
 from typing import Any, Literal
@@ -42,6 +42,8 @@ ANY = "*"
 """In place of a language: the speaker's own."""
 HEARD = "="
 """Delivery group of those who read what was heard, in the language that is spoken."""
+ORIGINAL = "~"
+"""Delivery group of those who hear speakers' own voices."""
 
 
 def group_name(room_id: str, group: str, kind: Kind | None = None) -> str:
@@ -59,6 +61,13 @@ class Wish:
     heard: bool = False
     """Also what was heard, in the language that is spoken."""
     encoding: Encoding = "pcm16"
+    original: bool = False
+    """Also the own voices of speakers who send them."""
+
+    @property
+    def sound(self) -> Kind:
+        """How sound goes to it."""
+        return "opus" if self.encoding == "opus" else "speech"
 
     def kinds(self) -> set[Kind]:
         """What of a language goes to it."""
@@ -66,7 +75,7 @@ class Wish:
         if self.take in ("s2s&t", "s2t"):
             found.add("text")
         if self.take in ("s2s&t", "s2s"):
-            found.add("opus" if self.encoding == "opus" else "speech")
+            found.add(self.sound)
         return found
 
 
@@ -98,6 +107,8 @@ class Member:
     source_language: str | None = None
     """What it says it speaks."""
     expressive: bool | None = None
+    send_voice: bool = False
+    """Listeners may hear it as it speaks."""
     wish: Wish | None = None
     """None: whatever the speaker chose, as clients of the first protocol take it."""
     model_type: str | None = None
@@ -147,7 +158,11 @@ class Member:
             return {group_name(self.room_id, FOLLOW)}
         lang = self.wish.lang or ANY
         groups = {group_name(self.room_id, lang, kind) for kind in self.wish.kinds()}
-        return groups | ({group_name(self.room_id, HEARD, "text")} if self.wish.heard else set())
+        if self.wish.heard:
+            groups.add(group_name(self.room_id, HEARD, "text"))
+        if self.wish.original:
+            groups.add(group_name(self.room_id, ORIGINAL, self.wish.sound))
+        return groups
 
     def marks(self) -> list[Mark]:
         """What its room counts of it."""
@@ -178,6 +193,8 @@ class Member:
             config["sourceLanguage"] = self.source_language
         if self.expressive is not None:
             config["expressive"] = self.expressive
+        if self.send_voice:
+            config["sendVoice"] = True
         return config or None
 
     def record(self) -> dict[str, Any]:
@@ -191,9 +208,8 @@ class Member:
             "target_language": self.target_language,
             "source_language": self.source_language,
             "expressive": self.expressive,
-            "wish": None
-            if self.wish is None
-            else [self.wish.lang, self.wish.take, self.wish.heard, self.wish.encoding],
+            "send_voice": self.send_voice,
+            "wish": None if self.wish is None else list(astuple(self.wish)),
             "model_type": self.model_type,
             "model": self.model,
             "streaming": self.streaming,

@@ -173,7 +173,7 @@ def test_a_member_is_the_same_on_another_replica() -> None:
     full = Member(
         "ana", sid="s1", protocol=2, name="Ana", roles=frozenset({"speaker", "listener"}),
         target_language="spa", source_language="deu", expressive=True,
-        wish=Wish("fra", "s2t", True, "opus"), model_type="s2s&t",
+        send_voice=True, wish=Wish("fra", "s2t", True, "opus", True), model_type="s2s&t",
         model="tiny", streaming=True, resume_key="key", subject="iss|ana", room_id="ROOM",
         since=12.5, segment_base=7,
     )  # fmt: skip
@@ -182,12 +182,12 @@ def test_a_member_is_the_same_on_another_replica() -> None:
     again = Member.from_record(record)
     assert again.record() == full.record()
     assert again.roles == {"speaker", "listener"}
-    assert again.wish == Wish("fra", "s2t", True, "opus")
+    assert again.wish == Wish("fra", "s2t", True, "opus", True)
     assert again.groups() == full.groups()
     kept = {
         "client_id", "sid", "protocol", "name", "roles", "target_language", "expressive", "wish",
         "model_type", "streaming", "resume_key", "subject", "room_id", "since", "segment_base",
-        "source_language", "model",
+        "source_language", "model", "send_voice",
     }  # fmt: skip
     assert set(record) == kept
     assert all(record[key] == value for key, value in vars(full).items() if key in kept - {

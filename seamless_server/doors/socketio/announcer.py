@@ -292,6 +292,11 @@ def member_state(member: Member) -> MemberState:
         roles=sorted(member.roles),
         listener_config=None
         if wish is None
-        else {"targetLanguage": wish.lang, "output": wish.take, "heard": wish.heard},
+        else {
+            "targetLanguage": wish.lang,
+            "output": wish.take,
+            "heard": wish.heard,
+            "original": wish.original,
+        },
         model=member.model,
     )

@@ -324,7 +324,7 @@ class Events:
                 output, note = "s2t", f"{lang} is offered as text only"
             self._check_languages(member, lang)
         before = member.groups()
-        member.wish = Wish(lang, output, config.heard, config.encoding)
+        member.wish = Wish(lang, output, config.heard, config.encoding, config.original)
         await self._connections.enter_groups(member, before)
         await self._changed(member)
         return {**_ok(note), "targetLanguage": lang, "output": output}
@@ -380,6 +380,8 @@ class Events:
             member.source_language = config.sourceLanguage
         if "expressive" in config.model_fields_set:
             member.expressive = config.expressive
+        if "sendVoice" in config.model_fields_set:
+            member.send_voice = config.sendVoice
         if speaker is not None:
             speaker.retarget()
         await self._changed(member)
@@ -455,7 +457,9 @@ class Events:
                 "There is no stream: send configure_stream first.", code="no_stream"
             )
         if audio:
-            dropped_ms = session.feed(np.frombuffer(audio, dtype="<i2"))
+            samples = np.frombuffer(audio, dtype="<i2")
+            dropped_ms = session.feed(samples)
+            speaker.let_hear(samples)
             await speaker.audio_dropped(dropped_ms)
         return {
             "queuedMs": round(session.queued_ms, 1),

@@ -91,6 +91,8 @@ class DynamicConfig(_Inbound):
     targetLanguage: Lang | None = None
     sourceLanguage: Lang | None = None
     expressive: bool | None = None
+    sendVoice: bool = False
+    """Whether listeners may hear the speaker's own voice."""
 
 
 class StreamConfig(_Inbound):
@@ -117,6 +119,8 @@ class ListenerConfig(_Inbound):
     """Also what was heard, as text in the language that is spoken."""
     encoding: Encoding = "pcm16"
     """How speech is to come."""
+    original: bool = False
+    """Also the own voices of speakers who send them, as `original_speech`."""
 
 
 class MembersPage(_Inbound):
@@ -252,6 +256,20 @@ class TranslationSpeech(_Translation):
     encoding: Encoding = "pcm16"
     sample_rate: int = Field(alias="sample_rate")
     pre_skip: int | None = None
+    samples: int | None = None
+
+
+class OriginalSpeech(_Outbound):
+    """`original_speech` for protocol 2: a speaker's own voice, as it comes. `payload`, `encoding`,
+    `preSkip` and `samples` are those of `translation_speech`.
+    """
+
+    event: Literal["original_speech"] = "original_speech"
+    speakerID: str
+    payload: Annotated[bytes, Field(json_schema_extra={"tsType": "ArrayBuffer"})]
+    encoding: Encoding = "pcm16"
+    sample_rate: int
+    preSkip: int | None = None
     samples: int | None = None
 
 
@@ -440,6 +458,7 @@ OUTBOUND: dict[str, type[BaseModel] | None] = {
     "room_state_update": RoomState,
     "translation_text": TranslationText,
     "translation_speech": TranslationSpeech,
+    "original_speech": OriginalSpeech,
     "not_understood": NotUnderstood,
     "clear_transcript": None,
     "stream_status": StreamStatus,

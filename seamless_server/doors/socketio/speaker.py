@@ -13,6 +13,7 @@ import socketio
 from seamless_server.audio.opus import OpusEncoder
 from seamless_server.doors.socketio.announcer import Announcer
 from seamless_server.doors.socketio.codec import Ready
+from seamless_server.doors.socketio.original_voice import OriginalVoice, Pcm
 from seamless_server.doors.socketio.packing import OutputPacker
 from seamless_server.doors.socketio.schema import (
     NotUnderstood,
@@ -27,7 +28,17 @@ from seamless_server.doors.socketio.schema import (
 from seamless_server.doors.socketio.wire_outputs import PackedSpeech, PackedText
 from seamless_server.errors import SeamlessError
 from seamless_server.languages import lookup
-from seamless_server.rooms.members import ANY, FOLLOW, HEARD, V1, Kind, Member, Room, group_name
+from seamless_server.rooms.members import (
+    ANY,
+    FOLLOW,
+    HEARD,
+    ORIGINAL,
+    V1,
+    Kind,
+    Member,
+    Room,
+    group_name,
+)
 from seamless_server.rooms.rooms import Rooms
 from seamless_server.service.owner import Audience, EndReason, Targets, Waiter
 from seamless_server.service.service import Service
@@ -67,6 +78,7 @@ class Speaker(Waiter, Audience):
         self._packer = OutputPacker("", config.buffer_limit)
         self._encoders: dict[str, OpusEncoder] = {}
         """Of the segments that are spoken, by language."""
+        self._original: OriginalVoice | None = None
         self._last_notice = 0.0
         self._status_task: asyncio.Task[None] | None = None
 
@@ -119,6 +131,9 @@ class Speaker(Waiter, Audience):
         self.member.streaming, self.member.model_type = True, self.config.model_type
         self.member.model = self.model_name
         self.retarget()
+        self._original = OriginalVoice(
+            self.key, self.config.rate, self._original_wanted, self._send_original
+        )
         if self.member.protocol >= 2:
             self._status_task = asyncio.create_task(self._report(), name="stream status")
         await self._changed()
@@ -321,6 +336,26 @@ class Speaker(Waiter, Audience):
             await self._sio.emit(name, data, room=group)
             await asyncio.sleep(0)
 
+    # -- its own voice ----------------------------------------------------------------------------
+
+    def let_hear(self, samples: Pcm) -> None:
+        """Audio of the speaker, for listeners who want it as it is, if the speaker sends it."""
+        if self._original is not None:
+            self._original.feed(samples)
+
+    def _original_wanted(self) -> list[Kind]:
+        room = self._rooms.of(self.member)
+        if room is None or not self.member.send_voice:
+            return []
+        audience = room.audience()
+        return [kind for kind in _SPEECH if group_name(room.room_id, ORIGINAL, kind) in audience]
+
+    async def _send_original(self, kind: Kind, data: dict[str, Any]) -> None:
+        """To everybody but the speaker; who is away misses it, as it is worth nothing later."""
+        if (room := self._rooms.of(self.member)) is not None:
+            group = group_name(room.room_id, ORIGINAL, kind)
+            await self._sio.emit("original_speech", data, room=group, skip_sid=self.member.sid)
+
     def _entry(self, said: TextOutput) -> dict[str, Any]:
         return TranscriptSentence(
             speakerID=self.member.client_id,
@@ -340,6 +375,8 @@ class Speaker(Waiter, Audience):
         member = self.member
         if self._status_task is not None:
             self._status_task.cancel()
+        if self._original is not None:
+            self._original.close()
         member.segment_base = max(member.segment_base, next_segment)
         if self._service.session(self.key) is None:
             member.streaming, member.stream_ended = False, time.monotonic()

@@ -109,6 +109,7 @@ export async function enterRoom(client: Client, entry: Entry): Promise<boolean> 
     wantText: prefs.wantText,
     wantSpeech: !speaks && (entry.hear ?? false),
     heard: speaks ? prefs.heardSpeaking : prefs.heard,
+    original: prefs.original,
   });
   if (listener.state.getState().wantSpeech) void listener.unlock();
   // Before joining, so that nothing comes in a language that nobody here asked for.

@@ -36,6 +36,12 @@ export function speakerName(
   return id === me ? words.you : words.speaker(heard.indexOf(id) + 1);
 }
 
+/** Whether somebody else's own voice can be heard. */
+export const sendsVoice = (room: RoomState | null, me: string): boolean =>
+  Object.values(room?.members ?? {}).some(
+    (member) => member.client_id !== me && member.transcoder_dynamic_config?.['sendVoice'] === true,
+  );
+
 /** Speakers in the order in which they were first heard. */
 export function heardSpeakers(lines: readonly { speakerID: string }[]): string[] {
   return [...new Set(lines.map((line) => line.speakerID))];

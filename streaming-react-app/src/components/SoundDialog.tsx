@@ -2,6 +2,7 @@ import { MessageSquareText } from 'lucide-react';
 import { useTranslation } from '../i18n';
 import { useClient } from '../app/client';
 import { changeRole } from '../app/enter';
+import { sendsVoice } from '../app/people';
 import { useOffer } from '../app/useOffer';
 import { useShown } from '../app/useShown';
 import { useSpoken } from '../app/useSpoken';
@@ -26,6 +27,7 @@ export default function SoundDialog({ speaks, onClose }: { speaks: boolean; onCl
   const { listener } = client;
   const state = useStore(listener.state);
   const { speed, outputDevice, deviceVoice } = useStore(preferences);
+  const sent = useStore(client.room.view, (view) => sendsVoice(view.state, client.room.me));
   const offer = useOffer();
   const sounding = useSpoken(useShown());
   const language = offer.text.find((item) => item.code === sounding.language);
@@ -77,6 +79,19 @@ export default function SoundDialog({ speaks, onClose }: { speaks: boolean; onCl
           }}
         />
       </div>
+      {(sent || state.original) && state.wantSpeech && (
+        <div>
+          <Switch
+            label={t('listen.original')}
+            checked={state.original}
+            onChange={(original) => {
+              preferences.setState({ original });
+              void listener.configure({ original });
+            }}
+          />
+          <p className="hint">{t('listen.originalHint')}</p>
+        </div>
+      )}
       {!speaks && silent && hasDeviceVoice() && (
         <div>
           <Switch

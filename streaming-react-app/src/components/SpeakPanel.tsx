@@ -42,7 +42,7 @@ export default function SpeakPanel() {
   const ready = useStore(serverInfo, (info) => info.readiness?.ready ?? false);
   const state = useStore(speaker.state);
   const clips = useStore(serverInfo, (info) => info.clips);
-  const { pushToTalk, pace, ownVoice, firstRun } = useStore(preferences);
+  const { pushToTalk, pace, ownVoice, sendVoice, firstRun } = useStore(preferences);
   const options = useStore(serverInfo, (info) => info.options);
   const paces = paceRange(options);
   const offer = useSpeakerOffer();
@@ -223,6 +223,14 @@ export default function SpeakPanel() {
             <p className="hint">{t('speak.ownVoiceHint')}</p>
           </div>
         )}
+        <div>
+          <Switch
+            label={t('speak.sendVoice')}
+            checked={sendVoice}
+            onChange={(on) => void speaker.setSendVoice(on)}
+          />
+          <p className="hint">{t('speak.sendVoiceHint')}</p>
+        </div>
         {idle && paces && <Pace range={paces} pace={pace} />}
         {idle && <ModelPicker model={offer.model} />}
       </section>

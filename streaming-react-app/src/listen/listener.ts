@@ -29,6 +29,8 @@ export interface ListeningState {
   wantSpeech: boolean;
   /** What was heard is read, too. */
   heard: boolean;
+  /** Speakers who send their own voice are heard under the translation. */
+  original: boolean;
   volume: number;
   /** The browser keeps the page silent until a click. */
   blocked: boolean;
@@ -55,6 +57,7 @@ export class Listener {
     wantText: true,
     wantSpeech: false,
     heard: false,
+    original: false,
     volume: 1,
     blocked: false,
     guarded: false,
@@ -96,7 +99,21 @@ export class Listener {
     );
     connection.on('translation_speech', (message) => {
       if (message.encoding === 'pcm16') this.speech(message, message.payload);
-      else void this.opus?.decode(message).then((pcm16) => this.speech(message, pcm16));
+      else {
+        const name = `${message.speakerID} ${message.lang}`;
+        void this.opus
+          ?.decode(name, message, message.eos)
+          .then((pcm16) => this.speech(message, pcm16));
+      }
+    });
+    connection.on('original_speech', (message) => {
+      const { encoding, payload, sample_rate: rate } = message;
+      const play = (pcm16: ArrayBuffer) => {
+        if (this.state.getState().wantSpeech)
+          void this.player.playUnder(message.speakerID, pcm16, rate);
+      };
+      if (encoding === 'pcm16') play(payload);
+      else void this.opus?.decode(`${message.speakerID} original`, message).then(play);
     });
     connection.on('clear_transcript', () => this.cleared());
     this.ready = canDecodeOpus().then((can) => {
@@ -110,7 +127,9 @@ export class Listener {
   }
 
   async configure(
-    change: Partial<Pick<ListeningState, 'language' | 'wantText' | 'wantSpeech' | 'heard'>>,
+    change: Partial<
+      Pick<ListeningState, 'language' | 'wantText' | 'wantSpeech' | 'heard' | 'original'>
+    >,
   ) {
     this.state.setState(change);
     if (change.language !== undefined) {
@@ -125,7 +144,7 @@ export class Listener {
 
   /** Tells the server (again) what is wanted. */
   async apply(): Promise<void> {
-    const { language, follows, wantText, wantSpeech, heard } = this.state.getState();
+    const { language, follows, wantText, wantSpeech, heard, original } = this.state.getState();
     await this.ready;
     try {
       const answer = await this.connection.setListenerConfig({
@@ -133,6 +152,7 @@ export class Listener {
         output: outputType(wantText, wantSpeech),
         heard: heard && wantText,
         encoding: this.opus === null ? 'pcm16' : 'opus',
+        original: original && wantSpeech,
       });
       const failed = answer.status === 'error';
       this.state.setState({ error: failed ? answer.message : null });

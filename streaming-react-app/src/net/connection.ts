@@ -7,8 +7,8 @@ import type {
   InviteAck,
   JoinAck,
   ListenerAck,
+  ListenerConfig,
   MembersAck,
-  OutputType,
   Role,
   RoomRules,
   ServerEvents,
@@ -17,15 +17,6 @@ import type {
   StreamConfig,
   TranscriptSentence,
 } from '../wire/messages';
-
-export interface ListenerConfig {
-  targetLanguage: string | null;
-  output: OutputType;
-  /** Also what was heard, in the language that is spoken. */
-  heard: boolean;
-  /** How speech is to come. */
-  encoding: 'pcm16' | 'opus';
-}
 
 export interface JoinWishes {
   lockServerName: string | null;
@@ -149,7 +140,7 @@ export class Connection {
     return this.ask<InviteAck>('invite_token');
   }
 
-  setListenerConfig(config: ListenerConfig) {
+  setListenerConfig(config: Required<ListenerConfig>) {
     return this.ask<ListenerAck>('set_listener_config', config);
   }
 

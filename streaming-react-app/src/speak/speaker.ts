@@ -182,6 +182,7 @@ export class Speaker {
       const answer = await this.connection.setDynamicConfig({
         sourceLanguage,
         ...(targetLanguage === null ? {} : { targetLanguage }),
+        sendVoice: preferences.getState().sendVoice,
         ...(this.canBeExpressive ? { expressive: preferences.getState().ownVoice } : {}),
       });
       if (answer.status === 'error') this.state.setState({ serverMessage: answer.message });
@@ -219,6 +220,12 @@ export class Speaker {
   /** In the speaker's own voice, from the next piece of speech on. */
   async setOwnVoice(ownVoice: boolean): Promise<void> {
     preferences.setState({ ownVoice });
+    await this.tellLanguages();
+  }
+
+  /** Listeners may hear this speaker under the translation. */
+  async setSendVoice(sendVoice: boolean): Promise<void> {
+    preferences.setState({ sendVoice });
     await this.tellLanguages();
   }
 

@@ -38,6 +38,10 @@ export interface Preferences {
   /** From sooner to steadier: the decision threshold; 0 is the model's own. */
   pace: number;
   ownVoice: boolean;
+  /** Listeners may hear this speaker as it speaks. */
+  sendVoice: boolean;
+  /** Speakers who send their voice are heard under the translation. */
+  original: boolean;
   /** The card that shows what to try first was closed. */
   firstRun: boolean;
 }
@@ -73,6 +77,8 @@ const DEFAULTS: Preferences = {
   deviceVoice: false,
   pace: 0,
   ownVoice: false,
+  sendVoice: false,
+  original: false,
   firstRun: true,
 };
 

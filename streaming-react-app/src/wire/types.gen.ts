@@ -38,6 +38,7 @@ export interface DynamicConfig {
   targetLanguage?: string | null;
   sourceLanguage?: string | null;
   expressive?: boolean | null;
+  sendVoice?: boolean;
 }
 /**
  * Answer to `invite_token`: a token for listeners only; null where none is needed or known.
@@ -84,6 +85,7 @@ export interface ListenerConfig {
   output?: 's2s&t' | 's2t' | 's2s' | 'none';
   heard?: boolean;
   encoding?: 'pcm16' | 'opus';
+  original?: boolean;
 }
 /**
  * How many connected listeners chose a language; null is the speaker's choice.
@@ -141,6 +143,19 @@ export interface NotUnderstood {
   latencyMs: number;
   event: 'not_understood';
   confidence: number | null;
+}
+/**
+ * `original_speech` for protocol 2: a speaker's own voice, as it comes. `payload`, `encoding`,
+ * `preSkip` and `samples` are those of `translation_speech`.
+ */
+export interface OriginalSpeech {
+  event: 'original_speech';
+  speakerID: string;
+  payload: ArrayBuffer;
+  encoding: 'pcm16' | 'opus';
+  sample_rate: number;
+  preSkip: number | null;
+  samples: number | null;
 }
 /**
  * `place_in_line`, to a speaker that waits for a stream.
@@ -345,6 +360,7 @@ export interface ServerPayloads {
   room_state_update: RoomState;
   translation_text: TranslationText;
   translation_speech: TranslationSpeech;
+  original_speech: OriginalSpeech;
   not_understood: NotUnderstood;
   clear_transcript: unknown;
   stream_status: StreamStatus;

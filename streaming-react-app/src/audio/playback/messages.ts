@@ -1,7 +1,7 @@
 /** What the page and the playback worklet tell each other. */
 
 export type ToPlayback =
-  | { type: 'push'; voice: string; samples: Float32Array }
+  | { type: 'push'; voice: string; samples: Float32Array; under: boolean }
   | { type: 'clear' }
   | { type: 'gate'; open: boolean }
   /** Plays at least this fast. */

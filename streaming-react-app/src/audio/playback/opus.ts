@@ -1,5 +1,5 @@
 /** Speech that comes as Opus, decoded by the browser (WebCodecs) to 16-bit PCM. */
-import type { TranslationSpeech } from '../../wire/messages';
+import type { OriginalSpeech } from '../../wire/messages';
 import { encodePcm16, joinBuffers } from '../pcm';
 
 const PACKET_US = 20_000;
@@ -31,6 +31,9 @@ export function packetsOf(payload: ArrayBuffer): Uint8Array<ArrayBuffer>[] {
   return packets;
 }
 
+/** What translated speech and speakers' own voices have in common. */
+type Piece = Pick<OriginalSpeech, 'payload' | 'preSkip' | 'samples' | 'sample_rate'>;
+
 interface Wanted {
   packets: number;
   /** Samples to leave out at the beginning, and how many there are then. */
@@ -40,7 +43,7 @@ interface Wanted {
   done: (pcm16: ArrayBuffer) => void;
 }
 
-/** Decodes one voice in one language, piece by piece and in order. */
+/** Decodes one voice, piece by piece and in order. */
 class Voice {
   private readonly decoder: AudioDecoder;
   private readonly wanted: Wanted[] = [];
@@ -54,7 +57,7 @@ class Voice {
     this.decoder.configure(config(rate));
   }
 
-  decode({ payload, preSkip, samples }: TranslationSpeech): Promise<ArrayBuffer> {
+  decode({ payload, preSkip, samples }: Piece): Promise<ArrayBuffer> {
     const packets = packetsOf(payload);
     if (packets.length === 0) return Promise.resolve(new ArrayBuffer(0));
     for (const data of packets) {
@@ -100,17 +103,16 @@ export class OpusVoices {
   /** @param onError Speech cannot be decoded here after all. */
   constructor(private readonly onError: () => void) {}
 
-  /** The piece as 16-bit PCM; pieces of one voice come out in order. */
-  decode(message: TranslationSpeech): Promise<ArrayBuffer> {
-    const name = `${message.speakerID} ${message.lang}`;
+  /** The piece as 16-bit PCM; pieces of one voice come out in order, up to its last. */
+  decode(name: string, piece: Piece, last = false): Promise<ArrayBuffer> {
     let voice = this.voices.get(name);
-    if (voice === undefined || message.preSkip !== null) {
+    if (voice === undefined || piece.preSkip !== null) {
       // The one before still has pieces to give; it is let go with its last one.
-      voice = new Voice(message.sample_rate, this.onError);
+      voice = new Voice(piece.sample_rate, this.onError);
       this.voices.set(name, voice);
     }
-    const pcm16 = voice.decode(message);
-    if (message.eos) {
+    const pcm16 = voice.decode(piece);
+    if (last) {
       const ended = voice;
       this.voices.delete(name);
       void pcm16.then(() => ended.close());

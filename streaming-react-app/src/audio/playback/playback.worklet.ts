@@ -1,4 +1,5 @@
-/** Mixes the voices of all speakers on the audio clock. */
+/** Mixes the voices of all speakers on the audio clock; their own are quiet under translations. */
+import { Duck } from './duck';
 import { PLAYBACK_PROCESSOR } from './messages';
 import type { PlaybackReport, ToPlayback } from './messages';
 import { Voice } from './voice';
@@ -7,6 +8,8 @@ const REPORTS_A_SECOND = 5;
 
 class Playback extends AudioWorkletProcessor {
   private readonly voices = new Map<string, Voice>();
+  private readonly originals = new Map<string, Voice>();
+  private readonly duck = new Duck(sampleRate);
   private open = true;
   private untilReport = 0;
   private least = 1;
@@ -22,25 +25,33 @@ class Playback extends AudioWorkletProcessor {
       if (!message.open) this.clear();
     } else if (message.type === 'speed') {
       this.least = message.least;
-      for (const voice of this.voices.values()) voice.least = message.least;
+      for (const voice of this.all()) voice.least = message.least;
     } else if (message.type === 'clear') {
       this.clear();
     } else if (this.open) {
-      let voice = this.voices.get(message.voice);
-      if (!voice) this.voices.set(message.voice, (voice = new Voice(sampleRate)));
+      const voices = message.under ? this.originals : this.voices;
+      let voice = voices.get(message.voice);
+      if (!voice) voices.set(message.voice, (voice = new Voice(sampleRate)));
       voice.least = this.least;
       voice.push(message.samples);
     }
   }
 
   private clear(): void {
-    for (const voice of this.voices.values()) voice.clear();
+    for (const voice of this.all()) voice.clear();
+  }
+
+  private all(): Voice[] {
+    return [...this.voices.values(), ...this.originals.values()];
   }
 
   process(_inputs: Float32Array[][], outputs: Float32Array[][]): boolean {
     const channels = outputs[0] ?? [];
     const first = channels[0];
     if (first) {
+      const translated = [...this.voices.values()].some((voice) => voice.backlog > 0);
+      for (const voice of this.originals.values()) voice.pull(first);
+      this.duck.apply(first, translated);
       for (const voice of this.voices.values()) voice.pull(first);
       for (const channel of channels.slice(1)) channel.set(first);
       this.untilReport -= first.length;

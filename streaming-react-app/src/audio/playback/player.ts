@@ -76,10 +76,21 @@ export class Player {
     // A voice may change its rate in mid-sentence: only while nothing sounds the context may go.
     if (rate !== this.rate && !this.sounding) await this.changeRate(rate);
     await this.unlock();
+    this.push(voice, pcm16, rate, false);
+  }
+
+  /** A speaker's own voice, which is quiet while a translation sounds. */
+  async playUnder(voice: string, pcm16: ArrayBuffer, rate: number): Promise<void> {
+    if (!this.open) return;
+    await this.unlock();
+    this.push(voice, pcm16, rate, true);
+  }
+
+  private push(voice: string, pcm16: ArrayBuffer, rate: number, under: boolean): void {
     if (this.context?.state !== 'running') return;
     const samples = resampled(decodePcm16(pcm16), rate, this.rate);
-    this.sounding = true;
-    this.post({ type: 'push', voice, samples }, [samples.buffer]);
+    if (!under) this.sounding = true;
+    this.post({ type: 'push', voice, samples, under }, [samples.buffer]);
   }
 
   private async changeRate(rate: number): Promise<void> {
