@@ -111,6 +111,24 @@ def test_the_translation_comes_line_by_line(shared_server: BackgroundServer) -> 
     assert text == whole["text"].split()
 
 
+@pytest.mark.parametrize(
+    ("called", "meant"),
+    [
+        ("Spanish", "spa"),
+        ("español", "spa"),
+        ("es-MX", "spa"),
+        ("zh-TW", "cmn_Hant"),
+        ("iw", "heb"),
+        ("ger", "deu"),
+        ("farsi", "pes"),
+    ],
+)
+def test_a_language_goes_by_whatever_people_call_it(
+    shared_server: BackgroundServer, called: str, meant: str
+) -> None:
+    assert post(shared_server, data={"targetLanguage": called}).json()["language"] == meant
+
+
 def stereo_wav(rate: int) -> bytes:
     mono = speech("human_short", rate)
     packed = io.BytesIO()
