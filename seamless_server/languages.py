@@ -177,15 +177,24 @@ def suggest(text: str) -> tuple[Language, ...]:
     return tuple(table[code] for code in list(dict.fromkeys(within + known))[:3])
 
 
-def resolve(text: str, offered: Collection[str]) -> str:
+def resolve(text: str, offered: Collection[str] | None = None) -> str:
     """The code of a language, whatever people call it: ``es``, ``spa``, ``Spanish``, ``es-MX``.
 
+    Args:
+        offered: codes to choose from; None is every language of the table.
+
     Raises:
-        LanguageError: it is none of the languages offered.
+        LanguageError: it is none of the languages offered, or no language at all (with what it
+            may have meant).
     """
+    if offered is None:
+        offered = _table()
     if text in offered:
         return text
-    for language in _meant(" ".join(text.split()).casefold()) or ():
+    meant = _meant(" ".join(text.split()).casefold())
+    if not meant:
+        raise LanguageError(_unknown(text))
+    for language in meant:
         if language.code in offered:
             return language.code
     listed = ", ".join(sorted(offered))

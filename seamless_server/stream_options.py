@@ -107,6 +107,13 @@ class StreamOptions(BaseModel):
         ge=0,
         le=600,
     )
+    speech_pad_ms: int | None = _option(
+        "speaker",
+        "Audio before the first speech that a segment begins with, in ms: a first word often "
+        "begins softly.",
+        ge=0,
+        le=1_000,
+    )
     raise_quiet_speech: bool | None = _option(
         "speaker", "Raise speech below -40 dBFS; louder speech stays as it is."
     )

@@ -20,6 +20,7 @@ OURS = {
     "prosody_seconds",
     "raise_quiet_speech",
     "repetition_penalty",
+    "speech_pad_ms",
     "vad_threshold",
 }
 """Options that the official agents have not."""

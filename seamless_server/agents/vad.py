@@ -36,12 +36,15 @@ class VADStates(SessionStates):
 
     position: samples heard so far; taken: where the audio handed on so far ends (both from the
     start of the stream). held: a raised chunk that begins a segment unless the next one is loud.
+    unspoken: the latest audio since the last window that counted as speech, at most ``pad``
+    samples: how a first word begins is often too soft to count.
     """
 
     def __init__(self, args: Namespace) -> None:
         self.chunk_size: int = args.chunk_size_samples
         self.window: int = args.window_size_samples
         self.limit = round(args.max_segment_seconds * SAMPLE_RATE)
+        self.pad = args.speech_pad_ms * SAMPLE_RATE // 1000
         self.raises: bool = args.raise_quiet_speech
         self.tracker = SpeechTracker(args)
         super().__init__()
@@ -54,6 +57,7 @@ class VADStates(SessionStates):
         self.held: tuple[Samples, list[float]] | None = None
         self.tracker.restart()
         self.partial = np.zeros(0, np.float32)
+        self.unspoken = np.zeros(0, np.float32)
         self.pieces: deque[_Piece] = deque()
         self.position = self.taken = self.begin = 0
         self.open = False
@@ -70,6 +74,7 @@ class VADStates(SessionStates):
             "quiet": self.quiet.snapshot(),
             "tracker": (tracker.silence_ms, tracker.speech_ms, tracker.fresh, tracker.decays),
             "partial": self.partial.copy(),
+            "unspoken": self.unspoken.copy(),
             "place": (self.position, self.taken, self.begin),
         }
 
@@ -80,6 +85,7 @@ class VADStates(SessionStates):
         tracker = self.tracker
         tracker.silence_ms, tracker.speech_ms, tracker.fresh, tracker.decays = state["tracker"]
         self.partial = np.array(state["partial"], np.float32)
+        self.unspoken = np.array(state["unspoken"], np.float32)
         self.position, self.taken, self.begin = state["place"]
 
     def update_source(self, segment: Segment) -> None:
@@ -126,11 +132,14 @@ class VADStates(SessionStates):
     ) -> None:
         """Keep a chunk, end its segment, or drop it. ``end`` is its place in the stream."""
         chunk_ms = len(chunk) * 1000 / SAMPLE_RATE
+        before = self.unspoken
+        self._note_unspoken(chunk, probabilities)
         verdicts = self.tracker.hear(probabilities, chunk_ms, ended=False)
         for verdict in verdicts:
             if verdict == "speech":
                 if not self.open:
                     self.open = True
+                    chunk = np.concatenate([before, chunk])
                     self.begin = end - len(chunk)
                     self.levels = []
                 self._keep(chunk, end, lang)
@@ -141,6 +150,12 @@ class VADStates(SessionStates):
             self.tracker.restart()
             self.silero = SileroState()
             self.quiet.silero = SileroState()
+
+    def _note_unspoken(self, chunk: Samples, probabilities: list[float]) -> None:
+        threshold = self.tracker.threshold
+        spoken = [number for number, p in enumerate(probabilities, 1) if p > threshold]
+        since = chunk[spoken[-1] * self.window :] if spoken else np.append(self.unspoken, chunk)
+        self.unspoken = since[max(0, len(since) - self.pad) :]
 
     def _keep(self, chunk: Samples, end: int, lang: str | None) -> None:
         """A chunk of speech; a segment that has grown too long is cut within it."""
@@ -252,6 +267,12 @@ class SileroVADAgent(SeamlessAgent):
             type=float,
             default=0.0,
             help="longest segment: one that does not pause is cut at a quiet place; 0 is no limit",
+        )
+        parser.add_argument(
+            "--speech-pad-ms",
+            type=int,
+            default=0,
+            help="audio before the first speech that a segment begins with",
         )
         parser.add_argument(
             "--raise-quiet-speech",

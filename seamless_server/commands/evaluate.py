@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from seamless_server.commands.stream_flags import MACHINE, Task, with_stream_flags
+from seamless_server.languages import resolve
 from seamless_server.stream_options import StreamOptions
 
 if TYPE_CHECKING:
@@ -366,8 +367,8 @@ def longform(
 
 
 def _langs(text: str) -> list[str]:
-    """Languages separated by commas, each once."""
-    return list(dict.fromkeys(lang.strip() for lang in text.split(",") if lang.strip()))
+    """Codes of languages separated by commas, each once."""
+    return list(dict.fromkeys(resolve(lang) for lang in text.split(",") if lang.strip()))
 
 
 _SrcLang = Annotated[str, typer.Option(help="Language that is spoken.")]

@@ -17,7 +17,7 @@ from seamless_server.audio.decoding import Raw
 from seamless_server.audio.reader import SAMPLE_RATE, AudioReader, open_audio
 from seamless_server.commands.output_files import OutputFiles
 from seamless_server.errors import UsageError
-from seamless_server.languages import lookup
+from seamless_server.languages import lookup, resolve
 from seamless_server.stream_options import StreamOptions
 from seamless_server.streaming import (
     Model,
@@ -162,11 +162,8 @@ def _language(job: TranslateJob, model: Model) -> str:
         raise UsageError(
             f"--tgt-lang: say which language to translate into; {model.name} writes: {some}"
         )
-    lang = default if job.tgt_lang is None else job.tgt_lang
     offered = model.speech_languages if job.speech else model.text_languages
-    if lang not in offered:
-        # An unknown code gets suggestions, a known one the list of what this model offers.
-        lookup(lang)
+    lang = default if job.tgt_lang is None else resolve(job.tgt_lang, offered)
     model.check_targets({lang: Target(text=True, speech=job.speech)})
     return lang
 

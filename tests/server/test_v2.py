@@ -183,6 +183,25 @@ async def test_who_joins_in_mid_sentence_gets_that_sentence_from_its_start(
     assert late.text("por").strip() == own["text"]
 
 
+async def test_a_language_goes_by_whatever_the_client_calls_it(
+    shared_server: BackgroundServer, connect: Connect
+) -> None:
+    speaker = await connect(shared_server)
+    room = await speaker.join(None, "speaker")
+    await speaker.call("set_dynamic_config", {"targetLanguage": "es-MX", "sourceLanguage": "Iw"})
+    listener = await connect(shared_server)
+    await listener.join(room, "listener")
+    wish = {"targetLanguage": "Deutsch", "output": "s2t"}
+    assert (await listener.call("set_listener_config", wish))["targetLanguage"] == "deu"
+    state = await speaker.until("room_state_update", lambda s: listener.client_id in s["members"])
+    chosen = state["members"][speaker.client_id]["transcoder_dynamic_config"]
+    assert chosen == {"targetLanguage": "spa", "sourceLanguage": "heb"}
+    for wrong in ("Klingon", "", "spa," * 50):
+        answer = await listener.call("set_listener_config", {**wish, "targetLanguage": wrong})
+        assert answer["status"] == "error"
+        assert "unknown language" in answer["message"]
+
+
 async def test_what_was_heard_comes_beside_the_translation_for_who_asks(
     shared_server: BackgroundServer, connect: Connect
 ) -> None:

@@ -19,9 +19,10 @@ def chunks(heard: Any) -> list[Any]:
     return [heard[start : start + 4000] for start in range(0, len(heard), 4000)]
 
 
-def test_another_stream_goes_on_from_any_pause(model: Model) -> None:
+@pytest.mark.parametrize("options", [{}, {"speech_pad_ms": 192}], ids=["usual", "padded"])
+def test_another_stream_goes_on_from_any_pause(model: Model, options: dict[str, Any]) -> None:
     pushes = chunks(audio("human_pauses"))
-    stream = model.open(TARGETS)
+    stream = model.open(TARGETS, options)
     undisturbed, snapshots = [], {}
     for number, push in enumerate(pushes):
         undisturbed.append(list(stream.push(push, last=push is pushes[-1])))
@@ -30,7 +31,7 @@ def test_another_stream_goes_on_from_any_pause(model: Model) -> None:
     first_of_segment = {state["place"][-1]: number for number, state in snapshots.items()}
     assert len(first_of_segment) > 1
     for number in first_of_segment.values():
-        again = model.open(TARGETS, resume=snapshots[number])
+        again = model.open(TARGETS, options, resume=snapshots[number])
         rest = [out for p in pushes[number + 1 :] for out in again.push(p, last=p is pushes[-1])]
         assert_alike(rest, [output for step in undisturbed[number + 1 :] for output in step])
 

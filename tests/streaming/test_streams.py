@@ -285,6 +285,22 @@ def test_the_limit_of_a_segment_is_exact_where_all_is_loud(model: Model) -> None
         assert max(end - start for start, end in spans) <= seconds * 1000
 
 
+def test_a_segment_begins_with_the_audio_before_its_first_speech(model: Model) -> None:
+    samples = audio("human_pauses")
+    usual = segments(model.open({"spa": TEXT}), samples)
+    padded = segments(model.open({"spa": TEXT}, {"speech_pad_ms": 192}), samples)
+    assert len(usual) > 1
+    assert [end for _, end in padded] == [end for _, end in usual]
+    assert padded[0][0] == max(0, usual[0][0] - 192)
+    earlier = [start - new for (start, _), (new, _) in zip(usual, padded, strict=True)]
+    assert all(0 <= one <= 192 for one in earlier[1:])
+    assert 192 in earlier[1:]
+    # At the start of the stream there is nothing before.
+    first = round(usual[0][0]) * 16
+    began = segments(model.open({"spa": TEXT}, {"speech_pad_ms": 192}), samples[first:])
+    assert began[0][0] == 0
+
+
 def test_vad_threshold_and_repetition_penalty_change_what_they_should(model: Model) -> None:
     samples = audio("human_pauses")[:110_000]
     usual = segments(model.open({"spa": TEXT}), samples)

@@ -107,6 +107,13 @@ def test_what_cannot_be_written_or_read_is_said_first(
     assert list(tmp_path.iterdir()) == [source]
 
 
+@pytest.mark.parametrize("called", ["Spanish", "es-MX", " spa\r"])
+def test_a_language_goes_by_whatever_people_call_it(forked: Translate, called: str) -> None:
+    answer = forked(SHORT, "--task", "s2tt", "--tgt-lang", called)
+    assert answer.returncode == 0, answer.stderr
+    assert "into Spanish" in answer.stdout + answer.stderr
+
+
 def test_an_address_is_no_file(forked: Translate) -> None:
     answer = forked("https://example.org/a.mp3", "--tgt-lang", "spa")
     assert_refused(answer, "is an address, not a file")

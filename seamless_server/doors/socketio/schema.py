@@ -25,7 +25,8 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import models_json_schema
 
 from seamless_server.doors.catalogue import Capability
-from seamless_server.errors import SeamlessError
+from seamless_server.errors import LanguageError, SeamlessError
+from seamless_server.languages import resolve
 from seamless_server.rooms.members import Encoding, Role, Take
 
 MIN_RATE, MAX_RATE = 8_000, 192_000
@@ -48,6 +49,13 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _coded(value: object) -> object:
+    try:
+        return resolve(value) if isinstance(value, str) else value
+    except LanguageError as error:
+        raise ValueError(str(error)) from None
+
+
 def _clean(value: str) -> str:
     return _UNPRINTABLE.sub(" ", value).strip()
 
@@ -56,7 +64,8 @@ Name = Annotated[str, StringConstraints(max_length=100), AfterValidator(_clean)]
 """A display name: data to show, never markup; control and direction characters are blanked."""
 ClientID = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 RoomID = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-Lang = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,4}(_[A-Za-z]{4})?$")]
+Lang = Annotated[str, BeforeValidator(_coded)]
+"""The code of a language, whatever the client calls it: spa, es-MX, Spanish."""
 ModelType = Literal["s2s&t", "s2t", "s2s"]
 Rate = Annotated[int, BeforeValidator(_whole), Field(ge=MIN_RATE, le=MAX_RATE)]
 
