@@ -88,7 +88,7 @@ def test_loud_speech_is_not_touched_by_what_raises_quiet_speech(mini: Model) -> 
         outputs = [y for x in range(0, len(talk), 5120) for y in stream.push(talk[x : x + 5120])]
         units.append([(x.start_ms, x.end_ms, getattr(x, "units", x)) for x in outputs])
     assert units[0] == units[1]
-    assert len(units[0]) > 4
+    assert len(units[0]) >= 4
 
 
 def test_two_sentences_with_a_pause_are_two_segments(mini: Model) -> None:

@@ -35,7 +35,9 @@ class VADStates(SessionStates):
     """Audio of one session between the microphone and the cutting.
 
     position: samples heard so far; taken: where the audio handed on so far ends (both from the
-    start of the stream). held: a raised chunk that begins a segment unless the next one is loud.
+    start of the stream).
+    held: a raised chunk that begins a segment unless the next one is loud, its probabilities, and
+    what was ``unspoken`` before it.
     unspoken: the latest audio since the last window that counted as speech, at most ``pad``
     samples: how a first word begins is often too soft to count.
     """
@@ -54,7 +56,7 @@ class VADStates(SessionStates):
         super().reset()
         self.silero = SileroState()
         self.quiet = QuietSpeech(self.window)
-        self.held: tuple[Samples, list[float]] | None = None
+        self.held: tuple[Samples, list[float], Samples] | None = None
         self.tracker.restart()
         self.partial = np.zeros(0, np.float32)
         self.unspoken = np.zeros(0, np.float32)
@@ -120,11 +122,14 @@ class VADStates(SessionStates):
             # which nothing may be raised.
             if spoken:
                 self._judge(chunk, probabilities, self.position, lang)
-            elif max(raised[1]) > self.tracker.threshold:
-                self.held = raised
+            else:
+                if max(raised[1]) > self.tracker.threshold:
+                    self.held = (*raised, self.unspoken)
+                self._note_unspoken(chunk, probabilities)
             return
         if held is not None:
-            self._judge(*held, before, lang)
+            quiet, scores, self.unspoken = held
+            self._judge(quiet, scores, before, lang)
         self._judge(*raised, self.position, lang)
 
     def _judge(
