@@ -127,6 +127,13 @@ class StreamOptions(BaseModel):
     expressive: bool | None = _option(
         "speaker", "Speak in the speaker's own voice, where the server has the model for it."
     )
+    voice_number: int | None = _option(
+        "speaker",
+        "Voice of the translation, where the model has several for a language: 1 is the first; "
+        "a language that has fewer takes its last.",
+        ge=1,
+        le=1_000,
+    )
     decision_method: Literal["min", "mean", "median"] | None = _option(
         "operator", "How p_choose of all heads and layers becomes one number."
     )

@@ -74,6 +74,7 @@ class VocoderAgent(SeamlessAgent):
                 f"--vocoder-speaker-id must be from 0 to {vocoder.config.num_speakers - 1}, "
                 "or -1 for the language's first voice"
             )
+        self.voice_number: int = args.voice_number
         self.reach = vocoder.receptive_units
         self.samples_per_unit = vocoder.config.samples_per_unit
         self.sample_rate = vocoder.config.sample_rate
@@ -93,6 +94,9 @@ class VocoderAgent(SeamlessAgent):
         )
         parser.add_argument(
             "--vocoder-speaker-id", type=int, default=-1, help="voice; -1 is the language's first"
+        )
+        parser.add_argument(
+            "--voice-number", type=int, default=1, help="which of a language's voices, from 1"
         )
 
     def steps(self, states: VocoderStates) -> Steps[Action]:
@@ -136,7 +140,9 @@ class VocoderAgent(SeamlessAgent):
             raise LanguageError(
                 f"the vocoder has no {lang!r}; it speaks: {', '.join(sorted(self.speakers))}"
             )
-        speaker = rows[0] if self.speaker == -1 else self.speaker
+        speaker = self.speaker
+        if speaker == -1:
+            speaker = rows[min(self.voice_number, len(rows)) - 1]
         return finite((yield Ask("vocode", VocodeRequest(units, lang, speaker, skip))))
 
     def _write(

@@ -25,6 +25,8 @@ class Capability(BaseModel):
     sourceLangs: list[str] = []
     captionLangs: list[str] = []
     """Of `targetLangs` those that it writes only when they are the ones spoken."""
+    voices: dict[str, int] = {}
+    """How many it speaks with, for languages that have several: `voice_number` chooses."""
     loaded: bool = True
     """Otherwise the first stream waits while the model is loaded."""
     demonstration: bool = False
@@ -44,6 +46,7 @@ def capability(model: ModelInfo, *, loaded: bool = True) -> Capability:
         speechLangs=list(model.speech_languages),
         sourceLangs=list(model.source_languages),
         captionLangs=[lang for lang in model.text_languages if lang in model.captions],
+        voices=dict(model.voices),
         loaded=loaded,
         demonstration=model.demonstration,
     )

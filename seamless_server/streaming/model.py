@@ -6,7 +6,7 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,8 @@ class ModelInfo:
     folder: where its description is. source_languages: that it hears. text_languages: that it
     writes. speech_languages: that it speaks. captions: those of the languages written that it
     writes only when they are the ones spoken. expressive_languages: that it speaks in the speaker's
-    own voice. sample_rate, output_rate: Hz, of the audio that streams take and of the speech that
+    own voice. voices: how many it has of its own for each language spoken, where there are several.
+    sample_rate, output_rate: Hz, of the audio that streams take and of the speech that
     comes out. demonstration: it understands a list of phrases and little else.
     """
 
@@ -41,6 +42,7 @@ class ModelInfo:
     speech_languages: tuple[str, ...] = ()
     captions: frozenset[str] = frozenset()
     expressive_languages: tuple[str, ...] = ()
+    voices: Mapping[str, int] = field(default_factory=dict)
     default_language: str = "eng"
     sample_rate: int = SAMPLE_RATE
     output_rate: int = SAMPLE_RATE
@@ -69,6 +71,7 @@ class ModelInfo:
         self.expressive_languages = tuple(
             lang for lang in self.expressive_languages if lang in self.speech_languages
         )
+        self.voices = {lang: n for lang, n in self.voices.items() if lang in self.speech_languages}
 
     def described(self) -> ModelInfo:
         """What it can do, without the model itself."""

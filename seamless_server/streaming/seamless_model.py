@@ -164,6 +164,11 @@ def abilities_of(config: ModelConfig, folder: Path) -> dict[str, Any]:
         "source_languages": config.source_langs or codes("source"),
         "text_languages": config.text_langs,
         "speech_languages": config.speech_langs,
+        "voices": {
+            lang: len(config.vocoder_speakers[lang])
+            for lang in config.speech_langs
+            if len(config.vocoder_speakers[lang]) > 1
+        },
         "default_language": config.default_lang,
         "sample_rate": config.sample_rate,
         "output_rate": config.sample_rate if vocoder is None else vocoder.sample_rate,

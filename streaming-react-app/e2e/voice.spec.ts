@@ -1,7 +1,7 @@
 /** A model with an expressive voice: speakers choose whether theirs is heard. */
 import type { Page } from '@playwright/test';
 import { expect, test } from './support/fixtures';
-import { listenerLink, reads, roomCode, speak } from './support/people';
+import { becomeSpeaker, isLive, listenerLink, reads, roomCode, speak } from './support/people';
 import { VOICE } from './support/paths';
 
 /** Sample rates of the speech that a page gets from now on. */
@@ -57,4 +57,28 @@ test('without such a voice there is no switch', async ({ visit }) => {
   const page = await visit();
   await speak(page);
   await expect(page.getByRole('switch', { name: 'In my own voice' })).toBeHidden();
+});
+
+test('where the model has several voices for a language, the speaker chooses one', async ({
+  visit,
+  server,
+  accessible,
+}) => {
+  const page = await visit('about:blank');
+  const asked: string[] = [];
+  page.on('websocket', (socket) =>
+    socket.on('framesent', ({ payload }) => {
+      if (payload.toString().includes('"configure_stream"')) asked.push(payload.toString());
+    }),
+  );
+  await page.goto(new URL('?lang=est', server.url).toString());
+  await becomeSpeaker(page);
+  const voice = page.getByLabel('Voice of the translation');
+  await expect(voice.locator('option')).toHaveText(['Voice 1', 'Voice 2', 'Voice 3']);
+  await voice.selectOption('Voice 2');
+  await accessible(page);
+  await page.getByRole('button', { name: 'Go live' }).click();
+  await isLive(page);
+  expect(asked).toHaveLength(1);
+  expect(asked[0]).toContain('"voice_number":2');
 });

@@ -149,6 +149,33 @@ def test_targets_that_the_model_lacks_change_nothing(model: Model) -> None:
     assert text(play(stream, audio("human_short")), "spa").strip()
 
 
+def test_each_language_is_spoken_by_the_chosen_one_of_its_voices(model: Model) -> None:
+    def heard(**options: Any) -> dict[str, Any]:
+        stream = model.open({"est": BOTH, "cmn": BOTH, "deu": BOTH}, {**TALKATIVE, **options})
+        outputs = play(stream, audio("human_short")[:40_000])
+        spoken = [x for x in outputs if isinstance(x, SpeechOutput)]
+        return {
+            lang: [x.samples.tolist() for x in spoken if x.lang == lang]
+            for lang in ("est", "cmn", "deu")
+        }
+
+    usual, second, third, named = (
+        heard(),
+        heard(voice_number=2),
+        heard(voice_number=3),
+        heard(voice_number=2, vocoder_speaker_id=9),
+    )
+    assert all(usual.values())
+    assert usual == heard(voice_number=1)
+    assert usual["est"] != second["est"] != third["est"] != usual["est"]
+    # A language that has fewer takes its last.
+    assert usual["cmn"] != second["cmn"] == third["cmn"]
+    assert usual["deu"] == second["deu"] == third["deu"]
+    # An operator's own row stays what it is.
+    assert named["deu"] == usual["deu"]
+    assert named["est"] not in (usual["est"], second["est"])
+
+
 def test_targets_are_checked(model: Model) -> None:
     with pytest.raises(LanguageError, match="'xxx' is not a target language"):
         model.open({"xxx": TEXT})
@@ -189,6 +216,9 @@ def test_a_system_tells_what_it_is(model: Model) -> None:
     assert len(model.text_languages) == 98
     assert len(model.speech_languages) == 36
     assert "eng" in model.source_languages
+    # Voices are counted where there are several.
+    assert {"ces", "deu"}.isdisjoint(model.voices)
+    assert (model.voices["cmn"], model.voices["est"]) == (2, 3)
     # The same folder is loaded once.
     assert load_model(str(CHECKPOINT), "cpu", "fp32").engine is model.engine
 

@@ -11,6 +11,7 @@ const model = (name: string, more: Partial<Capability>): Capability => ({
   speechLangs: [],
   sourceLangs: [],
   captionLangs: [],
+  voices: {},
   loaded: true,
   demonstration: false,
   ...more,

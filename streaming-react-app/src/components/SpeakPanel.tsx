@@ -12,7 +12,7 @@ import type { Language } from '../languages/languages';
 import { paceRange } from '../speak/options';
 import { specOf } from '../speak/sourceSpec';
 import { Choice } from '../ui/Button';
-import { Switch } from '../ui/fields';
+import { Select, Switch } from '../ui/fields';
 import { Notice } from '../ui/Notice';
 import { DemoNotice } from './DemoNotice';
 import { FirstRun } from './FirstRun';
@@ -42,7 +42,7 @@ export default function SpeakPanel() {
   const ready = useStore(serverInfo, (info) => info.readiness?.ready ?? false);
   const state = useStore(speaker.state);
   const clips = useStore(serverInfo, (info) => info.clips);
-  const { pushToTalk, pace, ownVoice, sendVoice, firstRun } = useStore(preferences);
+  const { pushToTalk, pace, ownVoice, sendVoice, voice, firstRun } = useStore(preferences);
   const options = useStore(serverInfo, (info) => info.options);
   const paces = paceRange(options);
   const offer = useSpeakerOffer();
@@ -57,6 +57,7 @@ export default function SpeakPanel() {
   const onlyLanguage = offer.source.length === 1 ? offer.source[0] : undefined;
   const plays = choice.kind === 'file' || choice.kind === 'clip';
   const speaks = offer.model?.speechLangs.includes(state.targetLanguage ?? '') ?? true;
+  const voices = offer.model?.voices[state.targetLanguage ?? ''] ?? 1;
   const [own, setOwn] = useState<{ source: string | null; target: string | null } | null>(null);
   const nameOf = (code: string | null, among: readonly Language[]) => {
     const language = among.find((item) => item.code === code);
@@ -211,6 +212,17 @@ export default function SpeakPanel() {
               { value: 's2t', label: t('speak.outText') },
               { value: 's2s', label: t('speak.outSpeech') },
             ]}
+          />
+        )}
+        {idle && voices > 1 && (
+          <Select
+            label={t('speak.voice')}
+            value={String(Math.min(voice, voices))}
+            onChange={(value) => preferences.setState({ voice: Number(value) })}
+            options={Array.from({ length: voices }, (_, i) => ({
+              value: String(i + 1),
+              label: t('speak.voiceNumber', { number: i + 1 }),
+            }))}
           />
         )}
         {speaker.canBeExpressive && (

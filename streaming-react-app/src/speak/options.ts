@@ -3,6 +3,7 @@ import type { StreamOption } from '../net/api';
 import type { Preferences } from '../state/preferences';
 
 export const PACE = 'decision_threshold';
+const VOICE = 'voice_number';
 
 /** The slider's ends: beyond them a translation is no more useful, whatever the server allows. */
 const SOONEST = 0.2;
@@ -17,12 +18,17 @@ export function paceRange(options: readonly StreamOption[]): { min: number; max:
   return min < max ? { min, max } : null;
 }
 
+const within = (value: number, low: number, high: number) => Math.min(high, Math.max(low, value));
+
 /** Options by name, for `configure_stream`. */
 export function chosenOptions(
-  { pace }: Pick<Preferences, 'pace'>,
+  { pace, voice }: Pick<Preferences, 'pace' | 'voice'>,
   options: readonly StreamOption[],
 ): Record<string, number> {
+  const chosen: Record<string, number> = {};
   const range = paceRange(options);
-  if (pace === 0 || range === null) return {};
-  return { [PACE]: Math.min(range.max, Math.max(range.min, pace)) };
+  if (pace !== 0 && range !== null) chosen[PACE] = within(pace, range.min, range.max);
+  const voices = options.find(({ name }) => name === VOICE);
+  if (voice !== 1 && voices) chosen[VOICE] = within(voice, voices.low ?? 1, voices.high ?? voice);
+  return chosen;
 }

@@ -135,6 +135,7 @@ const model = (name: string, more: Partial<Capability> = {}): Capability => ({
   speechLangs: ALL,
   sourceLangs: ALL,
   captionLangs: [],
+  voices: {},
   dynamicParams: [],
   loaded: true,
   demonstration: false,

@@ -38,6 +38,8 @@ export interface Preferences {
   /** From sooner to steadier: the decision threshold; 0 is the model's own. */
   pace: number;
   ownVoice: boolean;
+  /** Of the model's voices for a language; the first is 1. */
+  voice: number;
   /** Listeners may hear this speaker as it speaks. */
   sendVoice: boolean;
   /** Speakers who send their voice are heard under the translation. */
@@ -77,6 +79,7 @@ const DEFAULTS: Preferences = {
   deviceVoice: false,
   pace: 0,
   ownVoice: false,
+  voice: 1,
   sendVoice: false,
   original: false,
   firstRun: true,

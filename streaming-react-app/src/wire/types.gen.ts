@@ -28,6 +28,9 @@ export interface Capability {
   speechLangs: string[];
   sourceLangs: string[];
   captionLangs: string[];
+  voices: {
+    [k: string]: number;
+  };
   loaded: boolean;
   demonstration: boolean;
 }
