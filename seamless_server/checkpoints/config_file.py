@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -160,8 +161,6 @@ class _T2U(CheckedRecord):
                 model_dim=self.model_dim or model_dim,
                 unit_vocab_size=self.target_vocab_info.size,
                 char_vocab_size=decoder.char_vocabulary_size,
-                num_encoder_layers=self.num_encoder_layers,
-                num_decoder_layers=self.num_decoder_layers,
                 num_encoder_heads=self.num_encoder_attn_heads,
                 num_decoder_heads=self.num_decoder_attn_heads,
                 ffn_dim=self.ffn_inner_dim,
@@ -170,6 +169,7 @@ class _T2U(CheckedRecord):
                 duration_hidden_dim=duration.var_pred_hidden_dim,
                 duration_kernel_size=duration.var_pred_kernel_size,
                 max_seq_len=self.unit_max_seq_len,
+                **namesakes(self, T2UConfig, "model_dim"),
             )
 
 
@@ -207,20 +207,13 @@ class _Unity(CheckedRecord):
             )
         with names_section("unity"):
             return SpeechEncoderConfig(
-                model_dim=self.model_dim,
-                num_fbank_channels=w2v.num_fbank_channels,
-                fbank_stride=w2v.fbank_stride,
                 num_layers=w2v.num_encoder_layers,
                 num_heads=w2v.num_encoder_attn_heads,
                 ffn_dim=w2v.ffn_inner_dim,
                 depthwise_kernel_size=w2v.depthwise_conv_kernel_size,
-                max_left_rel_pos=shaw.max_left_rel_pos,
-                max_right_rel_pos=shaw.max_right_rel_pos,
-                num_adaptor_layers=self.num_adaptor_layers,
-                adaptor_kernel_size=self.adaptor_kernel_size,
-                adaptor_stride=self.adaptor_stride,
-                attention_chunk_size=w2v.attention_chunk_size,
-                attention_left_chunks=w2v.attention_left_chunks,
+                **namesakes(self, SpeechEncoderConfig),
+                **namesakes(w2v, SpeechEncoderConfig, "model_dim"),
+                **namesakes(shaw, SpeechEncoderConfig),
             )
 
 
@@ -241,16 +234,11 @@ class _MonotonicDecoder(CheckedRecord):
     def config(self) -> TextDecoderConfig:
         with names_section("monotonic_decoder"):
             return TextDecoderConfig(
-                model_dim=self.model_dim,
                 vocab_size=self.vocab_info.size,
                 num_layers=self.num_decoder_layers,
                 num_heads=self.num_decoder_attn_heads,
                 ffn_dim=self.ffn_inner_dim,
-                max_seq_len=self.max_seq_len,
-                energy_bias_value=self.energy_bias_value,
-                monotonic_temperature=self.monotonic_temperature,
-                num_monotonic_energy_layers=self.num_monotonic_energy_layers,
-                pre_decision_ratio=self.pre_decision_ratio,
+                **namesakes(self, TextDecoderConfig),
             )
 
 
@@ -294,20 +282,15 @@ class _Vocoder(CheckedRecord):
         self._check_voices()
         with names_section("vocoder"):
             config = VocoderConfig(
-                upsample_rates=self.upsample_rates,
-                upsample_kernel_sizes=self.upsample_kernel_sizes,
-                upsample_initial_channel=self.upsample_initial_channel,
-                resblock_kernel_sizes=self.resblock_kernel_sizes,
-                resblock_dilation_sizes=self.resblock_dilation_sizes,
                 num_units=self.num_embeddings,
                 unit_embed_dim=self.embedding_dim,
-                num_langs=self.num_langs,
                 lang_embed_dim=self.lang_embedding_dim,
                 num_speakers=self.num_spkrs,
                 speaker_embed_dim=self.spkr_embedding_dim,
                 duration_hidden_dim=duration.var_pred_hidden_dim,
                 duration_kernel_size=duration.var_pred_kernel_size,
                 sample_rate=self.sample_rate or 50 * math.prod(self.upsample_rates) or 16_000,
+                **namesakes(self, VocoderConfig, "sample_rate"),
             )
         if self.model_in_dim not in (0, config.in_dim):
             raise ConfigError(
@@ -360,19 +343,14 @@ class _ConfigFile(CheckedRecord):
         t2u, vocoder = self.unity.t2u_config, self.vocoder
         with names_section("config.json"):
             config = ModelConfig(
-                name=self.name,
                 encoder=self.unity.encoder(),
                 decoder=self.monotonic_decoder.config(),
                 t2u=None if t2u is None else t2u.config(self.unity.model_dim),
                 vocoder=None if vocoder is None else vocoder.config(),
-                text_langs=self.text_langs,
                 default_lang=default_lang,
-                unit_langs=self.unit_langs,
-                num_units=self.num_units,
                 vocoder_langs={} if vocoder is None else vocoder.lang_spkr_idx_map.multilingual,
                 vocoder_speakers={} if vocoder is None else vocoder.lang_spkr_idx_map.multispkr,
-                source_langs=self.source_langs,
-                sample_rate=self.sample_rate,
+                **namesakes(self, ModelConfig, "vocoder"),
             )
         if config.vocoder is not None and config.vocoder.num_units < config.num_units:
             raise ConfigError("vocoder.num_embeddings", "is smaller than num_units")
@@ -381,6 +359,16 @@ class _ConfigFile(CheckedRecord):
                 "unity.t2u_config.target_vocab_info.size", "is smaller than num_units + 4"
             )
         return config
+
+
+def namesakes(record: CheckedRecord, kind: type[Any], *others: str) -> dict[str, Any]:
+    """What a record says of the fields of a network's sizes that have the same names there.
+
+    Args:
+        others: fields that mean something else, or are made of more.
+    """
+    names = {each.name for each in fields(kind)} & set(type(record).model_fields) - set(others)
+    return {name: getattr(record, name) for name in names}
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from seamless_server.checkpoints.config_file import (
     UnitVocabulary,
     Unused,
     names_section,
+    namesakes,
     read_record,
 )
 from seamless_server.errors import ConfigError
@@ -58,16 +59,7 @@ class _Prosody(CheckedRecord):
 
     def config(self) -> ProsodyConfig:
         with _part():
-            return ProsodyConfig(
-                mel_dim=self.input_dim,
-                channels=self.channels,
-                kernel_sizes=self.kernel_sizes,
-                dilations=self.dilations,
-                attention_channels=self.attention_channels,
-                res2net_scale=self.res2net_scale,
-                se_channels=self.se_channels,
-                embed_dim=self.embed_dim,
-            )
+            return ProsodyConfig(mel_dim=self.input_dim, **namesakes(self, ProsodyConfig))
 
 
 class _EncoderFrontend(CheckedRecord):
@@ -152,13 +144,11 @@ class _PretsselFile(CheckedRecord):
         front = self.encoder_frontend_config
         with _part():
             return PretsselConfig(
-                name=self.name,
-                sample_rate=self.sample_rate,
-                langs=self.langs,
                 lang_embed_dim=front.lang_embed_dim,
                 prosody=front.prosody_encoder_config.config(),
                 acoustic=self._acoustic(),
                 vocoder=self._vocoder(),
+                **namesakes(self, PretsselConfig),
             )
 
     def _acoustic(self) -> AcousticConfig:
@@ -168,7 +158,6 @@ class _PretsselFile(CheckedRecord):
             raise ValueError("film_cond_dim must be one number")
         return AcousticConfig(
             cond_dim=layer.film_cond_dim,
-            model_dim=self.model_dim,
             vocab_size=self.vocab_info.size,
             num_encoder_layers=self.encoder_layers,
             num_decoder_layers=self.decoder_layers,
@@ -177,32 +166,21 @@ class _PretsselFile(CheckedRecord):
             conv_kernel_size=layer.kernel_size,
             predictor_dim=predictor.var_pred_hidden_dim,
             predictor_kernel_size=predictor.var_pred_kernel_size,
-            mel_dim=self.mel_dim,
             postnet_dim=self.pn_conv_dim,
             postnet_layers=self.pn_layers,
             postnet_kernel_size=self.pn_conv_kernel_size,
             max_frames=self.max_seq_len,
+            **namesakes(self, AcousticConfig),
         )
 
     def _vocoder(self) -> MelVocoderConfig:
-        return MelVocoderConfig(
-            mel_dim=self.mel_dim,
-            upsample_rates=self.upsample_rates,
-            upsample_kernel_sizes=self.upsample_kernel_sizes,
-            upsample_initial_channel=self.upsample_initial_channel,
-            resblock_kernel_sizes=self.resblock_kernel_sizes,
-            resblock_dilation_sizes=self.resblock_dilation_sizes,
-            watermark=WatermarkConfig(
-                dim=self.dimension,
-                num_filters=self.n_filters,
-                ratios=self.ratios,
-                kernel_size=self.kernel_size,
-                last_kernel_size=self.last_kernel_size,
-                residual_kernel_size=self.residual_kernel_size,
-                compress=self.compress,
-                lstm_layers=self.lstm,
-            ),
+        watermark = WatermarkConfig(
+            dim=self.dimension,
+            num_filters=self.n_filters,
+            lstm_layers=self.lstm,
+            **namesakes(self, WatermarkConfig),
         )
+        return MelVocoderConfig(watermark=watermark, **namesakes(self, MelVocoderConfig))
 
 
 def published_voice(sample_rate: int) -> tuple[PretsselConfig, Normalisation]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 
-def _positive(owner: object, *names: str) -> None:
-    for name in names:
-        value = getattr(owner, name)
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, not {value}")
+def check_sizes(config: Any, *others: str) -> None:
+    """Raises ValueError for a whole number below 1, but for fields that mean something else."""
+    for each in fields(config):
+        value = getattr(config, each.name)
+        if isinstance(value, int) and value < 1 and each.name not in others:
+            raise ValueError(f"{each.name} must be at least 1, not {value}")
 
 
 def _divides(owner: object, heads: str, dim: str) -> None:
@@ -69,18 +70,12 @@ class SpeechEncoderConfig:
     attention_left_chunks: int = -1
 
     def __post_init__(self) -> None:
-        _positive(
+        check_sizes(
             self,
-            "model_dim",
-            "num_fbank_channels",
-            "fbank_stride",
-            "num_layers",
-            "num_heads",
-            "ffn_dim",
-            "depthwise_kernel_size",
-            "num_adaptor_layers",
-            "adaptor_kernel_size",
-            "adaptor_stride",
+            "max_left_rel_pos",
+            "max_right_rel_pos",
+            "attention_chunk_size",
+            "attention_left_chunks",
         )
         _divides(self, "num_heads", "model_dim")
         if self.max_left_rel_pos < 0 or self.max_right_rel_pos < 0:
@@ -110,17 +105,7 @@ class TextDecoderConfig:
     pre_decision_ratio: int = 2
 
     def __post_init__(self) -> None:
-        _positive(
-            self,
-            "model_dim",
-            "vocab_size",
-            "num_layers",
-            "num_heads",
-            "ffn_dim",
-            "max_seq_len",
-            "num_monotonic_energy_layers",
-            "pre_decision_ratio",
-        )
+        check_sizes(self)
         _divides(self, "num_heads", "model_dim")
         if self.monotonic_temperature <= 0:
             raise ValueError("monotonic_temperature must be positive")
@@ -145,22 +130,7 @@ class T2UConfig:
     max_seq_len: int = 4096
 
     def __post_init__(self) -> None:
-        _positive(
-            self,
-            "model_dim",
-            "unit_vocab_size",
-            "char_vocab_size",
-            "num_encoder_layers",
-            "num_decoder_layers",
-            "num_encoder_heads",
-            "num_decoder_heads",
-            "ffn_dim",
-            "conv_kernel_size",
-            "conv_inner_dim",
-            "duration_hidden_dim",
-            "duration_kernel_size",
-            "max_seq_len",
-        )
+        check_sizes(self)
         _divides(self, "num_encoder_heads", "model_dim")
         _divides(self, "num_decoder_heads", "model_dim")
 
@@ -185,19 +155,7 @@ class VocoderConfig:
     sample_rate: int = 16_000
 
     def __post_init__(self) -> None:
-        _positive(
-            self,
-            "sample_rate",
-            "upsample_initial_channel",
-            "num_units",
-            "unit_embed_dim",
-            "num_langs",
-            "lang_embed_dim",
-            "num_speakers",
-            "speaker_embed_dim",
-            "duration_hidden_dim",
-            "duration_kernel_size",
-        )
+        check_sizes(self)
         check_upsampling(
             self, lambda rate, kernel: (kernel - rate) % 2 == 0, "exceed it by an even number"
         )

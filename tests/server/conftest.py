@@ -193,6 +193,7 @@ async def connect() -> AsyncIterator[Connect]:
             auth=auth,
             socketio_path="/ws/socket.io",
             transports=["websocket"],
+            wait_timeout=30,
         )
         peers.append(peer)
         await peer.until("server_state_update")

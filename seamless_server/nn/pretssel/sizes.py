@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from seamless_server.nn.config import _divides, _positive, check_upsampling
+from seamless_server.nn.config import _divides, check_sizes, check_upsampling
 
 FRAMES_PER_UNIT = 2
 """Units last 20 ms, mel frames 10 ms."""
@@ -26,9 +26,7 @@ class ProsodyConfig:
     embed_dim: int = 512
 
     def __post_init__(self) -> None:
-        _positive(
-            self, "mel_dim", "attention_channels", "res2net_scale", "se_channels", "embed_dim"
-        )
+        check_sizes(self)
         size = len(self.channels)
         if size < 3 or len(self.kernel_sizes) != size or len(self.dilations) != size:
             raise ValueError("channels, kernel_sizes and dilations must have one length above 2")
@@ -66,20 +64,7 @@ class AcousticConfig:
     max_frames: int = 10_000
 
     def __post_init__(self) -> None:
-        _positive(
-            self,
-            "cond_dim",
-            "model_dim",
-            "num_encoder_layers",
-            "num_decoder_layers",
-            "num_heads",
-            "conv_inner_dim",
-            "predictor_dim",
-            "mel_dim",
-            "postnet_dim",
-            "postnet_layers",
-            "max_frames",
-        )
+        check_sizes(self)
         _divides(self, "num_heads", "model_dim")
         _odd("conv_kernel_size", self.conv_kernel_size)
         _odd("predictor_kernel_size", self.predictor_kernel_size)
@@ -100,7 +85,7 @@ class WatermarkConfig:
     lstm_layers: int = 2
 
     def __post_init__(self) -> None:
-        _positive(self, "dim", "num_filters", "compress", "lstm_layers")
+        check_sizes(self)
         _odd("kernel_size", self.kernel_size)
         _odd("last_kernel_size", self.last_kernel_size)
         _odd("residual_kernel_size", self.residual_kernel_size)
@@ -128,7 +113,7 @@ class MelVocoderConfig:
     watermark: WatermarkConfig = field(default_factory=WatermarkConfig)
 
     def __post_init__(self) -> None:
-        _positive(self, "mel_dim", "upsample_initial_channel")
+        check_sizes(self)
         check_upsampling(self, lambda _, kernel: kernel % 2 == 0, "be even and not below it")
 
     @property
@@ -150,7 +135,7 @@ class PretsselConfig:
     vocoder: MelVocoderConfig = field(default_factory=MelVocoderConfig)
 
     def __post_init__(self) -> None:
-        _positive(self, "sample_rate", "lang_embed_dim")
+        check_sizes(self)
         if not self.langs:
             raise ValueError("langs names no language")
         if self.acoustic.cond_dim != self.prosody.embed_dim + self.lang_embed_dim:
