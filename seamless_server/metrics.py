@@ -7,6 +7,7 @@ One `Metrics` an application, with a registry of its own, so that two applicatio
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from prometheus_client import (
@@ -82,96 +83,65 @@ class Metrics:
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
-        self.connections = Gauge("seamless_connections", "Clients connected.", registry=registry)
-        self.tasks = Gauge("seamless_tasks", "Tasks of the event loop.", registry=registry)
-        self.rooms = Gauge("seamless_rooms", "Rooms that exist.", registry=registry)
-        self.sessions = Gauge("seamless_sessions", "Streams that run.", registry=registry)
-        self.waiting = Gauge(
-            "seamless_waiting_speakers", "Speakers that wait in line.", registry=registry
-        )
-        self.stream_cost = Gauge(
+        gauge, counter = partial(Gauge, registry=registry), partial(Counter, registry=registry)
+        histogram = partial(Histogram, registry=registry)
+        self.connections = gauge("seamless_connections", "Clients connected.")
+        self.tasks = gauge("seamless_tasks", "Tasks of the event loop.")
+        self.rooms = gauge("seamless_rooms", "Rooms that exist.")
+        self.sessions = gauge("seamless_sessions", "Streams that run.")
+        self.waiting = gauge("seamless_waiting_speakers", "Speakers that wait in line.")
+        self.stream_cost = gauge(
             "seamless_stream_cost",
             "Share of the machine that one speaking stream takes, as measured.",
-            registry=registry,
         )
-        self.sessions_started = Counter(
-            "seamless_sessions_started", "Streams started.", ["model"], registry=registry
+        self.sessions_started = counter("seamless_sessions_started", "Streams started.", ["model"])
+        self.sessions_ended = counter(
+            "seamless_sessions_ended", "Streams ended, by reason.", ["reason"]
         )
-        self.sessions_ended = Counter(
-            "seamless_sessions_ended", "Streams ended, by reason.", ["reason"], registry=registry
-        )
-        self.lag = Histogram(
+        self.lag = histogram(
             "seamless_lag_seconds",
             "From the arrival of the newest audio of a step to the step's end.",
             buckets=LAG_BUCKETS,
-            registry=registry,
         )
-        self.output_latency = Histogram(
+        self.output_latency = histogram(
             "seamless_output_latency_seconds",
             "From the arrival of the last audio that a live output needed until it is made.",
             ["kind"],
             buckets=LAG_BUCKETS,
-            registry=registry,
         )
-        self.real_time_factor = Histogram(
+        self.real_time_factor = histogram(
             "seamless_real_time_factor",
             "Seconds that a step took, per second of audio in it.",
             buckets=RATIO_BUCKETS,
-            registry=registry,
         )
-        self.batch = Histogram(
+        self.batch = histogram(
             "seamless_step_chunks",
             "Chunks that one step took (1 when the server keeps up, more when audio had to wait).",
             buckets=STEP_BUCKETS,
-            registry=registry,
         )
-        self.stage_seconds = Counter(
-            "seamless_stage_seconds", "Compute time by stage.", ["stage"], registry=registry
-        )
-        self.stage_calls = Counter(
-            "seamless_stage_calls", "Network calls by stage.", ["stage"], registry=registry
-        )
-        self.audio_in = Counter(
-            "seamless_audio_seconds", "Source audio received.", registry=registry
-        )
-        self.queued = Gauge(
-            "seamless_queued_seconds", "Audio that waits in all streams.", registry=registry
-        )
-        self.dropped_audio = Counter(
-            "seamless_dropped_audio_seconds", "Audio dropped by overload.", registry=registry
-        )
-        self.outputs = Counter(
-            "seamless_outputs", "Outputs sent to rooms.", ["kind"], registry=registry
-        )
-        self.slots = Gauge(
-            "seamless_slots", "Streams that all engines elsewhere can take.", registry=registry
-        )
-        self.slots_used = Gauge(
-            "seamless_slots_used", "Streams that they have, of all fronts.", registry=registry
-        )
-        self.moves = Counter(
+        self.stage_seconds = counter("seamless_stage_seconds", "Compute time by stage.", ["stage"])
+        self.stage_calls = counter("seamless_stage_calls", "Network calls by stage.", ["stage"])
+        self.audio_in = counter("seamless_audio_seconds", "Source audio received.")
+        self.queued = gauge("seamless_queued_seconds", "Audio that waits in all streams.")
+        self.dropped_audio = counter("seamless_dropped_audio_seconds", "Audio dropped by overload.")
+        self.outputs = counter("seamless_outputs", "Outputs sent to rooms.", ["kind"])
+        self.slots = gauge("seamless_slots", "Streams that all engines elsewhere can take.")
+        self.slots_used = gauge("seamless_slots_used", "Streams that they have, of all fronts.")
+        self.moves = counter(
             "seamless_stream_moves",
             "Streams that went to another engine, because theirs was lost or is to stop.",
             ["reason"],
-            registry=registry,
         )
-        self.gap = Histogram(
+        self.gap = histogram(
             "seamless_stream_gap_seconds",
             "For how long a stream that moved stood still.",
             buckets=LAG_BUCKETS,
-            registry=registry,
         )
-        self.skipped = Counter(
-            "seamless_skipped_messages",
-            "Messages not sent to clients that do not keep up.",
-            registry=registry,
+        self.skipped = counter(
+            "seamless_skipped_messages", "Messages not sent to clients that do not keep up."
         )
-        self.refused = Counter(
-            "seamless_refused_events", "Client events refused.", ["reason"], registry=registry
-        )
-        self.errors = Counter(
-            "seamless_errors", "Errors, by where they happened.", ["where"], registry=registry
-        )
+        self.refused = counter("seamless_refused_events", "Client events refused.", ["reason"])
+        self.errors = counter("seamless_errors", "Errors, by where they happened.", ["where"])
 
     def watch_engines(self, engines: Callable[[], Mapping[str, SchedulerStats]]) -> None:
         """Adds the batches of scheduled engines; `engines` gives their counts by model."""

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from seamless_server.commands.stream_flags import MACHINE, Task, with_stream_flags
+from seamless_server.commands.stream_flags import Task, machine, with_stream_flags
 from seamless_server.languages import resolve
 from seamless_server.stream_options import StreamOptions
 
 if TYPE_CHECKING:
     from seamless_server.evaluation.compare import Comparison
 
-_SCORED = "Which sentences"
-_SCORES = "Scores and report"
+_scored = partial(typer.Option, rich_help_panel="Which sentences")
+_scores = partial(typer.Option, rich_help_panel="Scores and report")
 EPILOG = """
 Besides the options above, every other option of the agent is understood (--compat official).
 
@@ -79,12 +80,7 @@ def run(
     ],
     audio_root: Annotated[
         Path | None,
-        typer.Option(
-            "--audio-root",
-            "--audio-root-dir",
-            help="What audio paths are relative to.",
-            rich_help_panel=_SCORED,
-        ),
+        _scored("--audio-root", "--audio-root-dir", help="What audio paths are relative to."),
     ] = None,
     tgt_lang: Annotated[
         str, typer.Option(help="Target language, or several: spa,deu. Default: the column.")
@@ -93,125 +89,84 @@ def run(
     output: Annotated[
         Path | None, typer.Option(help="Folder for everything. Default: evaluations/DATA-TASK.")
     ] = None,
-    device: Annotated[
-        str, typer.Option(help="cpu, cuda or auto.", rich_help_panel=MACHINE)
-    ] = "auto",
+    device: Annotated[str, machine(help="cpu, cuda or auto.")] = "auto",
     dtype: Annotated[
         str,
-        typer.Option(
-            help="fp32 as the paper's numbers, or another of the engine's.", rich_help_panel=MACHINE
-        ),
+        machine(help="fp32 as the paper's numbers, or another of the engine's."),
     ] = "fp32",
-    workers: Annotated[
-        int, typer.Option(min=1, help="Sentences under way at a time.", rich_help_panel=MACHINE)
-    ] = 1,
+    workers: Annotated[int, machine(min=1, help="Sentences under way at a time.")] = 1,
     limit: Annotated[
         int | None,
-        typer.Option(
-            min=1, help="Only the first so many sentences a language.", rich_help_panel=_SCORED
-        ),
+        _scored(min=1, help="Only the first so many sentences a language."),
     ] = None,
-    start_index: Annotated[
-        int, typer.Option(min=0, help="First line to use.", rich_help_panel=_SCORED)
-    ] = 0,
-    end_index: Annotated[
-        int, typer.Option(help="First line not to use; -1: none.", rich_help_panel=_SCORED)
-    ] = -1,
+    start_index: Annotated[int, _scored(min=0, help="First line to use.")] = 0,
+    end_index: Annotated[int, _scored(help="First line not to use; -1: none.")] = -1,
     ids: Annotated[
         Path | None,
-        typer.Option(help="File with the ids of sentences to use.", rich_help_panel=_SCORED),
+        _scored(help="File with the ids of sentences to use."),
     ] = None,
     ref_field: Annotated[
         str,
-        typer.Option(
-            help="Column of the reference; {lang} is the target language.", rich_help_panel=_SCORED
-        ),
+        _scored(help="Column of the reference; {lang} is the target language."),
     ] = "tgt_text",
     strip_silence: Annotated[
         bool,
-        typer.Option(
-            "--strip-silence/--no-strip-silence",
-            help="Cut silence off both ends.",
-            rich_help_panel=_SCORED,
-        ),
+        _scored("--strip-silence/--no-strip-silence", help="Cut silence off both ends."),
     ] = True,
     standardize_audio: Annotated[
         bool,
-        typer.Option(
-            "--standardize-audio",
-            help="Scale audio to mean 0, variance 1.",
-            rich_help_panel=_SCORED,
-        ),
+        _scored("--standardize-audio", help="Scale audio to mean 0, variance 1."),
     ] = False,
     source_segment_size: Annotated[
         int,
-        typer.Option(
-            min=1, help="Source that the agent gets at a time, in ms.", rich_help_panel=MACHINE
-        ),
+        machine(min=1, help="Source that the agent gets at a time, in ms."),
     ] = 320,
     sweep: Annotated[
         list[str] | None,
-        typer.Option(
-            help="Agent option in several values: decision_threshold=0.3,0.5.",
-            rich_help_panel=MACHINE,
-        ),
+        machine(help="Agent option in several values: decision_threshold=0.3,0.5."),
     ] = None,
     latency_unit: Annotated[
         UnitName | None,
-        typer.Option(
-            help="Default: spm, the tokens of the model's tokenizer.", rich_help_panel=_SCORES
-        ),
+        _scores(help="Default: spm, the tokens of the model's tokenizer."),
     ] = None,
     latency_spm: Annotated[
         Path | None,
-        typer.Option(
-            help="SentencePiece model to count with. Default: the model's.", rich_help_panel=_SCORES
-        ),
+        _scores(help="SentencePiece model to count with. Default: the model's."),
     ] = None,
     asr_model: Annotated[
         str,
-        typer.Option(
-            help="Whisper model for ASR-BLEU: name, folder, or none.", rich_help_panel=_SCORES
-        ),
+        _scores(help="Whisper model for ASR-BLEU: name, folder, or none."),
     ] = "large-v2",
     asr_engine: Annotated[
         AsrEngine,
-        typer.Option(help="Which program runs the Whisper model.", rich_help_panel=_SCORES),
+        _scores(help="Which program runs the Whisper model."),
     ] = AsrEngine.faster,
     official_characters: Annotated[
         bool,
-        typer.Option(
+        _scores(
             "--official-characters",
             help="Score by characters only what the public evaluation does: not yue, khm, bod.",
-            rich_help_panel=_SCORES,
         ),
     ] = False,
     agent_class: Annotated[
         str | None,
-        typer.Option(
-            help="Another SimulEval agent: package.module.Class.", rich_help_panel=MACHINE
-        ),
+        machine(help="Another SimulEval agent: package.module.Class."),
     ] = None,
     expressive: Annotated[
         bool,
-        typer.Option(
-            "--expressive", help="Speak in the speaker's own voice (s2st).", rich_help_panel=MACHINE
-        ),
+        machine("--expressive", help="Speak in the speaker's own voice (s2st)."),
     ] = False,
     voice: Annotated[
         str,
-        typer.Option(
-            help="Expressive voice for --expressive: a name, file or folder.",
-            rich_help_panel=MACHINE,
-        ),
+        machine(help="Expressive voice for --expressive: a name, file or folder."),
     ] = "vocoder_pretssel",
     report_sentences: Annotated[
         int,
-        typer.Option(min=0, help="Sentences in the report, worst first.", rich_help_panel=_SCORES),
+        _scores(min=0, help="Sentences in the report, worst first."),
     ] = 500,
     report_audio: Annotated[
         int,
-        typer.Option(min=0, help="How many of these with their audio.", rich_help_panel=_SCORES),
+        _scores(min=0, help="How many of these with their audio."),
     ] = 100,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Throw away another run in the same folder.")

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import ssl
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
-from seamless_server.commands.stream_flags import MACHINE
+from seamless_server.commands.stream_flags import keyword, with_flags
 from seamless_server.errors import UsageError
-
-_SPEAKERS = "Who may do what"
-_SEVERAL = "Several machines"
-_AROUND = "Page, proxy and logs"
 
 
 class _WithDefaults(TyperCommand):
@@ -41,113 +39,63 @@ def register(app: typer.Typer) -> None:
     app.command("serve", cls=_WithDefaults)(serve)
 
 
-def serve(
-    host: Annotated[
-        str | None, typer.Option(help="Address to listen on; 0.0.0.0 for everybody.")
-    ] = None,
-    port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one.")] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(help="Model to serve: a name or a folder. May be given several times."),
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="auto, cpu, cuda:0, mps.", rich_help_panel=MACHINE)
-    ] = None,
-    dtype: Annotated[
-        str | None,
-        typer.Option(help="auto, fp32, fp16, bf16, int8, int8-weights.", rich_help_panel=MACHINE),
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Threads that compute.", rich_help_panel=MACHINE)
-    ] = None,
-    max_speakers: Annotated[
-        str | None,
-        typer.Option(
-            help="Streams at once, or auto: as many as it carries. More wait in line.",
-            rich_help_panel=_SPEAKERS,
+_FLAGS: dict[str, dict[str, tuple[Any, str]]] = {
+    "": {
+        "host": (str, "Address to listen on; 0.0.0.0 for everybody."),
+        "port": (int, "Port; 0 takes a free one."),
+        "model": (list[str], "Model to serve: a name or a folder. May be given several times."),
+        "ssl_certfile": (Path, "TLS certificate; browsers give no microphone without."),
+        "ssl_keyfile": (Path, "Its key."),
+    },
+    "Machine and pipeline": {
+        "device": (str, "auto, cpu, cuda:0, mps."),
+        "dtype": (str, "auto, fp32, fp16, bf16, int8, int8-weights."),
+        "workers": (int, "Threads that compute."),
+    },
+    "Who may do what": {
+        "max_speakers": (
+            str,
+            "Streams at once, or auto: as many as it carries. More wait in line.",
         ),
-    ] = None,
-    waiting_places: Annotated[
-        int | None,
-        typer.Option(
-            help="Speakers that may wait in line; more are refused.", rich_help_panel=_SPEAKERS
+        "waiting_places": (int, "Speakers that may wait in line; more are refused."),
+        "lock_server_completely": (bool, "Refuse every stream."),
+        "allow_debug/--no-debug": (
+            bool,
+            "Record streams that ask for it. Default: only for clients on this machine.",
         ),
-    ] = None,
-    lock_server_completely: Annotated[
-        bool | None,
-        typer.Option(
-            "--lock-server-completely", help="Refuse every stream.", rich_help_panel=_SPEAKERS
-        ),
-    ] = None,
-    allow_debug: Annotated[
-        bool | None,
-        typer.Option(
-            "--allow-debug/--no-debug",
-            help="Record streams that ask for it. Default: only for clients on this machine.",
-            rich_help_panel=_SPEAKERS,
-        ),
-    ] = None,
-    debug_dir: Annotated[
-        Path | None, typer.Option(help="Where recordings go.", rich_help_panel=_SPEAKERS)
-    ] = None,
-    cors_origins: Annotated[
-        str | None,
-        typer.Option(
-            help="Other origins that may connect, separated by commas.", rich_help_panel=_SPEAKERS
-        ),
-    ] = None,
-    redis_url: Annotated[
-        str | None,
-        typer.Option(
-            help="Share rooms with other replicas through this Redis.", rich_help_panel=_SEVERAL
-        ),
-    ] = None,
-    role: Annotated[
-        str | None,
-        typer.Option(
-            help="all, or a part of a server on several machines: front, engine.",
-            rich_help_panel=_SEVERAL,
-        ),
-    ] = None,
-    ray_address: Annotated[
-        str | None,
-        typer.Option(
-            help="HOST:6379 of the Ray cluster that joins fronts and engines.",
-            rich_help_panel=_SEVERAL,
-        ),
-    ] = None,
-    engines: Annotated[
-        str | None,
-        typer.Option(
-            help="Engines to run: a number, or 1..8 as they are used.", rich_help_panel=_SEVERAL
-        ),
-    ] = None,
-    engine_places: Annotated[
-        int | None,
-        typer.Option(help="Streams that one engine takes at once.", rich_help_panel=_SEVERAL),
-    ] = None,
-    root_path: Annotated[
-        str | None,
-        typer.Option(
-            help="Path below which a proxy serves it, such as /translate.", rich_help_panel=_AROUND
-        ),
-    ] = None,
-    page_dir: Annotated[
-        Path | None, typer.Option(help="Folder of the built page.", rich_help_panel=_AROUND)
-    ] = None,
-    ssl_certfile: Annotated[
-        Path | None, typer.Option(help="TLS certificate; browsers give no microphone without.")
-    ] = None,
-    ssl_keyfile: Annotated[Path | None, typer.Option(help="Its key.")] = None,
-    log_level: Annotated[
-        str | None,
-        typer.Option(help="error, warning, info, debug, trace.", rich_help_panel=_AROUND),
-    ] = None,
-    log_json: Annotated[
-        bool | None,
-        typer.Option("--log-json", help="Log one JSON object a line.", rich_help_panel=_AROUND),
-    ] = None,
-) -> None:
+        "debug_dir": (Path, "Where recordings go."),
+        "cors_origins": (str, "Other origins that may connect, separated by commas."),
+    },
+    "Several machines": {
+        "redis_url": (str, "Share rooms with other replicas through this Redis."),
+        "role": (str, "all, or a part of a server on several machines: front, engine."),
+        "ray_address": (str, "HOST:6379 of the Ray cluster that joins fronts and engines."),
+        "engines": (str, "Engines to run: a number, or 1..8 as they are used."),
+        "engine_places": (int, "Streams that one engine takes at once."),
+    },
+    "Page, proxy and logs": {
+        "root_path": (str, "Path below which a proxy serves it, such as /translate."),
+        "page_dir": (Path, "Folder of the built page."),
+        "log_level": (str, "error, warning, info, debug, trace."),
+        "log_json": (bool, "Log one JSON object a line."),
+    },
+}
+"""Flags by the names of their settings, in groups of the help page. docs/settings.md has all
+settings, which the environment may name, too."""
+
+
+def _flags() -> Iterator[inspect.Parameter]:
+    for panel, flags in _FLAGS.items():
+        for spelled, (kind, text) in flags.items():
+            name = spelled.partition("/")[0]
+            option = typer.Option(
+                f"--{spelled.replace('_', '-')}", help=text, rich_help_panel=panel or None
+            )
+            yield keyword(name, Annotated[kind | None, option])
+
+
+@with_flags("given", list(_flags()))
+def serve(given: dict[str, Any]) -> None:
     """Serve live translation and its web page.
 
     Every setting of docs/settings.md can also be given as SEAMLESS_NAME in the environment; flags
@@ -155,29 +103,12 @@ def serve(
     """
     from seamless_server.settings import read_settings
 
-    settings = read_settings(
-        host=host,
-        port=port,
-        models=tuple(model) if model else None,
-        device=device,
-        dtype=dtype,
-        workers=workers,
-        max_speakers=max_speakers,
-        waiting_places=waiting_places,
-        lock_server_completely=lock_server_completely,
-        allow_debug=None if allow_debug is None else ("yes" if allow_debug else "no"),
-        debug_dir=debug_dir,
-        cors_origins=cors_origins,
-        redis_url=redis_url,
-        role=role,
-        ray_address=ray_address,
-        engines=engines,
-        engine_places=engine_places,
-        root_path=root_path,
-        page_dir=page_dir,
-        log_level=None if log_level == "trace" else log_level,
-        log_json=log_json,
-    )
+    given["models"] = tuple(given.pop("model", ())) or None
+    if "allow_debug" in given:
+        given["allow_debug"] = "yes" if given["allow_debug"] else "no"
+    ssl_certfile, ssl_keyfile = given.pop("ssl_certfile", None), given.pop("ssl_keyfile", None)
+    trace = given.get("log_level") == "trace"
+    settings = read_settings(**{**given, "log_level": None} if trace else given)
     for path in (ssl_certfile, ssl_keyfile):
         if path is not None and not path.is_file():
             raise UsageError(f"{path} is not a file")
@@ -205,13 +136,9 @@ def serve(
 
     from seamless_server.doors.running import run
 
-    tls: dict[str, Any] = {}
-    if ssl_certfile is not None:
-        tls = {"ssl_certfile": str(ssl_certfile)}
-        if ssl_keyfile is not None:
-            tls["ssl_keyfile"] = str(ssl_keyfile)
+    tls = {"ssl_certfile": ssl_certfile, "ssl_keyfile": ssl_keyfile} if ssl_certfile else {}
     try:
-        run(settings, trace=log_level == "trace", **tls)
+        run(settings, trace=trace, **tls)
     except KeyboardInterrupt:
         logging.getLogger(__name__).info("stopped")
         sys.exit(0)

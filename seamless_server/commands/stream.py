@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from seamless_server.commands.stream_flags import (
-    SOUND,
     Channel,
     Raw,
     Srt,
     Vtt,
     Wav,
+    sound,
 )
 from seamless_server.errors import UsageError
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from seamless_server.commands.output_files import OutputFiles
 
 
-_SERVER = "The server"
+_server = partial(typer.Option, rich_help_panel="The server")
 _ADDRESS_SECONDS = 3.0
 
 
@@ -45,9 +46,7 @@ def stream(
     name: Annotated[str | None, typer.Option(help="Shown to others in the room.")] = None,
     token: Annotated[
         str | None,
-        typer.Option(
-            envvar="SEAMLESS_TOKEN", help="If the server asks for one.", rich_help_panel=_SERVER
-        ),
+        _server(envvar="SEAMLESS_TOKEN", help="If the server asks for one."),
     ] = None,
     wav: Wav = None,
     srt: Srt = None,
@@ -56,22 +55,14 @@ def stream(
     raw: Raw = None,
     realtime: Annotated[
         bool,
-        typer.Option(
-            help="Send a file at the pace of speech, or as fast as it goes.", rich_help_panel=SOUND
-        ),
+        sound(help="Send a file at the pace of speech, or as fast as it goes."),
     ] = True,
-    debug: Annotated[
-        bool, typer.Option(help="Ask the server to record the stream.", rich_help_panel=_SERVER)
-    ] = False,
+    debug: Annotated[bool, _server(help="Ask the server to record the stream.")] = False,
     wait: Annotated[
         bool,
-        typer.Option(
-            help="Stand in line when all streams of the server are in use.", rich_help_panel=_SERVER
-        ),
+        _server(help="Stand in line when all streams of the server are in use."),
     ] = True,
-    insecure: Annotated[
-        bool, typer.Option(help="Accept a home-made certificate.", rich_help_panel=_SERVER)
-    ] = False,
+    insecure: Annotated[bool, _server(help="Accept a home-made certificate.")] = False,
 ) -> None:
     """Translate a file or the microphone through a running server, live.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -13,29 +13,23 @@ import typer
 
 from seamless_server.stream_options import StreamOptions, bounds, number, read_options
 
-SOUND = "Sound"
-FILES = "What is written"
-MACHINE = "Machine and pipeline"
+sound = partial(typer.Option, rich_help_panel="Sound")
+files = partial(typer.Option, rich_help_panel="What is written")
+machine = partial(typer.Option, rich_help_panel="Machine and pipeline")
 """Groups of a help page; what stands in none of them is needed every day."""
 
-Wav = Annotated[
-    Path | None, typer.Option(help="Write the translated speech.", rich_help_panel=FILES)
-]
-Srt = Annotated[Path | None, typer.Option(help="Write SubRip captions.", rich_help_panel=FILES)]
-Vtt = Annotated[Path | None, typer.Option(help="Write WebVTT captions.", rich_help_panel=FILES)]
+Wav = Annotated[Path | None, files(help="Write the translated speech.")]
+Srt = Annotated[Path | None, files(help="Write SubRip captions.")]
+Vtt = Annotated[Path | None, files(help="Write WebVTT captions.")]
 Channel = Annotated[
     str,
-    typer.Option(
-        help="auto (the mix, or the loudest where it cancels), mix, loudest, or a number from 1.",
-        rich_help_panel=SOUND,
+    sound(
+        help="auto (the mix, or the loudest where it cancels), mix, loudest, or a number from 1."
     ),
 ]
 Raw = Annotated[
     str | None,
-    typer.Option(
-        help="Samples without a header: RATE,CHANNELS,ENCODING, e.g. 16000,1,s16le.",
-        rich_help_panel=SOUND,
-    ),
+    sound(help="Samples without a header: RATE,CHANNELS,ENCODING, e.g. 16000,1,s16le."),
 ]
 """Of commands that read sound and write what was said."""
 _PANEL = "Decoding (the model's own values by default)"
@@ -49,37 +43,45 @@ class Task(str, Enum):
     asr = "asr"
 
 
-def with_stream_flags(
-    *own: str,
+def keyword(name: str, annotation: Any) -> inspect.Parameter:
+    """A parameter of a command, which need not be given."""
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(name, kind, default=None, annotation=annotation)
+
+
+def with_flags(
+    into: str, flags: Sequence[inspect.Parameter], read: Callable[[dict[str, Any]], Any] = dict
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command these flags; what was given of them is, after `read`, its argument `into`."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def run(**values: Any) -> None:
+            every = {flag.name: values.pop(flag.name) for flag in flags}
+            given = {name: value for name, value in every.items() if value is not None}
+            command(**values, **{into: read(given)})
+
+        signature = inspect.signature(command, eval_str=True)
+        own = [p for name, p in signature.parameters.items() if name != into]
+        run.__signature__ = signature.replace(parameters=[*own, *flags])  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in (*own, *flags)}
+        return run
+
+    return decorate
+
+
+def with_stream_flags(*own: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Gives a command one flag an option, and their values as its argument `options`.
 
     Args:
         own: options that the command has flags of its own for.
     """
 
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        names = [name for name in StreamOptions.model_fields if name not in own]
+    def read(given: dict[str, Any]) -> StreamOptions:
+        return read_options({k: v.value if isinstance(v, Enum) else v for k, v in given.items()})
 
-        @wraps(command)
-        def run(**values: Any) -> None:
-            given = {name: value for name in names if (value := values.pop(name)) is not None}
-            plain = {k: v.value if isinstance(v, Enum) else v for k, v in given.items()}
-            command(**values, options=read_options(plain))
-
-        signature = inspect.signature(command, eval_str=True)
-        parameters = [p for name, p in signature.parameters.items() if name != "options"]
-        parameters += [
-            inspect.Parameter(
-                name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_flag(name)
-            )
-            for name in names
-        ]
-        run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-        run.__annotations__ = {p.name: p.annotation for p in parameters}
-        return run
-
-    return decorate
+    names = [name for name in StreamOptions.model_fields if name not in own]
+    return with_flags("options", [keyword(name, _flag(name)) for name in names], read)
 
 
 def _flag(name: str) -> Any:

@@ -7,15 +7,15 @@ from typing import Annotated
 import typer
 
 from seamless_server.commands.stream_flags import (
-    FILES,
-    MACHINE,
-    SOUND,
     Channel,
     Raw,
     Srt,
     Task,
     Vtt,
     Wav,
+    files,
+    machine,
+    sound,
     with_stream_flags,
 )
 from seamless_server.errors import UsageError
@@ -49,41 +49,28 @@ def translate(
     ] = None,
     voice: Annotated[
         str,
-        typer.Option(
-            help="Expressive voice for --expressive: a name, file or folder.",
-            rich_help_panel=MACHINE,
-        ),
+        machine(help="Expressive voice for --expressive: a name, file or folder."),
     ] = "vocoder_pretssel",
-    chunk_ms: Annotated[
-        int, typer.Option(help="Audio given to the model at a time.", rich_help_panel=MACHINE)
-    ] = 320,
-    vad: Annotated[
-        bool, typer.Option(help="Cut the audio into segments of speech.", rich_help_panel=MACHINE)
-    ] = True,
+    chunk_ms: Annotated[int, machine(help="Audio given to the model at a time.")] = 320,
+    vad: Annotated[bool, machine(help="Cut the audio into segments of speech.")] = True,
     compat: Annotated[
         str | None,
-        typer.Option(
-            help="'official' repeats the official pipeline's quirks.", rich_help_panel=MACHINE
-        ),
+        machine(help="'official' repeats the official pipeline's quirks."),
     ] = None,
     wav: Wav = None,
     srt: Srt = None,
     vtt: Vtt = None,
     jsonl: Annotated[
         str | None,
-        typer.Option(help="Write one line a chunk; - is standard output.", rich_help_panel=FILES),
+        files(help="Write one line a chunk; - is standard output."),
     ] = None,
     channel: Channel = "auto",
     raw: Raw = None,
-    realtime: Annotated[
-        bool, typer.Option(help="Feed the file at the pace of speech.", rich_help_panel=SOUND)
-    ] = False,
-    device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda:0 or mps.", rich_help_panel=MACHINE)
-    ] = "auto",
+    realtime: Annotated[bool, sound(help="Feed the file at the pace of speech.")] = False,
+    device: Annotated[str, machine(help="auto, cpu, cuda:0 or mps.")] = "auto",
     dtype: Annotated[
         str,
-        typer.Option(help="auto, fp32, fp16, bf16, int8, int8-weights.", rich_help_panel=MACHINE),
+        machine(help="auto, fp32, fp16, bf16, int8, int8-weights."),
     ] = "auto",
     *,
     options: StreamOptions,
