@@ -24,8 +24,8 @@ import torch
 
 from seamless_server import __version__
 from seamless_server.bench.gpu_steps import EARNEST, QUICK, STEPS, CheckStep, StepTask
-from seamless_server.bench.report import Section, benchmark_page, sections_of
-from seamless_server.evaluation.report.rendering import Cell, Table, number
+from seamless_server.bench.report import benchmark_page, sections_of
+from seamless_server.evaluation.report.rendering import Cell, Section, Table, number
 
 Say = Callable[[str], None]
 DONE, FAILED, CUT = "done", "failed", "cut off"

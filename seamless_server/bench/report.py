@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from seamless_server.bench.overload import verdicts
+from seamless_server.bench.server_page import server_section
 from seamless_server.evaluation.report import charts
-from seamless_server.evaluation.report.rendering import Cell, Table, number, render
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading and what stands below it, in this order, as far as there is any."""
-
-    heading: str
-    lead: str = ""
-    points: Sequence[str] = ()
-    table: Table | None = None
-    chart: str = ""
-    remark: str = ""
+from seamless_server.evaluation.report.rendering import Cell, Section, Table, number, render
 
 
 def html(kind: str, document: dict[str, Any]) -> str:
     """The page of a kind of benchmark: ``engine``, ``capacity`` and so on."""
-    return benchmark_page(kind, document, sections_of(kind, document["result"]))
+    sections = [server_section(document)] if kind == "server" else None
+    return benchmark_page(kind, document, sections or sections_of(kind, document["result"]))
 
 
 def sections_of(kind: str, result: dict[str, Any]) -> list[Section]:

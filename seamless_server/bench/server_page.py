@@ -1,12 +1,11 @@
-"""The results of `bench server` as a page that needs no other file."""
+"""The results of `bench server`, for a page."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from seamless_server.bench.report import Section, benchmark_page
 from seamless_server.evaluation.report import charts
-from seamless_server.evaluation.report.rendering import Table, number
+from seamless_server.evaluation.report.rendering import Section, Table, number
 
 _HEADINGS = [
     "speakers",
@@ -25,8 +24,8 @@ _HEADINGS = [
 ]
 
 
-def html(document: dict[str, Any]) -> str:
-    """The page of one document of `bench server`."""
+def server_section(document: dict[str, Any]) -> Section:
+    """What the page of one document of `bench server` says."""
     results = document["results"]
     rows = [[number(value) for value in _row(result)] for result in results]
     points = [
@@ -35,12 +34,11 @@ def html(document: dict[str, Any]) -> str:
         for result in results
         if result[kind]
     ]
-    section = Section(
+    return Section(
         f"Model {document['model']}",
         table=Table(_HEADINGS, rows),
         chart=charts.curve(points, "speakers", "p95 (ms)") if points else "",
     )
-    return benchmark_page("server", document, [section])
 
 
 def _row(result: dict[str, Any]) -> list[str]:

@@ -18,14 +18,11 @@ from seamless_server.audio.reader import SAMPLE_RATE, Samples, read_audio
 from seamless_server.bench.naive import NaiveEngine
 from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.engine import Engine, InlineEngine, ScheduledEngine, SchedulerOptions
-from seamless_server.errors import UsageError
 from seamless_server.streaming import Model, Target
 from seamless_server.streaming.seamless_model import SeamlessModel
 
 MODES = ("naive", "inline", "scheduled")
-SPEECH = (
-    Path(__file__).resolve().parents[2] / "tests" / "recordings" / "audio" / "human_pauses.flac"
-)
+SPEECH = Path(__file__).resolve().parents[1] / "data" / "recordings" / "human_pauses.flac"
 
 
 @dataclass(frozen=True)
@@ -71,9 +68,7 @@ class SimulatedSpeaker:
 
 
 def speech_for_load(path: Path | None) -> Samples:
-    """The recording to speak: the given one, else one of this checkout."""
-    if path is None and not SPEECH.is_file():
-        raise UsageError("name a recording of speech to simulate speakers with: --audio FILE")
+    """The recording to speak: the given one, else a bundled one."""
     return read_audio(path or SPEECH)
 
 

@@ -265,11 +265,16 @@ def _machine() -> dict[str, Any]:
 
 
 def _publish(kind: str, output: Path | None, result: dict[str, Any]) -> None:
+    publish(kind, output, {"result": result})
+
+
+def publish(kind: str, output: Path | None, found: dict[str, Any]) -> None:
+    """What was found, with where and how: as JSON, and in a folder as a page beside it."""
     document = {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": shlex.join(["seamless-server", *sys.argv[1:]]),
         "machine": _machine(),
-        "result": result,
+        **found,
     }
     text = json.dumps(document, indent=2)
     if output is None:

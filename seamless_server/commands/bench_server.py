@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import platform
-import shlex
-import sys
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from seamless_server.commands.bench import Output, bench
+from seamless_server.commands.bench import Output, bench, publish
 from seamless_server.errors import UsageError
 
 
@@ -81,26 +75,7 @@ def server(
             )
             results.append(asyncio.run(run_load(load, pid, _say)))
             typer.echo(_line(results[-1]), err=True)
-    document = {
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "command": shlex.join(["seamless-server", *sys.argv[1:]]),
-        "machine": {
-            "processor": platform.processor() or platform.machine(),
-            "cores": os.cpu_count(),
-            "load average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        },
-        "model": name,
-        "results": results,
-    }
-    if save is None:
-        typer.echo(json.dumps(document, indent=2))
-        return
-    from seamless_server.bench.server_page import html
-
-    save.mkdir(parents=True, exist_ok=True)
-    (save / "server.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    (save / "server.html").write_text(html(document), encoding="utf-8")
-    typer.echo(f"{save / 'server.html'}")
+    publish("server", save, {"model": name, "results": results})
 
 
 def _say(line: str) -> None:

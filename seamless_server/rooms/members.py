@@ -7,7 +7,7 @@ import string
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, fields
 from itertools import islice
 from types import MappingProxyType
 from typing import Any, Literal
@@ -90,6 +90,8 @@ class Held:
     size: int
 
 
+_HERE = ("gone_since", "stream_ended", "replica", "counted")
+"""What is true of a member on this replica alone."""
 _COUNTED = frozenset({"sid", "protocol", "roles", "wish", "streaming", "room_id"})
 
 
@@ -186,39 +188,21 @@ class Member:
 
     def dynamic_config(self) -> dict[str, Any] | None:
         """What `set_dynamic_config` set so far."""
-        config: dict[str, Any] = {}
-        if self.target_language is not None:
-            config["targetLanguage"] = self.target_language
-        if self.source_language is not None:
-            config["sourceLanguage"] = self.source_language
-        if self.expressive is not None:
-            config["expressive"] = self.expressive
-        if self.send_voice:
-            config["sendVoice"] = True
-        return config or None
+        config = {
+            "targetLanguage": self.target_language,
+            "sourceLanguage": self.source_language,
+            "expressive": self.expressive,
+            "sendVoice": self.send_voice or None,
+        }
+        return {name: value for name, value in config.items() if value is not None} or None
 
     def record(self) -> dict[str, Any]:
         """What another replica needs to go on with this member."""
-        return {
-            "client_id": self.client_id,
-            "sid": self.sid,
-            "protocol": self.protocol,
-            "name": self.name,
-            "roles": sorted(self.roles),
-            "target_language": self.target_language,
-            "source_language": self.source_language,
-            "expressive": self.expressive,
-            "send_voice": self.send_voice,
-            "wish": None if self.wish is None else list(astuple(self.wish)),
-            "model_type": self.model_type,
-            "model": self.model,
-            "streaming": self.streaming,
-            "resume_key": self.resume_key,
-            "subject": self.subject,
-            "room_id": self.room_id,
-            "since": self.since,
-            "segment_base": self.segment_base,
-        }
+        record = {each.name: getattr(self, each.name) for each in fields(self)}
+        for name in _HERE:
+            del record[name]
+        wish = None if self.wish is None else list(astuple(self.wish))
+        return {**record, "roles": sorted(self.roles), "wish": wish}
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Member:

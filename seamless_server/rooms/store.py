@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,41 +26,57 @@ class Change:
 OnChange = Callable[[Change], Awaitable[None]]
 
 
-class StateStore(Protocol):
-    """What replicas share: members by client ID, rooms' members, transcripts."""
+class StateStore(ABC):
+    """What replicas share: members by client ID, rooms' members, transcripts.
 
-    async def start(self, on_change: OnChange) -> None:
+    Where one process is all there is, its own rooms know of members, and nobody else has any.
+    """
+
+    async def start(self, on_change: OnChange) -> None:  # noqa: B027
         """Connects; `on_change` is called for changes made by others."""
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:  # noqa: B027
+        """Disconnects."""
 
-    async def save_member(self, record: dict[str, Any], ttl: float) -> None:
+    async def save_member(self, record: dict[str, Any], ttl: float) -> None:  # noqa: B027
         """Keeps a member for `ttl` seconds after its last change."""
 
-    async def load_member(self, client_id: str) -> dict[str, Any] | None: ...
+    async def load_member(self, client_id: str) -> dict[str, Any] | None:
+        """A member that was kept."""
+        return None
 
-    async def remove_member(self, client_id: str, room_id: str | None) -> None: ...
+    async def remove_member(self, client_id: str, room_id: str | None) -> None:  # noqa: B027
+        """It has left."""
 
     async def members(self, room_id: str) -> list[dict[str, Any]]:
         """Members of a room that other replicas hold."""
+        return []
 
     async def has_members(self, room_id: str) -> bool:
         """Whether other replicas hold any."""
+        return False
 
-    async def save_room(self, room_id: str, facts: dict[str, Any]) -> None:
+    async def save_room(self, room_id: str, facts: dict[str, Any]) -> None:  # noqa: B027
         """Keeps what is true of a room itself: its owner, its passcode, whether it is closed."""
 
-    async def load_room(self, room_id: str) -> dict[str, Any] | None: ...
+    async def load_room(self, room_id: str) -> dict[str, Any] | None:
+        """The same of a room that another replica opened."""
+        return None
 
+    @abstractmethod
     async def add_text(self, room_id: str, entry: dict[str, Any]) -> None:
         """Adds text to the transcript; the same speaker, language and segment is one entry.
 
         Without text it only says whether the sentence is finished.
         """
 
-    async def transcript(self, room_id: str) -> list[dict[str, Any]]: ...
+    @abstractmethod
+    async def transcript(self, room_id: str) -> list[dict[str, Any]]:
+        """Sentences in the order in which they began."""
 
-    async def clear_transcript(self, room_id: str) -> None: ...
+    @abstractmethod
+    async def clear_transcript(self, room_id: str) -> None:
+        """Also when the room is gone."""
 
 
 def transcript_key(entry: dict[str, Any]) -> str:
@@ -67,43 +84,12 @@ def transcript_key(entry: dict[str, Any]) -> str:
     return f"{entry['segmentID']}|{entry['lang']}|{entry['speakerID']}"
 
 
-class MemoryStore:
+class MemoryStore(StateStore):
     """The store of a single process. Members live in the process's own rooms."""
 
     def __init__(self, transcript_entries: int) -> None:
         self._limit = transcript_entries
         self._transcripts: dict[str, dict[str, dict[str, Any]]] = {}
-
-    async def start(self, on_change: OnChange) -> None:
-        """Nothing to connect."""
-
-    async def close(self) -> None:
-        """Nothing to close."""
-
-    async def save_member(self, record: dict[str, Any], ttl: float) -> None:
-        """The lobby has it."""
-
-    async def load_member(self, client_id: str) -> dict[str, Any] | None:
-        """No other process has any."""
-        return None
-
-    async def remove_member(self, client_id: str, room_id: str | None) -> None:
-        """The lobby does it."""
-
-    async def members(self, room_id: str) -> list[dict[str, Any]]:
-        """No other process has any."""
-        return []
-
-    async def has_members(self, room_id: str) -> bool:
-        """No other process has any."""
-        return False
-
-    async def save_room(self, room_id: str, facts: dict[str, Any]) -> None:
-        """The room itself has it."""
-
-    async def load_room(self, room_id: str) -> dict[str, Any] | None:
-        """No other process has any."""
-        return None
 
     async def add_text(self, room_id: str, entry: dict[str, Any]) -> None:
         """See `StateStore`."""

@@ -28,7 +28,7 @@ import orjson
 from redis import asyncio as aioredis
 from redis.exceptions import RedisError
 
-from seamless_server.rooms.store import Change, MemoryStore, OnChange, transcript_key
+from seamless_server.rooms.store import Change, MemoryStore, OnChange, StateStore, transcript_key
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ Answer = TypeVar("Answer")
 Write = Callable[[], Awaitable[None]]
 
 
-class RedisStore:
+class RedisStore(StateStore):
     """See `StateStore`.
 
     Args:

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -41,16 +41,8 @@ class LoadProgress:
 
     def to_json(self) -> dict[str, Any]:
         """For `/readyz`."""
-        return {
-            "ready": self.state == "ready",
-            "state": self.state,
-            "model": self.model,
-            "step": self.step,
-            "loaded": list(self.loaded),
-            "total": self.total,
-            "seconds": round(self.seconds, 1),
-            "error": self.error,
-        }
+        facts = {**asdict(self), "seconds": round(self.seconds, 1)}
+        return {"ready": self.state == "ready", **facts}
 
 
 AUTO = "auto"

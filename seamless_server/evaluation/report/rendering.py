@@ -53,6 +53,18 @@ class Clip:
     rate: int
 
 
+@dataclass(frozen=True)
+class Section:
+    """A heading and what stands below it, in this order, as far as there is any."""
+
+    heading: str
+    lead: str = ""
+    points: Sequence[str] = ()
+    table: Table | None = None
+    chart: str = ""
+    remark: str = ""
+
+
 def number(text: str, *, style: str = "") -> Cell:
     """A cell with a number in it."""
     return Cell(text, numeric=True, style=style)
