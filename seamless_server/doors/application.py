@@ -151,7 +151,7 @@ def _assemble(
     opened: dict[str, Connection] = {}
     announcer = Announcer(sio, settings, metrics, rooms, service, lock, opened)
     connections = Connections(
-        opened,
+        open=opened,
         sio=sio,
         settings=settings,
         metrics=metrics,
@@ -171,7 +171,6 @@ def _assemble(
         lock=lock,
         announcer=announcer,
         connections=connections,
-        tasks=tasks,
         auth=auth,
     )
     return Parts(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from seamless_server.errors import ConfigError, NoPlaceError, SeamlessError
@@ -24,6 +25,7 @@ _FILE_CHUNK_MS = 1_280
 """Audio that one step takes of a file, which nobody listens to while it is spoken."""
 
 
+@dataclass(eq=False)
 class Service:
     """The streams of one server. Belongs to the event loop's thread.
 
@@ -31,23 +33,15 @@ class Service:
         pool: where streams compute.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        metrics: Metrics,
-        models: Models,
-        admission: Admission,
-        recorder: Recorder,
-        tasks: Tasks,
-        pool: ThreadPoolExecutor,
-    ) -> None:
-        self.settings = settings
-        self.models = models
-        self.admission = admission
-        self.recorder = recorder
-        self._metrics = metrics
-        self._tasks = tasks
-        self._pool = pool
+    settings: Settings
+    metrics: Metrics
+    models: Models
+    admission: Admission
+    recorder: Recorder
+    tasks: Tasks
+    pool: ThreadPoolExecutor
+
+    def __post_init__(self) -> None:
         self._saving: set[asyncio.Task[None]] = set()
 
     async def open(
@@ -120,10 +114,10 @@ class Service:
                 stream=stream,
                 sample_rate=model.sample_rate,
                 rate=request.rate,
-                pool=self._pool,
+                pool=self.pool,
                 audience=audience,
                 on_end=ended,
-                metrics=self._metrics,
+                metrics=self.metrics,
                 limits=self._limits(request),
                 load=self.admission.load,
                 live=request.live,
@@ -134,7 +128,7 @@ class Service:
             self.models.release(model.name)
             self.admission.free(place)
             raise
-        self._metrics.sessions_started.labels(model.name).inc()
+        self.metrics.sessions_started.labels(model.name).inc()
         if not self.admission.holds(place):
             await session.abort()
             raise SeamlessError("You left before the stream began.", code="no_room")
@@ -166,7 +160,7 @@ class Service:
 
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._pool, open_stream)
+            return await loop.run_in_executor(self.pool, open_stream)
         except BaseException:
             if recording is not None:
                 recording.finish()
@@ -178,7 +172,7 @@ class Service:
 
         def warn(message: str) -> None:
             complaint = place.owner.complain(message, "recording")
-            self._tasks.spawn(complaint, "warning of a recording")
+            self.tasks.spawn(complaint, "warning of a recording")
 
         recording = await self.recorder.open(request.room, request.rate, model.sample_rate, warn)
         if recording is not None:
@@ -193,9 +187,9 @@ class Service:
         reason: EndReason,
         error: BaseException | None,
     ) -> None:
-        self._metrics.sessions_ended.labels(reason).inc()
+        self.metrics.sessions_ended.labels(reason).inc()
         if error is not None:
-            self._metrics.errors.labels("stream").inc()
+            self.metrics.errors.labels("stream").inc()
         self.admission.free(place)
         if recording is not None:
             saving = asyncio.create_task(self._save(recording, audience), name="saving")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -47,26 +48,19 @@ _AUDIENCES = ("named", "crowd", "first")
 """Of a room: who is named in its state, who is not, and clients of the first protocol."""
 
 
+@dataclass(eq=False)
 class Announcer:
     """Sends states, soon and not too often, and complaints at once."""
 
-    def __init__(
-        self,
-        sio: socketio.AsyncServer,
-        settings: Settings,
-        metrics: Metrics,
-        rooms: Rooms,
-        service: Service,
-        lock: OwnerLock,
-        connections: dict[str, Any],
-    ) -> None:
-        self._sio = sio
-        self._settings = settings
-        self._metrics = metrics
-        self._rooms = rooms
-        self._service = service
-        self._lock = lock
-        self._connections = connections
+    sio: socketio.AsyncServer
+    settings: Settings
+    metrics: Metrics
+    rooms: Rooms
+    service: Service
+    lock: OwnerLock
+    connections: dict[str, Any]
+
+    def __post_init__(self) -> None:
         self._later = Later()
         self._told: dict[str, tuple[Any, float]] = {}
         """By audience: the facts that it knows, and when it is to be told new counts."""
@@ -93,15 +87,15 @@ class Announcer:
 
     async def greet(self, member: Member, sid: str | None = None) -> None:
         """Tells who comes into a crowded room of it, which hears of its changes less often."""
-        room, sid = self._rooms.of(member), sid or member.sid
+        room, sid = self.rooms.of(member), sid or member.sid
         if room is None or sid is None or not member.roles or len(room.members) <= CROWD:
             return
         state = room_state(room, all_members=member.protocol < 2)
-        await self._sio.emit("room_state_update", state.model_dump(), to=sid)
+        await self.sio.emit("room_state_update", state.model_dump(), to=sid)
 
     async def _tell_room(self, room_id: str) -> float | None:
         """Tells this server's clients in a room; returns when the others are to be told."""
-        room = self._rooms.get(room_id)
+        room = self.rooms.get(room_id)
         if room is None:
             return None
         view = room_state(room).model_dump()
@@ -109,7 +103,7 @@ class Announcer:
         crowd: list[str] = []
         first: list[str] = []
         for client_id, member in room.members.items():
-            if member.sid not in self._connections or not member.roles:
+            if member.sid not in self.connections or not member.roles:
                 continue
             group = (
                 first if member.protocol < 2 else named if client_id in view["members"] else crowd
@@ -130,16 +124,16 @@ class Announcer:
         return min((wait for wait in waits if wait is not None), default=None)
 
     async def _tell_everybody(self) -> float | None:
-        self._metrics.rooms.set(len(self._rooms.rooms))
-        self._metrics.sessions.set(len(self._service.admission.places))
-        self._metrics.stream_cost.set(self._service.admission.load.cost or 0.0)
+        self.metrics.rooms.set(len(self.rooms.rooms))
+        self.metrics.sessions.set(len(self.service.admission.places))
+        self.metrics.stream_cost.set(self.service.admission.load.cost or 0.0)
         # Each replica describes itself to its own clients, and every room to its own members.
         state = self.server_state(None)
         facts = {name: state[name] for name in state if name not in _SERVER_COUNTS}
         if (wait := self._wait("server", facts)) > 0:
             return wait
         by_room: dict[str | None, list[str]] = {}
-        for sid, connection in self._connections.items():
+        for sid, connection in self.connections.items():
             by_room.setdefault(connection.member.room_id, []).append(sid)
         size = 0
         for room_id, sids in by_room.items():
@@ -165,7 +159,7 @@ class Announcer:
     async def _send(self, event: str, state: Any, sids: list[str]) -> int:
         """Sends to clients of this server; returns how many bytes that were."""
         encoded = orjson.dumps(state)
-        await self._sio.emit(event, Ready(encoded), to=sids, ignore_queue=True)
+        await self.sio.emit(event, Ready(encoded), to=sids, ignore_queue=True)
         return len(encoded) * len(sids)
 
     def _wait(self, key: str, facts: Any) -> float:
@@ -177,40 +171,40 @@ class Announcer:
         self._told[key] = (facts, time.monotonic() + size / _COUNT_BYTES)
 
     def _status(self, room_id: str | None) -> dict[str, Any]:
-        room = self._rooms.get(room_id) if room_id else None
+        room = self.rooms.get(room_id) if room_id else None
         return {} if room is None else {room.room_id: room_status(room).model_dump()}
 
     def server_state(self, room_id: str | None) -> dict[str, Any]:
         """`server_state_update` for members of a room: of others it has only totals."""
-        places, most = self._service.admission.places, self._settings.max_speakers
+        places, most = self.service.admission.places, self.settings.max_speakers
         state = ServerState(
             statusByRoom={},
-            totalActiveConnections=len(self._connections),
+            totalActiveConnections=len(self.connections),
             totalActiveTranscoders=len(places),
-            agentsCapabilities=capabilities(self._service.models),
+            agentsCapabilities=capabilities(self.service.models),
             serverLock=self._shown_lock(),
-            ready=self._service.models.ready,
+            ready=self.service.models.ready,
             maxSpeakers=most if isinstance(most, int) else None,
-            waitingSpeakers=len(self._service.admission.line),
+            waitingSpeakers=len(self.service.admission.line),
         ).model_dump()
         state["statusByRoom"] = self._status(room_id)
         return state
 
     def _shown_lock(self) -> ServerLock | None:
-        holder = self._lock.holder
-        if self._settings.lock_server_completely:
+        holder = self.lock.holder
+        if self.settings.lock_server_completely:
             # As the original shows it: its page then offers no start.
             return ServerLock(name="Seamless User", clientID="seamless_user", isActive=True)
         if holder is None:
             return None
-        active = holder.key in self._service.admission.places
+        active = holder.key in self.service.admission.places
         return ServerLock(name=holder.name, clientID=holder.key, isActive=active)
 
     async def say_goodbye(self) -> None:
         """Tells everybody to connect again, not all at the same moment."""
-        for sid in list(self._connections):
+        for sid in list(self.connections):
             wait = random.randint(*_COME_BACK_MS)
-            await self._sio.emit("server_restart", {"retryAfterMs": wait}, to=sid)
+            await self.sio.emit("server_restart", {"retryAfterMs": wait}, to=sid)
 
     async def complain(
         self,
@@ -234,7 +228,7 @@ class Announcer:
             room=member.room_id if member else None,
             clientID=member.client_id if member else None,
         )
-        await self._sio.emit("server_exception", exception.model_dump(exclude_none=True), to=sid)
+        await self.sio.emit("server_exception", exception.model_dump(exclude_none=True), to=sid)
 
 
 def room_status(room: Room) -> RoomStatus:

@@ -62,6 +62,7 @@ class Connection:
     """Set when the client got its state."""
 
 
+@dataclass(eq=False, kw_only=True)
 class Connections:
     """Handles `connect` and `disconnect`, and members that leave or stay away.
 
@@ -69,32 +70,20 @@ class Connections:
         open: every connection by its Socket.IO session; kept by this class.
     """
 
-    def __init__(
-        self,
-        open: dict[str, Connection],
-        *,
-        sio: socketio.AsyncServer,
-        settings: Settings,
-        metrics: Metrics,
-        rooms: Rooms,
-        service: Service,
-        lock: OwnerLock,
-        announcer: Announcer,
-        tasks: Tasks,
-        auth: Authenticator,
-    ) -> None:
-        self.open = open
-        self.sockets = Sockets(sio, settings.max_events_per_second, self.turn)
-        self.addresses = Addresses(settings)
-        self._sio = sio
-        self._settings = settings
-        self._metrics = metrics
-        self._rooms = rooms
-        self._service = service
-        self._lock = lock
-        self._announcer = announcer
-        self._tasks = tasks
-        self._auth = auth
+    open: dict[str, Connection]
+    sio: socketio.AsyncServer
+    settings: Settings
+    metrics: Metrics
+    rooms: Rooms
+    service: Service
+    lock: OwnerLock
+    announcer: Announcer
+    tasks: Tasks
+    auth: Authenticator
+
+    def __post_init__(self) -> None:
+        self.sockets = Sockets(self.sio, self.settings.max_events_per_second, self.turn)
+        self.addresses = Addresses(self.settings)
         self._server_id = secrets.token_hex(8)
 
     async def connect(self, sid: str, environ: dict[str, Any], auth: Any = None) -> None:
@@ -114,12 +103,12 @@ class Connections:
             self._check_room_for(address, client_id)
         except Refused as refused:
             raise ConnectionRefusedError(refused.message) from None
-        grant = self._auth.grant(token_of(auth, environ.get("HTTP_AUTHORIZATION"), query))
+        grant = self.auth.grant(token_of(auth, environ.get("HTTP_AUTHORIZATION"), query))
         member = await self._member(client_id, _one(auth, {}, "resumeKey"), grant.subject)
         member.since = time.time()
         member.protocol = 2 if _one(auth, query, "protocol") == "2" else 1
         shared = self.addresses.of(address)
-        limits = ClientLimits(self._settings.max_events_per_second, suspect=shared.suspect)
+        limits = ClientLimits(self.settings.max_events_per_second, suspect=shared.suspect)
         connection = Connection(
             sid=sid,
             member=member,
@@ -135,16 +124,16 @@ class Connections:
         if (eio_sid := self.sockets.of(sid)) is not None:
             # By its name: Engine.IO holds a closed socket until its next ping wakes.
             self.sockets.tend_polling(eio_sid, lambda: self._tell_refusal(sid))
-        self._metrics.connections.set(len(self.open))
-        self._tasks.spawn(self._welcome(connection), "welcoming a client")
+        self.metrics.connections.set(len(self.open))
+        self.tasks.spawn(self._welcome(connection), "welcoming a client")
         if grant.expires is not None:
-            self._tasks.spawn(self._watch_token(connection), "watching a token")
+            self.tasks.spawn(self._watch_token(connection), "watching a token")
 
     async def _tell_refusal(self, sid: str) -> None:
-        self._metrics.refused.labels("invalid").inc()
+        self.metrics.refused.labels("invalid").inc()
         connection = self.open.get(sid)
         if connection is not None and connection.limits.notices.take():
-            await self._announcer.complain(
+            await self.announcer.complain(
                 sid,
                 f"Nothing of a request was taken: send at most {MOST_PACKETS} packets in one.",
                 code="invalid",
@@ -170,9 +159,9 @@ class Connections:
             yield
 
     def _check_room_for(self, address: str, client_id: str | None = None) -> None:
-        settings = self._settings
+        settings = self.settings
         # Members in their grace period count too: they cost memory all the same.
-        members = self._rooms.members
+        members = self.rooms.members
         crowded = client_id not in members and len(members) >= 2 * settings.max_connections
         # Sockets count from their first byte, whether a client ever comes through them or not.
         limit = settings.max_connections_per_address
@@ -182,7 +171,7 @@ class Connections:
             problem = "Too many connections from your address."
         else:
             return
-        self._metrics.refused.labels("connections").inc()
+        self.metrics.refused.labels("connections").inc()
         raise Refused(problem, code="connections")
 
     async def _member(self, client_id: str, resume_key: str | None, subject: str | None) -> Member:
@@ -191,15 +180,15 @@ class Connections:
         Raises:
             ConnectionRefusedError: it is somebody else's.
         """
-        member = await self._rooms.recall(client_id)
+        member = await self.rooms.recall(client_id)
         if member is None:
             member = Member(
                 client_id, resume_key=resume_key, subject=subject, gone_since=time.monotonic()
             )
         elif not await self._is_owner(member, resume_key, subject):
-            self._metrics.refused.labels("taken").inc()
+            self.metrics.refused.labels("taken").inc()
             raise ConnectionRefusedError("clientID: taken by another client")
-        self._rooms.members[client_id] = member
+        self.rooms.members[client_id] = member
         return member
 
     async def _watch_token(self, connection: Connection) -> None:
@@ -208,13 +197,13 @@ class Connections:
 
         async def tell(message: str, code: str) -> None:
             if self.open.get(connection.sid) is connection:
-                await self._announcer.complain(connection.sid, message, code=code, member=member)
+                await self.announcer.complain(connection.sid, message, code=code, member=member)
 
         assert connection.grant.expires is not None
         await until_expired(connection.grant.expires, tell)
         if self.open.get(connection.sid) is not connection:
             return
-        connection.grant = self._auth.grant(None)
+        connection.grant = self.auth.grant(None)
         await tell("Your token has expired: connect again with a new one.", "unauthorized")
         kept = frozenset(role for role in member.roles if role in connection.grant.roles)
         await self.change_roles(member, kept)
@@ -226,18 +215,18 @@ class Connections:
         await self.enter_groups(member, before)
         if member.sid is not None and member.room_id is not None:
             # Who has no role there hears nothing of a room.
-            move = self._sio.enter_room if roles else self._sio.leave_room
+            move = self.sio.enter_room if roles else self.sio.leave_room
             await move(member.sid, member.room_id)
-            await self._announcer.greet(member)
+            await self.announcer.greet(member)
         if stops:
-            self._tasks.spawn(self._service.admission.stop(member.client_id), "stopping a stream")
+            self.tasks.spawn(self.service.admission.stop(member.client_id), "stopping a stream")
         if "speaker" not in roles:
-            self._service.admission.leave_line(member.client_id)
-            self._lock.release(member.client_id)
-        if (room := self._rooms.of(member)) is not None:
-            retarget_room(self._service, room)
-            self._announcer.room_changed(room)
-            await self._rooms.save(member)
+            self.service.admission.leave_line(member.client_id)
+            self.lock.release(member.client_id)
+        if (room := self.rooms.of(member)) is not None:
+            retarget_room(self.service, room)
+            self.announcer.room_changed(room)
+            await self.rooms.save(member)
 
     async def _is_owner(self, member: Member, resume_key: str | None, subject: str | None) -> bool:
         """Whether who connects is the member, which its client ID alone never proves."""
@@ -247,7 +236,7 @@ class Connections:
             return True
         if member.subject is not None:
             return member.subject == subject
-        if member.resume_key is not None or self._auth.uses_tokens:
+        if member.resume_key is not None or self.auth.uses_tokens:
             return False
         # The original's pages have no proof: they may come back after their connection is lost.
         eio_sid = self.sockets.of(member.sid) if member.sid is not None else None
@@ -258,13 +247,13 @@ class Connections:
         sid, member = connection.sid, connection.member
         try:
             # Events must not overtake the answer to the connection.
-            while self._sio.manager.is_pre_connected(sid, "/"):  # noqa: ASYNC110
+            while self.sio.manager.is_pre_connected(sid, "/"):  # noqa: ASYNC110
                 await asyncio.sleep(0)
             if member.sid is not None and member.sid != sid:
                 await self._replace(member)
-            await self._sio.emit("server_id", self._server_id, to=sid)
-            await self._sio.emit(
-                "server_state_update", self._announcer.server_state(member.room_id), to=sid
+            await self.sio.emit("server_id", self._server_id, to=sid)
+            await self.sio.emit(
+                "server_state_update", self.announcer.server_state(member.room_id), to=sid
             )
             if member.room_id is not None:
                 await self._return_to_room(connection)
@@ -273,16 +262,16 @@ class Connections:
                 member.sid, member.gone_since = None, time.monotonic()
         finally:
             connection.ready.set()
-        if (room := self._rooms.of(member)) is not None:
-            retarget_room(self._service, room)
-            self._announcer.room_changed(room)
-            await self._rooms.save(member)
-        self._announcer.server_changed()
+        if (room := self.rooms.of(member)) is not None:
+            retarget_room(self.service, room)
+            self.announcer.room_changed(room)
+            await self.rooms.save(member)
+        self.announcer.server_changed()
 
     async def _replace(self, member: Member) -> None:
         """A client is back before its old connection was found dead."""
         old = member.sid
-        self._service.admission.line.lose(member.client_id, time.monotonic())
+        self.service.admission.line.lose(member.client_id, time.monotonic())
         member.sid, member.gone_since = None, time.monotonic()
         if old is not None:
             await self.throw_out(old)
@@ -291,14 +280,14 @@ class Connections:
         """The member is connected to another replica now: its connection here ends."""
         for sid, connection in list(self.open.items()):
             if connection.member is member:
-                await self._announcer.complain(
+                await self.announcer.complain(
                     sid,
                     "You connected again elsewhere, so this connection ends.",
                     code="replaced",
                     member=member,
                 )
                 await self.throw_out(sid)
-        await self._service.admission.stop(member.client_id)
+        await self.service.admission.stop(member.client_id)
 
     def tell_remote_listeners(self, away: bool) -> None:
         """What speakers on other replicas say comes late while Redis is away."""
@@ -306,18 +295,18 @@ class Connections:
             return
         remote = {
             room.room_id
-            for room in self._rooms.rooms.values()
+            for room in self.rooms.rooms.values()
             if any(room.members[speaker].replica is not None for speaker in room.speakers())
         }
         for sid, connection in list(self.open.items()):
             if connection.member.room_id in remote:
-                complaint = self._announcer.complain(
+                complaint = self.announcer.complain(
                     sid,
                     "The speaker's server cannot be reached; what you miss comes when it can.",
                     code="replicas",
                     member=connection.member,
                 )
-                self._tasks.spawn(complaint, "telling remote listeners")
+                self.tasks.spawn(complaint, "telling remote listeners")
 
     async def cut_off(self, connection: Connection) -> None:
         """Ends the connection of who floods at once; what it has sent already is not read."""
@@ -330,44 +319,44 @@ class Connections:
         """Ends a connection, and closes the socket below it."""
         self.open.pop(sid, None)
         eio_sid = self.sockets.of(sid)
-        await self._sio.disconnect(sid)
+        await self.sio.disconnect(sid)
         if eio_sid is not None:
-            self._tasks.spawn(self.sockets.close(eio_sid), "closing a socket")
+            self.tasks.spawn(self.sockets.close(eio_sid), "closing a socket")
 
     async def _return_to_room(self, connection: Connection) -> None:
         sid, member = connection.sid, connection.member
         assert member.room_id is not None
-        room = await self._rooms.open(member.room_id)
-        self._rooms.enter(room, member)
+        room = await self.rooms.open(member.room_id)
+        self.rooms.enter(room, member)
         if member.roles:
-            await self._sio.enter_room(sid, room.room_id)
-            await self._announcer.greet(member, sid)
+            await self.sio.enter_room(sid, room.room_id)
+            await self.announcer.greet(member, sid)
         sent = 0
         # More may come while this is sent.
         while len(missed := room.missed(member)) > sent:
             for held in missed[sent:]:
-                await self._sio.emit(held.event, held.data, to=sid)
+                await self.sio.emit(held.event, held.data, to=sid)
             sent = len(missed)
         for group in member.groups():
-            await self._sio.enter_room(sid, group)
+            await self.sio.enter_room(sid, group)
 
     async def disconnect(self, sid: str, reason: str = "") -> None:
         """A connection ended; its member stays for the grace period."""
         connection = self.open.pop(sid, None)
-        self._metrics.connections.set(len(self.open))
+        self.metrics.connections.set(len(self.open))
         if connection is None:
             return
         member = connection.member
         if member.sid == sid:
-            self._lock.release(member.client_id)
-            self._service.admission.line.lose(member.client_id, time.monotonic())
+            self.lock.release(member.client_id)
+            self.service.admission.line.lose(member.client_id, time.monotonic())
             member.sid, member.gone_since = None, time.monotonic()
-            if member.room_id is None and self._rooms.members.get(member.client_id) is member:
-                del self._rooms.members[member.client_id]
-            if (room := self._rooms.of(member)) is not None:
-                self._announcer.room_changed(room)
-                await self._rooms.save(member)
-        self._announcer.server_changed()
+            if member.room_id is None and self.rooms.members.get(member.client_id) is member:
+                del self.rooms.members[member.client_id]
+            if (room := self.rooms.of(member)) is not None:
+                self.announcer.room_changed(room)
+                await self.rooms.save(member)
+        self.announcer.server_changed()
 
     # -- members who leave, and those who stay away -----------------------------------------------
 
@@ -377,29 +366,29 @@ class Connections:
             return
         now = member.groups()
         for group in before - now:
-            await self._sio.leave_room(member.sid, group)
+            await self.sio.leave_room(member.sid, group)
         for group in now:
-            await self._sio.enter_room(member.sid, group)
+            await self.sio.enter_room(member.sid, group)
 
     async def leave_room(self, member: Member) -> None:
         """Takes a member out of its room; its stream ends."""
-        self._service.admission.leave_line(member.client_id)
-        await self._service.admission.stop(member.client_id)
+        self.service.admission.leave_line(member.client_id)
+        await self.service.admission.stop(member.client_id)
         if member.sid is not None:
             for group in member.groups():
-                await self._sio.leave_room(member.sid, group)
+                await self.sio.leave_room(member.sid, group)
             if member.room_id is not None:
-                await self._sio.leave_room(member.sid, member.room_id)
-        self._lock.release(member.client_id)
-        if (room := await self._rooms.leave(member)) is not None:
-            retarget_room(self._service, room)
-            self._announcer.room_changed(room)
+                await self.sio.leave_room(member.sid, member.room_id)
+        self.lock.release(member.client_id)
+        if (room := await self.rooms.leave(member)) is not None:
+            retarget_room(self.service, room)
+            self.announcer.room_changed(room)
 
     def standings(self, connection: Connection) -> frozenset[Standing]:
         """What a connection is to its room and to the server."""
         member, grant = connection.member, connection.grant
         found: set[Standing] = {"anybody", *(member.roles & grant.roles)}
-        room = self._rooms.of(member)
+        room = self.rooms.of(member)
         if room is not None and member.roles and room.owner == member.client_id:
             found.add("owner")
         if grant.operator:
@@ -419,33 +408,33 @@ class Connections:
             try:
                 for eio_sid in self.sockets.overdue():
                     closing = self.sockets.close(eio_sid, patience=_LOOK_SECONDS)
-                    self._tasks.spawn(closing, "closing a socket without a client")
+                    self.tasks.spawn(closing, "closing a socket without a client")
                 self.addresses.forget()
             except Exception:
-                self._metrics.errors.labels("sockets").inc()
+                self.metrics.errors.labels("sockets").inc()
                 logger.exception("watching the sockets failed")
 
     async def tend(self) -> None:
         """Runs for the server's life: tidies up and keeps members known to other replicas."""
-        grace = self._settings.grace_seconds
+        grace = self.settings.grace_seconds
         pause = max(0.05, min(5.0, grace / 4))
         saved = pruned = time.monotonic()
         while True:
             await asyncio.sleep(pause)
             try:
-                for member in self._rooms.overdue():
-                    self._rooms.members.pop(member.client_id, None)
+                for member in self.rooms.overdue():
+                    self.rooms.members.pop(member.client_id, None)
                     await self.leave_room(member)
-                for room_id in await self._rooms.expire():
-                    self._announcer.forget_room(room_id)
+                for room_id in await self.rooms.expire():
+                    self.announcer.forget_room(room_id)
                 if time.monotonic() - saved > grace / 2:
                     saved = time.monotonic()
-                    await self._rooms.save_all()
+                    await self.rooms.save_all()
                 if time.monotonic() - pruned > 3600:
                     pruned = time.monotonic()
-                    await self._service.recorder.prune()
+                    await self.service.recorder.prune()
             except Exception:
-                self._metrics.errors.labels("tidy").inc()
+                self.metrics.errors.labels("tidy").inc()
                 logger.exception("tidying up failed")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,6 @@ from seamless_server.rooms.rooms import Rooms
 from seamless_server.service.lock import OwnerLock
 from seamless_server.service.owner import StreamRequest
 from seamless_server.service.service import Service
-from seamless_server.service.tasks import Tasks
 from seamless_server.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -45,38 +45,26 @@ Handler = Callable[..., Awaitable[Answer]]
 ESCAPE_HATCH = "remove_server_lock"
 
 
+@dataclass(eq=False, kw_only=True)
 class Events:
     """The handlers of one server."""
 
-    def __init__(
-        self,
-        *,
-        sio: socketio.AsyncServer,
-        settings: Settings,
-        metrics: Metrics,
-        rooms: Rooms,
-        service: Service,
-        lock: OwnerLock,
-        announcer: Announcer,
-        connections: Connections,
-        tasks: Tasks,
-        auth: Authenticator,
-    ) -> None:
-        self._auth = auth
-        self._sio = sio
-        self._settings = settings
-        self._metrics = metrics
-        self._rooms = rooms
-        self._service = service
-        self._lock = lock
-        self._announcer = announcer
-        self._connections = connections
-        self._tasks = tasks
-        sio.on("connect", connections.connect)
-        sio.on("disconnect", connections.disconnect)
+    sio: socketio.AsyncServer
+    settings: Settings
+    metrics: Metrics
+    rooms: Rooms
+    service: Service
+    lock: OwnerLock
+    announcer: Announcer
+    connections: Connections
+    auth: Authenticator
+
+    def __post_init__(self) -> None:
+        self.sio.on("connect", self.connections.connect)
+        self.sio.on("disconnect", self.connections.disconnect)
         for event in INBOUND:
-            sio.on(event, self._guarded(event, getattr(self, event)))
-        sio.on("*", self._unknown)
+            self.sio.on(event, self._guarded(event, getattr(self, event)))
+        self.sio.on("*", self._unknown)
 
     # -- around every handler ---------------------------------------------------------------------
 
@@ -84,7 +72,7 @@ class Events:
         """Limits, checks and runs a handler; whatever fails is answered with a sentence."""
 
         async def guarded(sid: str, *args: Any) -> Answer:
-            connection = self._connections.open.get(sid)
+            connection = self.connections.open.get(sid)
             if connection is None:
                 return _error("You are not connected.")
             size = sum(len(part) for part in args if isinstance(part, bytes))
@@ -92,18 +80,18 @@ class Events:
                 return _error("Too many events: slow down.")
             try:
                 await connection.ready.wait()
-                if not may(event, self._connections.standings(connection)):
+                if not may(event, self.connections.standings(connection)):
                     return await self._forbid(connection, event)
                 return await handler(connection, *parse(event, args))
             except EventError as error:
-                self._metrics.refused.labels("invalid").inc()
+                self.metrics.refused.labels("invalid").inc()
                 await self._notice(connection, error.message, error.code, event, error.field)
                 return _error(error.message, error.field or None)
             except SeamlessError as error:
                 await self._notice(connection, error.message, error.code, event)
                 return {**_error(error.message), "code": error.code}
             except Exception:
-                self._metrics.errors.labels("event").inc()
+                self.metrics.errors.labels("event").inc()
                 logger.exception("%s failed", event)
                 message = "The server failed to do this; its log says why."
                 await self._notice(connection, message, "internal", event)
@@ -112,9 +100,9 @@ class Events:
         return guarded
 
     async def _forbid(self, connection: Connection, event: str) -> Answer:
-        self._metrics.refused.labels("forbidden").inc()
+        self.metrics.refused.labels("forbidden").inc()
         needed = RIGHTS[event]
-        if event == "configure_stream" and self._rooms.of(connection.member) is None:
+        if event == "configure_stream" and self.rooms.of(connection.member) is None:
             return _error("member_or_room_is_none")
         if connection.member.room_id is None and "operator" not in needed:
             message, code = "Join a room first.", "no_room"
@@ -132,11 +120,11 @@ class Events:
             event != "join_room" or (limits.joins.take() and shared.joins.take())
         ):
             return True
-        self._metrics.refused.labels("rate").inc()
+        self.metrics.refused.labels("rate").inc()
         await self._notice(connection, f"{event}: too many events; slow down", "rate", event)
         if not limits.patience.take():
             logger.warning("a client is disconnected: it floods the server")
-            await self._connections.cut_off(connection)
+            await self.connections.cut_off(connection)
         return False
 
     async def _notice(
@@ -148,7 +136,7 @@ class Events:
         field: str | None = None,
     ) -> None:
         if connection.limits.notices.take():
-            await self._announcer.complain(
+            await self.announcer.complain(
                 connection.sid,
                 message,
                 code=code,
@@ -158,10 +146,10 @@ class Events:
             )
 
     async def _unknown(self, event: str, sid: str, *_: Any) -> Answer:
-        connection = self._connections.open.get(sid)
+        connection = self.connections.open.get(sid)
         if connection is None or not await self._allowed(connection, "event", 0):
             return _error("Too many events: slow down.")
-        self._metrics.refused.labels("unknown").inc()
+        self.metrics.refused.labels("unknown").inc()
         shown = str(event)[:40]
         message = f"event: '{shown}' is none that this server knows"
         await self._notice(connection, message, "invalid", shown, "event")
@@ -185,30 +173,30 @@ class Events:
             )
         if config.lockServerName and not self._may_lock(connection):
             raise SeamlessError("Only the operator may lock this server.", code="forbidden")
-        if room_id and not config.open and not await self._rooms.has(room_id):
+        if room_id and not config.open and not await self.rooms.has(room_id):
             raise SeamlessError(
                 f"There is no room {room_id} here. Check the code, or open it.", code="no_room"
             )
-        room_id = room_id or self._rooms.new_code()
-        room = self._rooms.get(room_id)
+        room_id = room_id or self.rooms.new_code()
+        room = self.rooms.get(room_id)
         if room is None and not connection.shared.rooms.take():
             raise SeamlessError("Too many new rooms: wait a minute.", code="rate")
-        room = await self._rooms.open(room_id)
+        room = await self.rooms.open(room_id)
         if not connection.grant.operator:
             room.let_in(client_id, config.passcode, roles)
         if member.room_id is not None and member.room_id != room_id:
-            await self._connections.leave_room(member)
-        if self._connections.open.get(connection.sid) is not connection:
+            await self.connections.leave_room(member)
+        if self.connections.open.get(connection.sid) is not connection:
             # It left while its room was looked up: nobody would ever take it out again.
             raise SeamlessError("You are not connected.", code="no_room")
         opens = not room.members and room.owner is None and bool(roles)
-        self._rooms.enter(room, member)
-        await self._connections.change_roles(member, roles)
+        self.rooms.enter(room, member)
+        await self.connections.change_roles(member, roles)
         if opens:
             room.owner = member.client_id
-            await self._rooms.save_facts(room)
+            await self.rooms.save_facts(room)
         self._take_lock(connection, config)
-        self._announcer.server_changed()
+        self.announcer.server_changed()
         return {"roomsJoined": [room.room_id], "roomID": room.room_id}
 
     async def set_room(self, connection: Connection, rules: RoomRules) -> Answer:
@@ -220,19 +208,19 @@ class Events:
             room.closed = rules.closed
         if "speakersClosed" in rules.model_fields_set:
             room.speakers_closed = rules.speakersClosed
-        await self._rooms.save_facts(room)
-        self._announcer.room_changed(room)
+        await self.rooms.save_facts(room)
+        self.announcer.room_changed(room)
         return _ok("room_set")
 
     async def invite_token(self, connection: Connection) -> Answer:
         """What a link needs so that people can listen, and do nothing else."""
-        return {**_ok("invite_token"), "token": self._auth.listener_token()}
+        return {**_ok("invite_token"), "token": self.auth.listener_token()}
 
     async def remove_member(self, connection: Connection, client_id: str) -> Answer:
         """The owner sends somebody away."""
         member = self._other(connection, "remove_member", client_id)
         await self._tell(member, "The room's owner sent you away.", "removed")
-        await self._connections.leave_room(member)
+        await self.connections.leave_room(member)
         return _ok("member_removed")
 
     async def members(self, connection: Connection, page: MembersPage) -> Answer:
@@ -246,7 +234,7 @@ class Events:
         """The owner lets somebody speak no more; what was said is still translated."""
         member = self._other(connection, "mute_member", client_id)
         await self._tell(member, "The room's owner muted you: you can listen.", "muted")
-        await self._connections.change_roles(member, member.roles - {"speaker"})
+        await self.connections.change_roles(member, member.roles - {"speaker"})
         return _ok("member_muted")
 
     async def end_room(self, connection: Connection) -> Answer:
@@ -256,16 +244,16 @@ class Events:
         for member in list(room.members.values()):
             if member is not connection.member:
                 await self._tell(member, "The room's owner ended it.", "room_ended")
-            await self._connections.leave_room(member)
+            await self.connections.leave_room(member)
         return _ok("room_ended")
 
     async def _tell(self, member: Member, message: str, code: str) -> None:
         """Why something is done to a member; a speaker hears it through its own door."""
-        speaker = speaker_of(self._service, member.client_id)
+        speaker = speaker_of(self.service, member.client_id)
         if speaker is not None:
             await speaker.complain(message, code)
         else:
-            await self._announcer.complain(member.sid, message, code=code, member=member)
+            await self.announcer.complain(member.sid, message, code=code, member=member)
 
     def _other(self, connection: Connection, event: str, client_id: str) -> Member:
         """Somebody else of the owner's room."""
@@ -275,22 +263,22 @@ class Events:
         return member
 
     def _room(self, connection: Connection) -> Room:
-        room = self._rooms.of(connection.member)
+        room = self.rooms.of(connection.member)
         if room is None:
             raise SeamlessError("Join a room first.", code="no_room")
         return room
 
     def _may_lock(self, connection: Connection) -> bool:
-        usual = "operator" if self._auth.uses_tokens else "anyone"
-        who = self._settings.server_lock or usual
+        usual = "operator" if self.auth.uses_tokens else "anyone"
+        who = self.settings.server_lock or usual
         return who == "anyone" or (who == "operator" and connection.grant.operator)
 
     def _take_lock(self, connection: Connection, config: JoinConfig) -> None:
-        member, lock, name = connection.member, self._lock, config.lockServerName
-        allowed = self._settings.server_lock or ("operator" if self._auth.uses_tokens else "anyone")
+        member, lock, name = connection.member, self.lock, config.lockServerName
+        allowed = self.settings.server_lock or ("operator" if self.auth.uses_tokens else "anyone")
         if name and (allowed == "off" or (allowed == "operator" and not connection.grant.operator)):
             raise SeamlessError("Only the operator may lock this server.", code="forbidden")
-        if name == ESCAPE_HATCH and self._settings.lock_escape_hatch:
+        if name == ESCAPE_HATCH and self.settings.lock_escape_hatch:
             lock.remove()
         elif name and "speaker" in member.roles:
             lock.take(name, member.client_id)
@@ -313,7 +301,7 @@ class Events:
         note = "listener_config_set"
         lang = config.targetLanguage
         if lang is not None:
-            models = self._service.models.offered()
+            models = self.service.models.offered()
             written = {code for model in models for code in model.text_languages}
             spoken = {code for model in models for code in model.speech_languages}
             if models and lang not in written | spoken:
@@ -325,16 +313,16 @@ class Events:
             self._check_languages(member, lang)
         before = member.groups()
         member.wish = Wish(lang, output, config.heard, config.encoding, config.original)
-        await self._connections.enter_groups(member, before)
+        await self.connections.enter_groups(member, before)
         await self._changed(member)
         return {**_ok(note), "targetLanguage": lang, "output": output}
 
     def _check_languages(self, member: Member, lang: str) -> None:
-        room = self._rooms.of(member)
+        room = self.rooms.of(member)
         if room is None:
             return
         others = room.languages() - {room.alone_with(member)}
-        most = self._settings.max_languages
+        most = self.settings.max_languages
         if lang not in others and len(others) >= most:
             raise SeamlessError(
                 f"This room already listens in {most} languages, which is the most that this "
@@ -347,15 +335,15 @@ class Events:
         room_id = connection.member.room_id
         if room_id is None:
             raise SeamlessError("Join a room first.", code="no_room")
-        return await self._rooms.store.transcript(room_id)
+        return await self.rooms.store.transcript(room_id)
 
     async def clear_transcript_for_all(self, connection: Connection) -> Answer:
         """Clears what everybody in the room sees."""
         room_id = connection.member.room_id
         if room_id is None:
             raise SeamlessError("Join a room first.", code="no_room")
-        await self._rooms.store.clear_transcript(room_id)
-        await self._sio.emit("clear_transcript", room=room_id)
+        await self.rooms.store.clear_transcript(room_id)
+        await self.sio.emit("clear_transcript", room=room_id)
         return _ok("transcript_cleared")
 
     # -- streams ----------------------------------------------------------------------------------
@@ -363,11 +351,11 @@ class Events:
     async def set_dynamic_config(self, connection: Connection, config: DynamicConfig) -> Answer:
         """Changes the speaker's language or manner, before or during a stream."""
         member = connection.member
-        speaker = speaker_of(self._service, member.client_id)
+        speaker = speaker_of(self.service, member.client_id)
         if config.targetLanguage is not None:
             offered = set(speaker.text_languages() or ()) if speaker is not None else set()
             if not offered:
-                models = self._service.models.offered()
+                models = self.service.models.offered()
                 offered = {code for model in models for code in model.text_languages}
             if offered and config.targetLanguage not in offered:
                 raise EventError(
@@ -389,9 +377,9 @@ class Events:
 
     async def configure_stream(self, connection: Connection, config: StreamConfig) -> Answer:
         """Starts the member's stream, or puts it in line; a running one ends first."""
-        member, service = connection.member, self._service
+        member, service = connection.member, self.service
         try:
-            options = self._settings.option_policy.admit(config.options)
+            options = self.settings.option_policy.admit(config.options)
         except ConfigError as error:
             raise EventError("configure_stream", f"options.{error.field}", error.reason) from None
         if options.source_lang is None and member.source_language in spoken():
@@ -399,11 +387,11 @@ class Events:
         speaker = Speaker(
             member,
             config,
-            sio=self._sio,
-            settings=self._settings,
-            rooms=self._rooms,
+            sio=self.sio,
+            settings=self.settings,
+            rooms=self.rooms,
             service=service,
-            announcer=self._announcer,
+            announcer=self.announcer,
         )
         request = StreamRequest(
             rate=config.rate,
@@ -443,12 +431,12 @@ class Events:
         if len(audio) % 2:
             raise EventError("incoming_audio", "audio", "16-bit samples come in even byte counts")
         client_id = connection.member.client_id
-        if (place := self._service.admission.line.position(client_id)) > 0:
+        if (place := self.service.admission.line.position(client_id)) > 0:
             raise SeamlessError(
                 f"You are number {place} in line: send audio when you are admitted.",
                 code="waiting",
             )
-        speaker = speaker_of(self._service, client_id)
+        speaker = speaker_of(self.service, client_id)
         session = None if speaker is None else speaker.session
         if speaker is None or session is None:
             if time.monotonic() - connection.member.stream_ended < 5:
@@ -468,15 +456,15 @@ class Events:
 
     async def stop_stream(self, connection: Connection) -> Answer:
         """Ends the stream when everything that was said is translated and sent."""
-        self._service.admission.leave_line(connection.member.client_id)
-        await self._service.admission.stop(connection.member.client_id)
+        self.service.admission.leave_line(connection.member.client_id)
+        await self.service.admission.stop(connection.member.client_id)
         return _ok("Stream stopped")
 
     async def _changed(self, member: Member) -> None:
-        if (room := self._rooms.of(member)) is not None:
-            retarget_room(self._service, room)
-            self._announcer.room_changed(room)
-            await self._rooms.save(member)
+        if (room := self.rooms.of(member)) is not None:
+            retarget_room(self.service, room)
+            self.announcer.room_changed(room)
+            await self.rooms.save(member)
 
 
 def _ok(message: str) -> dict[str, Any]:
