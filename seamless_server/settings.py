@@ -306,7 +306,7 @@ class Settings(BaseSettings):
     """Recording stops when the disk has less than this left."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """How much is logged."""
+    """How much is logged; `debug` also logs every request."""
     log_json: bool = False
     """Log one JSON object a line."""
 

@@ -25,6 +25,8 @@ from seamless_server.errors import UsageError
 from seamless_server.settings import Settings
 
 _LOOK_AGAIN_S = 0.1
+_UVICORN = {"info": "warning"}
+"""How much uvicorn logs at each of our levels, where it is another."""
 
 
 class JsonFormatter(logging.Formatter):
@@ -67,7 +69,8 @@ def make_config(settings: Settings, *, trace: bool = False, **options: Any) -> u
         host=settings.host,
         port=settings.port,
         log_config=None,
-        log_level="trace" if trace else settings.log_level,
+        # At `info` a line for every request would bury what the start said.
+        log_level="trace" if trace else _UVICORN.get(settings.log_level, settings.log_level),
         ws=StepwiseProtocol,
         # Audio does not compress, and compressing for each listener would hold up all.
         ws_per_message_deflate=False,

@@ -48,7 +48,8 @@ def welcome(
         f"  ╰{'─' * (width + 4)}╯",
     ]
     code = qr_code(shared) if qr and shared is not None else ""
-    return "\n" + "\n".join(box) + "\n" + code + "\n"
+    address = shared or local_address(settings, scheme, port)
+    return code + "\n" + "\n".join(box) + f"\n\n  Open {address}\n"
 
 
 def _abilities(model: Capability) -> list[str]:

@@ -238,7 +238,8 @@ class Models:
 
     def _step(self, model: str, step: str) -> None:
         self._progress.model, self._progress.step = model, step
-        logger.info("%s: %s (%.1f s)", model, step, time.monotonic() - self._started)
+        level = logging.INFO if step == "ready" else logging.DEBUG
+        logger.log(level, "%s: %s (%.1f s)", model, step, time.monotonic() - self._started)
         self._on_change()
 
     def _run(self) -> None:

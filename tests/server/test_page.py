@@ -139,7 +139,9 @@ def test_the_start_says_where_the_server_is_and_what_it_can_do() -> None:
     for part in ("http://127.0.0.1:8000", "https://talks.example", "Small", "German, Spanish"):
         assert part in text
     assert "demonstration" in text
+    assert text.splitlines()[-1].endswith("https://talks.example")
     assert any(half in text for half in "▀▄█")
     alone = welcome(Settings(host="127.0.0.1"), "http", 8000, [], qr=True)
     assert "--host 0.0.0.0" in alone
+    assert alone.splitlines()[-1].endswith("http://127.0.0.1:8000")
     assert not any(half in alone for half in "▀▄█")

@@ -102,6 +102,28 @@ def test_it_starts_loads_and_stops(process: tuple[Any, str, Path]) -> None:
     assert "Traceback" not in log.read_text()
 
 
+def test_the_start_is_a_few_lines_and_the_last_is_the_address(tmp_path: Path) -> None:
+    port, log = free_port(), tmp_path / "log"
+    command = [sys.executable, "-m", "seamless_server", "serve", "--model", str(CHECKPOINT)]
+    with log.open("w") as output:
+        running = subprocess.Popen(
+            [*command, "--device", "cpu", "--port", str(port)], stderr=output, stdout=output
+        )
+    try:
+        until(f"http://127.0.0.1:{port}/readyz", 200, log, running)
+        while f"Open http://127.0.0.1:{port}" not in log.read_text():
+            assert running.poll() is None, log.read_text()
+            time.sleep(0.05)
+        httpx.get(f"http://127.0.0.1:{port}/")
+    finally:
+        running.terminate()
+        running.wait()
+    lines = [line for line in log.read_text().split("Shutting")[0].splitlines() if line.strip()]
+    assert lines[-1].strip() == f"Open http://127.0.0.1:{port}"
+    assert len(lines) <= 12
+    assert max(map(len, lines)) <= 80
+
+
 def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "seamless_server", "serve", *arguments],
