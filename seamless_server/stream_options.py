@@ -1,15 +1,17 @@
 """Everything that a stream can be asked for, declared once.
 
-The command line's flags, the fields of the Socket.IO and HTTP doors, what the page offers and the
-table of docs/stream-options.md (``python -m seamless_server.stream_options``) are read from here.
+The command line's flags, the agents' arguments, the fields of the Socket.IO and HTTP doors, what
+the page offers and the table of docs/stream-options.md (``python -m
+seamless_server.stream_options``) are read from here.
 ``None`` means the model's own value: its system file's, else the official agents' default.
 
-A new option is a field here, its use where it acts, and a test.
+A new option is a field here, `add_option` in the agent that reads it, its use, and a test.
 """
 
 from __future__ import annotations
 
 import sys
+from argparse import ArgumentParser
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast, get_args
@@ -228,6 +230,18 @@ def bounds(name: str) -> tuple[float, float] | None:
         low = getattr(rule, "ge", low)
         high = getattr(rule, "le", high)
     return None if low is None or high is None else (float(low), float(high))
+
+
+def add_option(parser: ArgumentParser, name: str, default: Any) -> None:
+    """An option as an argument of an agent, which says what it is when nobody asks for it."""
+    field, flag = StreamOptions.model_fields[name], f"--{name.replace('_', '-')}"
+    kind = next(each for each in get_args(field.annotation) if each is not type(None))
+    if kind is bool:
+        parser.add_argument(flag, action="store_true", default=default, help=field.description)
+        return
+    choices = get_args(kind) or None
+    kind = str if choices else kind
+    parser.add_argument(flag, type=kind, choices=choices, default=default, help=field.description)
 
 
 def number(value: float) -> str:

@@ -22,6 +22,7 @@ OURS = {
     "repetition_penalty",
     "speech_pad_ms",
     "vad_threshold",
+    "voice_number",
 }
 """Options that the official agents have not."""
 NEVER_RECORDED = {"device": {"cpu": [""]}, "dtype": {"fp32": [""]}}

@@ -10,6 +10,7 @@ from simuleval.data.segments import Segment, TextSegment
 from seamless_server.agents.base import DecoderOutput, SeamlessAgent, SessionStates
 from seamless_server.agents.loading import AgentSystem
 from seamless_server.checkpoints.tokenizers import SPACE
+from seamless_server.stream_options import add_option
 
 
 class DetokenizerStates(SessionStates):
@@ -43,12 +44,7 @@ class DetokenizerAgent(SeamlessAgent):
     @staticmethod
     def add_args(parser: ArgumentParser) -> None:
         """Options, by their official names."""
-        parser.add_argument(
-            "--detokenize-only",
-            action="store_true",
-            default=True,
-            help="write pieces as they come, without waiting for whole words",
-        )
+        add_option(parser, "detokenize_only", True)
 
     def decode(self, pieces: list[str]) -> str:
         """Pieces -> text."""

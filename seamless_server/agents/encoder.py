@@ -13,6 +13,7 @@ from seamless_server.agents.base import Ask, SeamlessAgent, SessionStates, Steps
 from seamless_server.agents.loading import AgentSystem
 from seamless_server.agents.samples import Samples
 from seamless_server.errors import NumericalError
+from seamless_server.stream_options import add_option
 
 
 class EncoderStates(SessionStates):
@@ -64,19 +65,8 @@ class OfflineWav2VecBertEncoderAgent(SeamlessAgent):
     @staticmethod
     def add_args(parser: ArgumentParser) -> None:
         """Options, by their official names."""
-        parser.add_argument(
-            "--min-starting-wait-w2vbert",
-            type=int,
-            default=None,
-            help="10 ms frames to wait for before the first encoding (192 = 1.92 s)",
-        )
-        parser.add_argument(
-            "--patience",
-            type=float,
-            default=0.0,
-            help="share of the decision threshold: after a READ with a p_choose below it the next "
-            "piece of audio is waited for before anything is encoded; 0 never waits",
-        )
+        add_option(parser, "min_starting_wait_w2vbert", None)
+        add_option(parser, "patience", 0.0)
 
     def steps(self, states: EncoderStates) -> Steps[Action]:
         """WRITE the states once enough has been heard."""

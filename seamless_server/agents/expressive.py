@@ -28,6 +28,7 @@ from seamless_server.agents.vocoder import VocoderAgent, VocoderStates, finite
 from seamless_server.audio.fbank import SAMPLE_RATE, fbank
 from seamless_server.engine import SpeakRequest
 from seamless_server.errors import UsageError
+from seamless_server.stream_options import add_option
 
 logger = logging.getLogger(__name__)
 
@@ -127,11 +128,7 @@ class DualVocoderAgent(VocoderAgent):
         """Options, by their official names."""
         VocoderAgent.add_args(parser)
         add_voice_args(parser)
-        parser.add_argument(
-            "--expressive",
-            action="store_true",
-            help="speak in the speaker's own voice unless a segment says otherwise",
-        )
+        add_option(parser, "expressive", False)
 
     def steps(self, states: DualVocoderStates) -> Steps[Action]:
         """As the plain vocoder's; an expressive packet is spoken whole, and nothing of it held."""
@@ -227,10 +224,4 @@ def add_voice_args(parser: ArgumentParser) -> None:
         default=0,
         help="place of the feature extractor in the pipeline (compat official only)",
     )
-    parser.add_argument(
-        "--prosody-seconds",
-        type=float,
-        default=20.0,
-        help="how much of a segment's latest audio the expressive voice listens to; 0 is all "
-        "(as always with --compat official)",
-    )
+    add_option(parser, "prosody_seconds", 20.0)

@@ -13,6 +13,7 @@ from seamless_server.agents.loading import AgentSystem
 from seamless_server.agents.samples import Samples, as_samples
 from seamless_server.audio.fbank import SAMPLE_RATE, fbank
 from seamless_server.engine import measured
+from seamless_server.stream_options import add_option
 
 DENORMALIZED = 2.0**15
 
@@ -59,12 +60,10 @@ class OnlineFeatureExtractorAgent(SeamlessAgent):
     @staticmethod
     def add_args(parser: ArgumentParser) -> None:
         """Options, by their official names."""
-        parser.add_argument("--shift-size", type=int, default=10, help="ms between two frames")
-        parser.add_argument("--window-size", type=int, default=25, help="ms that a frame covers")
-        parser.add_argument("--feature-dim", type=int, default=80, help="channels of a frame")
-        parser.add_argument(
-            "--denormalize", action="store_true", help="features of 16-bit integers, not of [-1, 1)"
-        )
+        add_option(parser, "shift_size", 10)
+        add_option(parser, "window_size", 25)
+        add_option(parser, "feature_dim", 80)
+        add_option(parser, "denormalize", False)
 
     def policy(self, states: FeatureStates) -> Action:
         """WRITE the frames that the new audio completes."""

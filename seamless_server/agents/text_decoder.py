@@ -13,6 +13,7 @@ from seamless_server.agents.loading import AgentSystem
 from seamless_server.checkpoints.tokenizers import EOS
 from seamless_server.engine import DecodeRequest, DecodeResult, PolicyOptions
 from seamless_server.errors import UsageError
+from seamless_server.stream_options import add_option
 
 
 class DecoderStates(SessionStates):
@@ -74,46 +75,18 @@ class MMASpeechToTextDecoderAgent(SeamlessAgent):
     @staticmethod
     def add_args(parser: ArgumentParser) -> None:
         """Options, by their official names."""
-        add = parser.add_argument
-        add("--max-len-a", type=int, default=1, help="longest target: a * encoder frames + b")
-        add("--max-len-b", type=int, default=200, help="longest target: a * encoder frames + b")
-        add("--max-consecutive-write", type=int, default=50, help="most tokens of one decision")
-        add("--min-starting-wait", type=int, default=1, help="encoder frames before the first text")
-        add(
-            "--no-early-stop",
-            action="store_true",
-            default=False,
-            help="never end a sentence before its audio has ended",
-        )
-        add("--tgt-lang", type=str, default="eng", help="target language, a three-letter code")
-        add(
-            "--decision-threshold",
-            type=float,
-            default=0.5,
-            help="p_choose from which a token is written: lower is faster, higher is better",
-        )
-        add(
-            "--decision-method",
-            type=str,
-            default="min",
-            choices=["mean", "min", "median"],
-            help="how p_choose of all heads and layers becomes one number",
-        )
-        add("--p-choose-start-layer", type=int, default=0, help="first layer that is asked")
-        add("--block-ngrams", action="store_true", help="block repetitions of 2 and 3 tokens")
-        add(
-            "--repetition-penalty",
-            type=float,
-            default=1.0,
-            help="makes words of the sentence less likely to come again: 1 is off, 1.2 is much",
-        )
-        add(
-            "--min-confidence",
-            type=float,
-            default=0.0,
-            help="text of a lower confidence waits; a sentence that stays below to its end is "
-            "given up as not understood; 0 is off",
-        )
+        parser.add_argument("--tgt-lang", type=str, default="eng", help="three-letter code")
+        add_option(parser, "max_len_a", 1)
+        add_option(parser, "max_len_b", 200)
+        add_option(parser, "max_consecutive_write", 50)
+        add_option(parser, "min_starting_wait", 1)
+        add_option(parser, "no_early_stop", False)
+        add_option(parser, "decision_threshold", 0.5)
+        add_option(parser, "decision_method", "min")
+        add_option(parser, "p_choose_start_layer", 0)
+        add_option(parser, "block_ngrams", False)
+        add_option(parser, "repetition_penalty", 1.0)
+        add_option(parser, "min_confidence", 0.0)
 
     def steps(self, states: DecoderStates) -> Steps[Action]:
         """WRITE what the source heard so far allows."""

@@ -15,6 +15,7 @@ from seamless_server.agents.loading import AgentSystem
 from seamless_server.checkpoints.tokenizers import UnitTokenizer
 from seamless_server.engine import UnitsRequest, UnitsResult
 from seamless_server.errors import UsageError
+from seamless_server.stream_options import add_option
 
 PREFIX = 2
 """[</s>, language] in front of every target."""
@@ -68,15 +69,8 @@ class NARUnitYUnitDecoderAgent(SeamlessAgent):
     @staticmethod
     def add_args(parser: ArgumentParser) -> None:
         """Options, by their official names."""
-        parser.add_argument(
-            "--min-unit-chunk-size",
-            type=int,
-            default=50,
-            help="fewest units (20 ms each) of one piece of speech",
-        )
-        parser.add_argument(
-            "--d-factor", type=float, default=1.0, help="scale of durations: above 1 speaks slower"
-        )
+        add_option(parser, "min_unit_chunk_size", 50)
+        add_option(parser, "d_factor", 1.0)
 
     def steps(self, states: UnitStates) -> Steps[Action]:
         """WRITE once there are enough units, or all at the end."""

@@ -20,6 +20,7 @@ from seamless_server.agents.silero import Samples, SileroState, speech_probabili
 from seamless_server.agents.tracker import SpeechTracker
 from seamless_server.audio.fbank import SAMPLE_RATE
 from seamless_server.engine import measured
+from seamless_server.stream_options import add_option
 
 
 @dataclass
@@ -237,53 +238,15 @@ class SileroVADAgent(SeamlessAgent):
     @staticmethod
     def add_args(parser: ArgumentParser) -> None:
         """Options, by their official names."""
-        parser.add_argument(
-            "--window-size-samples",
-            type=int,
-            default=512,
-            help="samples that the VAD scores at once",
-        )
-        parser.add_argument(
-            "--chunk-size-samples", type=int, default=5120, help="samples that are kept or dropped"
-        )
-        parser.add_argument(
-            "--silence-limit-ms", type=int, default=700, help="silence that ends a segment"
-        )
-        parser.add_argument(
-            "--speech-soft-limit-ms",
-            type=int,
-            default=12_000,
-            help="speech after which half of that silence ends it",
-        )
-        parser.add_argument(
-            "--init-speech-prob",
-            type=float,
-            default=0.15,
-            help="how much surer the VAD must be at the start of a segment",
-        )
-        parser.add_argument(
-            "--vad-threshold",
-            type=float,
-            default=0.6,
-            help="probability from which a window counts as speech: higher in noisy rooms",
-        )
-        parser.add_argument(
-            "--max-segment-seconds",
-            type=float,
-            default=0.0,
-            help="longest segment: one that does not pause is cut at a quiet place; 0 is no limit",
-        )
-        parser.add_argument(
-            "--speech-pad-ms",
-            type=int,
-            default=0,
-            help="audio before the first speech that a segment begins with",
-        )
-        parser.add_argument(
-            "--raise-quiet-speech",
-            action="store_true",
-            help="raise speech below -40 dBFS; louder speech stays as it is",
-        )
+        add_option(parser, "window_size_samples", 512)
+        add_option(parser, "chunk_size_samples", 5_120)
+        add_option(parser, "silence_limit_ms", 700)
+        add_option(parser, "speech_soft_limit_ms", 12_000)
+        add_option(parser, "init_speech_prob", 0.15)
+        add_option(parser, "vad_threshold", 0.6)
+        add_option(parser, "max_segment_seconds", 0.0)
+        add_option(parser, "raise_quiet_speech", False)
+        add_option(parser, "speech_pad_ms", 0)
         parser.add_argument("--debug", type=bool, default=False, help="log the VAD's decisions")
 
     def policy(self, states: SessionStates) -> Action:

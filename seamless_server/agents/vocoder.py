@@ -15,6 +15,7 @@ from seamless_server.agents.loading import AgentSystem
 from seamless_server.agents.samples import AudioSegment, Samples
 from seamless_server.engine import VocodeRequest
 from seamless_server.errors import LanguageError, NumericalError, UsageError
+from seamless_server.stream_options import add_option
 
 HOLD = 2
 """Units whose audio waits for what follows (40 ms)."""
@@ -89,15 +90,9 @@ class VocoderAgent(SeamlessAgent):
     @staticmethod
     def add_args(parser: ArgumentParser) -> None:
         """Options, by their official names."""
-        parser.add_argument(
-            "--vocoder-name", type=str, default="vocoder_v2", help="kept for official files"
-        )
-        parser.add_argument(
-            "--vocoder-speaker-id", type=int, default=-1, help="voice; -1 is the language's first"
-        )
-        parser.add_argument(
-            "--voice-number", type=int, default=1, help="which of a language's voices, from 1"
-        )
+        add_option(parser, "vocoder_name", "vocoder_v2")
+        add_option(parser, "vocoder_speaker_id", -1)
+        add_option(parser, "voice_number", 1)
 
     def steps(self, states: VocoderStates) -> Steps[Action]:
         """WRITE whatever can be spoken without knowing more."""
