@@ -1,3 +1,4 @@
+import { Check } from 'lucide-react';
 import { useEffect, useId, useMemo, useRef, useState } from 'react';
 import type { KeyboardEvent } from 'react';
 import { useTranslation } from '../i18n';
@@ -53,7 +54,8 @@ export default function LanguageDialog(props: PickerProps & { onClose: () => voi
   const search = useRef<HTMLInputElement>(null);
   const list = useRef<HTMLUListElement>(null);
   const [query, setQuery] = useState('');
-  const [active, setActive] = useState(0);
+  /** What the keyboard is at; the chosen one until somebody types or moves. */
+  const [moved, setActive] = useState<number | null>(null);
   const recent = useStore(preferences, (prefs) => prefs.recentLanguages);
   const groups = useMemo(() => {
     const rows = (all: readonly Language[]): Row[] =>
@@ -76,6 +78,12 @@ export default function LanguageDialog(props: PickerProps & { onClose: () => voi
     ];
   }, [languages, query, none, recent, ui, t]);
   const all = groups.flatMap((group) => group.rows);
+  const active =
+    moved ??
+    Math.max(
+      0,
+      all.findIndex((row) => row.code === value),
+    );
 
   useEffect(() => {
     // On a phone the screen's keyboard would hide the list.
@@ -173,6 +181,7 @@ export default function LanguageDialog(props: PickerProps & { onClose: () => voi
                   ) : (
                     none
                   )}
+                  {code === value && <Check size={18} aria-hidden="true" />}
                 </li>
               );
             }),

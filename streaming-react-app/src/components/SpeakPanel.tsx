@@ -129,13 +129,6 @@ export default function SpeakPanel() {
         )}
         {!idle && state.sourceLabel && <p className="hint ellipsis">{state.sourceLabel}</p>}
         {state.phase === 'waiting' && <WaitNotice />}
-        <SpeakControls
-          plays={plays}
-          startLabel={t(`speak.${START[choice.kind]}`)}
-          startDisabled={spec === null || (agents.length > 0 && !offer.model)}
-          model={offer.model}
-          onStart={() => spec && void speaker.start(spec)}
-        />
         {(state.phase === 'live' || state.phase === 'finishing') && <SpeakStatus />}
         {plays && (
           <Switch
@@ -144,25 +137,7 @@ export default function SpeakPanel() {
             label={t('speak.monitor')}
           />
         )}
-        {!plays && (
-          <Switch
-            checked={pushToTalk}
-            onChange={(on) => preferences.setState({ pushToTalk: on })}
-            label={t('room.pushToTalk')}
-          />
-        )}
       </section>
-      {idle && firstRun && (
-        <FirstRun
-          ownWords={agents.some((agent) => !agent.demonstration)}
-          onSample={clips.length > 0 ? () => change({ kind: 'clip' }) : null}
-          onPhrase={(target) => {
-            const hears = agents.find((agent) => agent.demonstration)?.sourceLangs ?? [];
-            void speaker.setLanguages({ source: hears[0] ?? state.sourceLanguage, target });
-          }}
-          onClose={() => preferences.setState({ firstRun: false })}
-        />
-      )}
       <section className="group" aria-labelledby="languages-title">
         <h2 id="languages-title">{t('speak.languages')}</h2>
         <LanguagePicker
@@ -202,6 +177,29 @@ export default function SpeakPanel() {
             {t('listen.noSpeech', { language: nameOf(state.targetLanguage, offer.text) })}
           </p>
         )}
+      </section>
+      <div className="group go">
+        <SpeakControls
+          plays={plays}
+          startLabel={t(`speak.${START[choice.kind]}`)}
+          startDisabled={spec === null || (agents.length > 0 && !offer.model)}
+          model={offer.model}
+          onStart={() => spec && void speaker.start(spec)}
+        />
+      </div>
+      {idle && firstRun && (
+        <FirstRun
+          ownWords={agents.some((agent) => !agent.demonstration)}
+          onSample={clips.length > 0 ? () => change({ kind: 'clip' }) : null}
+          onPhrase={(target) => {
+            const hears = agents.find((agent) => agent.demonstration)?.sourceLangs ?? [];
+            void speaker.setLanguages({ source: hears[0] ?? state.sourceLanguage, target });
+          }}
+          onClose={() => preferences.setState({ firstRun: false })}
+        />
+      )}
+      <section className="group" aria-labelledby="more-title">
+        <h2 id="more-title">{t('speak.more')}</h2>
         {idle && speaks && (
           <Choice
             label={t('speak.output')}
@@ -245,6 +243,13 @@ export default function SpeakPanel() {
         </div>
         {idle && paces && <Pace range={paces} pace={pace} />}
         {idle && <ModelPicker model={offer.model} />}
+        {!plays && (
+          <Switch
+            checked={pushToTalk}
+            onChange={(on) => preferences.setState({ pushToTalk: on })}
+            label={t('room.pushToTalk')}
+          />
+        )}
       </section>
       {idle && <DemoNotice model={offer.model} />}
       {idle && (

@@ -45,7 +45,14 @@ export default function OverlayView({ overlay }: { overlay: OverlayParams }) {
   return (
     <main className={`overlay overlay-${overlay.position}`} data-testid="overlay">
       <h1 className="unseen">{t('room.captions')}</h1>
-      {overlay.notice && <DemoNotice brief />}
+      {overlay.notice && (
+        <div
+          className="overlay-notice"
+          style={{ color: overlay.color, background: overlay.background }}
+        >
+          <DemoNotice brief />
+        </div>
+      )}
       <div
         className="overlay-window"
         style={{
