@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from seamless_server.doors.socketio.schema import INBOUND, OUTBOUND
+from seamless_server.rooms.rights import RIGHTS
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
     ROOT / "README.md",
@@ -70,3 +73,11 @@ def test_the_python_example_runs() -> None:
     done = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert len(re.findall(r"^ *\d+\.\d\d s  \S", done.stdout, re.MULTILINE)) >= 3
+
+
+def test_every_event_is_in_the_protocol_and_every_route_among_the_doors() -> None:
+    protocol = (ROOT / "docs" / "protocol.md").read_text("utf-8")
+    assert [event for event in (*INBOUND, *OUTBOUND) if f"`{event}`" not in protocol] == []
+    doors = (ROOT / "docs" / "api.md").read_text("utf-8")
+    routes = [what for what in RIGHTS if " " in what]
+    assert [route for route in routes if f"`{route}" not in doors] == []

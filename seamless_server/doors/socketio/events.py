@@ -109,7 +109,7 @@ class Events:
         else:
             who = " or ".join(sorted(needed))
             message, code = f"Only a room's {who} may do this.", "forbidden"
-        if "speaker" in needed:
+        if "speaker" in needed and "listener" not in needed:
             message = "Join the room as a speaker first."
         await self._notice(connection, message, code, event)
         return {**_error(message), "code": code}
