@@ -1,4 +1,5 @@
 /** What people see when something is not as it should be, and what happens to their stream. */
+import { io } from 'socket.io-client';
 import { chromium } from '@playwright/test';
 import type { Page } from '@playwright/test';
 import { expect, test } from './support/fixtures';
@@ -199,6 +200,48 @@ test('a host sets a passcode, mutes, sends away and ends the room', async ({
   await host.getByRole('button', { name: 'End the room …' }).click();
   await host.getByRole('button', { name: 'End the room', exact: true }).click();
   await expect(host.getByRole('button', { name: 'Listen' })).toBeVisible();
+});
+
+test('a crowd comes page by page, and each of it can be sent out', async ({
+  visit,
+  server,
+  accessible,
+}) => {
+  const host = await visit();
+  const room = await becomeSpeaker(host);
+  const crowd = await Promise.all(
+    Array.from({ length: 130 }, async (_, i) => {
+      const clientID = `crowd-${String(i)}`;
+      const socket = io(server.url, {
+        path: '/ws/socket.io',
+        transports: ['websocket'],
+        query: { clientID, protocol: 2 },
+      });
+      await socket.emitWithAck('set_name', `Guest ${String(i)}`);
+      const wish = { roles: ['listener'], lockServerName: null };
+      await socket.emitWithAck('join_room', clientID, room, wish);
+      return socket;
+    }),
+  );
+  await host.getByRole('button', { name: 'Host controls' }).click();
+  const people = host.locator('.people li');
+  const shown = host.getByTestId('people-shown');
+  await expect(shown).toContainText('131');
+  // The first page is the host and those who came first; the host itself is not listed.
+  await expect(people).toHaveCount(99);
+  await accessible(host);
+  await host.getByRole('button', { name: 'Show more people' }).click();
+  await expect(people).toHaveCount(130);
+  await expect(shown).toBeHidden();
+  expect(new Set(await people.locator('bdi').allTextContents()).size).toBe(130);
+  const last = await people.last().locator('bdi').innerText();
+  const told = new Promise((resolve) =>
+    crowd[Number(last.split(' ')[1])]?.on('server_exception', resolve),
+  );
+  await host.getByRole('button', { name: `Send ${last} out` }).click();
+  expect(await told).toMatchObject({ code: 'removed' });
+  await expect(people).toHaveCount(129);
+  for (const socket of crowd) socket.disconnect();
 });
 
 test('a server with a secret asks for it, and keeps it out of the address', async ({
