@@ -94,7 +94,7 @@ class Secret(BaseModel):
 async def create(request: Request, wanted: SecretRequest) -> Secret:
     """Opens sessions as `session` describes them, for `expires_after.seconds`."""
     parts = parts_of(request)
-    model = model_of(request, wanted.session.model)
+    model = model_of(parts, wanted.session.model)
 
     async def nobody(_: dict[str, Any]) -> None: ...
 

@@ -104,17 +104,16 @@ class AudioRequest(BaseModel):
     target_language: str | None = None
 
 
-def model_of(request: Request, name: str | None) -> ModelInfo:
+def model_of(parts: Parts, name: str | None) -> ModelInfo:
     """The model of that name.
 
     Raises:
         SeamlessError: `loading`, or `model_not_found`.
     """
-    models = parts_of(request).models
-    found = models.choose(None)
+    found = parts.models.choose(None)
     if name in (None, DEFAULT_MODEL):
         return found
-    named = models.get(name)
+    named = parts.models.get(name)
     if named is None:
         raise SeamlessError(f"The model '{name}' is not served here.", code="model_not_found")
     return named
@@ -134,7 +133,7 @@ async def models(request: Request) -> dict[str, Any]:
 @router.get("/v1/models/{name}", responses=documented(404, model=OpenAIFailure))
 async def one_model(request: Request, name: str) -> dict[str, Any]:
     """One of them."""
-    model = model_of(request, name)
+    model = model_of(parts_of(request), name)
     return {"id": model.name, "object": "model", "created": 0, "owned_by": "seamless-server"}
 
 
@@ -188,7 +187,7 @@ async def _answer(request: Request, task: str) -> Response:
             lang = _target(source, sorted(offered), fields, task)
             model = pick(parts, source, lang)
         else:
-            model = model_of(request, fields.model)
+            model = model_of(parts, fields.model)
             heard = model.source_languages
             only = source or (heard[0] if len(heard) == 1 else None)
             lang = _target(only, model.text_languages, fields, task)

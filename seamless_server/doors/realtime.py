@@ -20,7 +20,7 @@ import orjson
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from seamless_server.doors.guards import FOREIGN
-from seamless_server.doors.openai_audio import DEFAULT_MODEL, pick
+from seamless_server.doors.openai_audio import model_of, pick
 from seamless_server.doors.parts import Parts
 from seamless_server.doors.reading import ReadingPace
 from seamless_server.doors.realtime_events import (
@@ -172,7 +172,7 @@ async def _open(
     query = socket.query_params
     name = query.get("model") if described is None else described.model
     usual = parts.settings.default_target_language
-    model = parts.models.choose(None if name in (AUTO, DEFAULT_MODEL) else name)
+    model = model_of(parts, None if name == AUTO else name)
     choice = (parts.models.offered(), partial(pick, parts)) if name == AUTO else ((model,), None)
     translation = RealtimeTranslation(model, usual, send, *choice)
     if described is not None:

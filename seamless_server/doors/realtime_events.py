@@ -72,11 +72,9 @@ class Update(_Event):
 
 
 def _pcm(value: object) -> object:
-    if not isinstance(value, str):
-        return value
     try:
-        pcm = base64.b64decode(value, validate=True)
-    except ValueError:
+        pcm = base64.b64decode(value, validate=True)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
         raise ValueError("is no base64") from None
     if len(pcm) % 2:
         raise ValueError("16-bit samples come in even byte counts")
@@ -97,6 +95,7 @@ class Close(_Event):
 
 
 ClientEvent = Update | Append | Close
+_KINDS = ("session.update", "session.input_audio_buffer.append", "session.close")
 _ADAPTER: TypeAdapter[ClientEvent] = TypeAdapter(
     Annotated[ClientEvent, Field(discriminator="type")]
 )
@@ -124,11 +123,12 @@ def parse(text: str | bytes) -> ClientEvent | BadEvent:
         return _ADAPTER.validate_python(data)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        kinds = {"session.update", "session.input_audio_buffer.append", "session.close"}
-        where = [str(part) for part in first["loc"] if part not in kinds]
+        where = [str(part) for part in first["loc"] if part not in _KINDS]
         code = "unknown_parameter" if first["type"] == "extra_forbidden" else "invalid_value"
+        reason = first["msg"].removeprefix("Value error, ")
         if first["type"].startswith("union_tag"):
-            code, where = "unknown_event", ["type"]
+            code, where, reason = "unknown_event", ["type"], f"is none of {', '.join(_KINDS)}"
+        elif not where:
+            reason = "send a JSON object"
         param = ".".join(where) or None
-        message = f"{param or 'event'}: {first['msg'].removeprefix('Value error, ')}"
-        return BadEvent(message, code, param, event_id)
+        return BadEvent(f"{param or 'event'}: {reason}", code, param, event_id)

@@ -208,6 +208,7 @@ BAD: list[tuple[dict[str, Any] | str, str, str | None]] = [
     ),
     ({"type": "session.input_audio_buffer.append", "audio": "*"}, "invalid_value", "audio"),
     ({"type": "session.input_audio_buffer.append", "audio": "AAAA"}, "invalid_value", "audio"),
+    ({"type": "session.input_audio_buffer.append", "audio": 5}, "invalid_value", "audio"),
 ]
 
 
@@ -226,6 +227,14 @@ async def test_a_bad_event_is_an_error_and_the_session_goes_on(
             assert error["event_id"] == ("mine" if isinstance(event, dict) else None)
         await say(socket, type="session.close")
         await until(socket, "session.closed")
+
+
+async def test_a_model_that_is_not_served_is_an_error(shared_server: BackgroundServer) -> None:
+    async with session(shared_server, model="nosuch") as (socket, first):
+        assert first["error"]["code"] == "model_not_found"
+        assert "'nosuch'" in first["error"]["message"]
+        await socket.wait_closed()
+    assert socket.close_code == 1013
 
 
 async def test_three_ways_to_send_a_token(start_server: Start) -> None:
