@@ -227,7 +227,7 @@ class Settings(BaseSettings):
     max_events_per_address: Count = 4_000
     """Events of one address a second, over all its clients; 0 means no limit of its own."""
     max_joins_per_address: Count = 200
-    """Rooms that clients of one address join in a second; 0 means no limit of its own."""
+    """Rooms that clients of one address join or ask for in a second; 0 is no limit of its own."""
     max_rooms_per_address: Count = 600
     """Rooms that clients of one address open in a minute; 0 means no limit of its own."""
     max_audio_mb_per_address: Count = 16

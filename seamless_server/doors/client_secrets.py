@@ -16,11 +16,11 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from seamless_server.doors.failures import documented
+from seamless_server.doors.guards import token_in
 from seamless_server.doors.openai_audio import ClientRoute, OpenAIFailure, model_of
 from seamless_server.doors.parts import parts_of
 from seamless_server.doors.realtime_events import SessionFields
 from seamless_server.doors.realtime_session import RealtimeTranslation
-from seamless_server.rooms.rights import bearer
 from seamless_server.settings import Settings
 
 router = APIRouter(
@@ -102,7 +102,7 @@ async def create(request: Request, wanted: SecretRequest) -> Secret:
     described.update(wanted.session.model_copy(update={"model": None}))
     expires = int(time.time()) + wanted.expires_after.seconds
     # Nobody passes on more than it has.
-    if (own := parts.auth.grant(bearer(request.headers.get("authorization"))).expires) is not None:
+    if (own := parts.auth.grant(token_in(request)).expires) is not None:
         expires = min(expires, int(own))
     fields = {**wanted.session.model_dump(exclude_unset=True), "model": model.name}
     value = request.app.state.client_secrets.issue(fields, expires)

@@ -19,6 +19,7 @@ STATUS = {
     "not_found": 404,
     "model_not_found": 404,
     "too_large": 413,
+    "rate": 429,
     "busy": 503,
     "loading": 503,
     "no_model": 503,
@@ -47,6 +48,7 @@ _MEANINGS = {
     413: "The file is too large or too long",
     421: "Asked for under a name that is not the server's",
     422: "A field or the file cannot be used; says which",
+    429: "Too many requests: slow down",
     503: "Busy, or the model is still loading",
     507: "The server has no room to store the upload",
 }

@@ -46,11 +46,16 @@ async def check_rights(request: Request) -> None:
         SeamlessError: `unauthorized`.
     """
     auth: Authenticator = request.app.state.parts.auth
-    token = token_of(
+    standings = auth.standings(token_in(request))
+    if not may(f"{request.method} {request.scope['route'].path}", standings):
+        raise SeamlessError("Send a valid token for this.", code="unauthorized")
+
+
+def token_in(request: Request) -> str | None:
+    """The token of a request: from its header, or the query."""
+    return token_of(
         None, request.headers.get("authorization"), {"token": request.query_params.getlist("token")}
     )
-    if not may(f"{request.method} {request.scope['route'].path}", auth.standings(token)):
-        raise SeamlessError("Send a valid token for this.", code="unauthorized")
 
 
 class HostGuard:

@@ -151,12 +151,17 @@ async def options(request: Request) -> list[OptionInfo]:
     return found
 
 
-@router.get("/api/rooms/{room_id}", tags=["rooms"], responses=documented(404))
+@router.get("/api/rooms/{room_id}", tags=["rooms"], responses=documented(404, 429))
 async def room(
     request: Request, room_id: Annotated[str, PathParameter(examples=["ABCD"], max_length=64)]
 ) -> RoomInfo:
     """Counts only: who is there and what they say is told to members alone."""
-    found = parts_of(request).rooms.get(room_id)
+    parts = parts_of(request)
+    # Codes must not be found by trying here either.
+    address = request.client.host if request.client is not None else ""
+    if not parts.connections.addresses.of(address).joins.take():
+        raise SeamlessError("Too many tries: slow down.", code="rate")
+    found = parts.rooms.get(room_id)
     if found is None:
         raise SeamlessError("There is no such room.", code="not_found")
     chosen = {lang: count for lang, count in found.listening() if lang is not None}

@@ -44,10 +44,13 @@ HEARD = "="
 """Delivery group of those who read what was heard, in the language that is spoken."""
 ORIGINAL = "~"
 """Delivery group of those who hear speakers' own voices."""
+EVERYBODY = ""
+"""Group of all who have a role in a room."""
 
 
 def group_name(room_id: str, group: str, kind: Kind | None = None) -> str:
-    """Name of the Socket.IO room of a delivery group. `|` is in no room's code."""
+    """Name of the Socket.IO room of a group. `|` is in no room's code and in no session's ID, so
+    that a room which is called like somebody's session has nothing of it."""
     return f"{room_id}|{group}|{kind}" if kind else f"{room_id}|{group}"
 
 

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import urlencode
 
+import httpx
 import jwt
 import numpy as np
 import openai
@@ -437,3 +438,22 @@ async def test_a_client_secret_opens_sessions_and_nothing_else(start_server: Sta
     with pytest.raises(InvalidStatus):
         async with session(server, additional_headers={"api-key": f"{made.value}x"}):
             pass
+
+
+@pytest.mark.parametrize("way", ["header", "query"])
+def test_a_client_secret_ends_with_the_token_that_asked_for_it(
+    start_server: Start, way: str
+) -> None:
+    key = "a key of at least thirty-two bytes, for HS256"
+    server = start_server(auth_jwt_key=key)
+    ends = int(time.time()) + 30
+    token = jwt.encode({"roles": ["speaker"], "exp": ends}, key, algorithm="HS256")
+    shown: dict[str, Any] = (
+        {"headers": {"Authorization": f"Bearer {token}"}}
+        if way == "header"
+        else {"params": {"token": token}}
+    )
+    address = f"{server.url}/v1/realtime/translations/client_secrets"
+    made = httpx.post(address, json={"expires_after": {"seconds": 600}}, **shown)
+    assert made.status_code == 200
+    assert made.json()["expires_at"] <= ends

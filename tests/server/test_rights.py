@@ -580,3 +580,31 @@ async def test_rooms_and_joins_of_one_address_are_limited(
     ]
     assert ["roomID" in answer for answer in answers] == [True, True, True, False]
     assert answers[-1]["code"] == "rate"
+
+
+async def test_codes_of_rooms_cannot_be_tried_over_http(
+    start_server: Start, connect: Connect
+) -> None:
+    server = start_server(wait_ready=False, max_joins_per_address=2)
+    room = await (await connect(server)).join()
+    async with httpx.AsyncClient(base_url=server.url) as http:
+        assert (await http.get(f"/api/rooms/{room}")).json()["members"] == 1
+        tries = [(await http.get(f"/api/rooms/NO{number:02}")) for number in range(40)]
+    assert tries[0].status_code == 404
+    assert (tries[-1].status_code, tries[-1].json()["code"]) == (429, "rate")
+
+
+async def test_a_room_may_be_called_like_somebody_s_session(
+    shared_server: BackgroundServer, connect: Connect
+) -> None:
+    victim, stranger = await connect(shared_server), await connect(shared_server)
+    await victim.join()
+    room = victim.sio.get_sid()
+    assert await stranger.join(room) == room
+    assert (await stranger.call("clear_transcript_for_all"))["status"] == "ok"
+    await stranger.until("clear_transcript")
+    await victim.call("incoming_audio", b"odd")  # is told something, and nobody else is
+    await victim.until("server_exception")
+    await stranger.call("set_name", "Eve")
+    assert victim.of("clear_transcript") == []
+    assert stranger.of("server_exception") == []

@@ -21,7 +21,7 @@ from seamless_server.doors.socketio.sockets import MOST_PACKETS, Sockets
 from seamless_server.doors.socketio.speaker import retarget_room
 from seamless_server.errors import Refused
 from seamless_server.metrics import Metrics
-from seamless_server.rooms.members import Member, Role
+from seamless_server.rooms.members import EVERYBODY, Member, Role, group_name
 from seamless_server.rooms.rights import (
     Authenticator,
     Grant,
@@ -216,7 +216,7 @@ class Connections:
         if member.sid is not None and member.room_id is not None:
             # Who has no role there hears nothing of a room.
             move = self.sio.enter_room if roles else self.sio.leave_room
-            await move(member.sid, member.room_id)
+            await move(member.sid, group_name(member.room_id, EVERYBODY))
             await self.announcer.greet(member)
         if stops:
             self.tasks.spawn(self.service.admission.stop(member.client_id), "stopping a stream")
@@ -329,7 +329,7 @@ class Connections:
         room = await self.rooms.open(member.room_id)
         self.rooms.enter(room, member)
         if member.roles:
-            await self.sio.enter_room(sid, room.room_id)
+            await self.sio.enter_room(sid, group_name(room.room_id, EVERYBODY))
             await self.announcer.greet(member, sid)
         sent = 0
         # More may come while this is sent.
@@ -378,7 +378,7 @@ class Connections:
             for group in member.groups():
                 await self.sio.leave_room(member.sid, group)
             if member.room_id is not None:
-                await self.sio.leave_room(member.sid, member.room_id)
+                await self.sio.leave_room(member.sid, group_name(member.room_id, EVERYBODY))
         self.lock.release(member.client_id)
         if (room := await self.rooms.leave(member)) is not None:
             retarget_room(self.service, room)

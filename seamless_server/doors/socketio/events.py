@@ -29,7 +29,7 @@ from seamless_server.doors.socketio.speaker import Speaker, retarget_room, speak
 from seamless_server.errors import ConfigError, Refused, SeamlessError
 from seamless_server.languages import spoken
 from seamless_server.metrics import Metrics
-from seamless_server.rooms.members import Member, Room, Wish
+from seamless_server.rooms.members import EVERYBODY, Member, Room, Wish, group_name
 from seamless_server.rooms.rights import RIGHTS, Authenticator, may
 from seamless_server.rooms.rooms import Rooms
 from seamless_server.service.lock import OwnerLock
@@ -343,7 +343,7 @@ class Events:
         if room_id is None:
             raise SeamlessError("Join a room first.", code="no_room")
         await self.rooms.store.clear_transcript(room_id)
-        await self.sio.emit("clear_transcript", room=room_id)
+        await self.sio.emit("clear_transcript", room=group_name(room_id, EVERYBODY))
         return _ok("transcript_cleared")
 
     # -- streams ----------------------------------------------------------------------------------
