@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from seamless_server.agents.outputs import Output, Samples, Snapshot, Target, TextOutput
+from seamless_server.agents.said import Said
 
 MOST_SECONDS = 120.0
 """Audio that is kept: of speech without a pause for longer than this, all before is given up."""
-
-_Part = tuple[str, str, int]
-"""Kind, language and segment: text or speech of one sentence, or the end of one."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +45,8 @@ class Kept:
         """Samples since the pause that are kept, and that were before those."""
         self._late_ms = 0.0
         """What the engine that has the stream never got of it."""
-        self._given: Counter[_Part] = Counter()
-        """Characters, samples and ends that went out."""
-        self._skip: Counter[_Part] = Counter()
-        """Those of them that come once more."""
-        self._sentences: dict[_Part, Output] = {}
+        self._said = Said()
+        self._sentences: dict[tuple[type[Output], str, int], Output] = {}
         """What went out last of those that have no end yet."""
 
     @property
@@ -86,8 +80,7 @@ class Kept:
 
     def _forget(self) -> None:
         self.pushes.clear()
-        self._given.clear()
-        self._skip.clear()
+        self._said.forget()
 
     def cut(self) -> Iterator[Output]:
         """The ends of sentences whose beginning no other engine can hear again."""
@@ -102,39 +95,22 @@ class Kept:
 
     def replay(self) -> list[Push]:
         """The pushes, for another engine to say all of it again, from the pause on."""
-        self._skip = Counter(self._given)
+        self._said.again()
         self._late_ms += self._given_up * 1000 / self._rate
         self._given_up = 0
         return list(self.pushes)
 
     def new(self, output: Output) -> Iterator[Output]:
         """What of an output has not gone out yet, which counts as gone out from now on."""
-        text = isinstance(output, TextOutput)
-        part = ("text" if text else "speech", output.lang, output.segment_id)
-        end = ("end of " + part[0], *part[1:])
-        content = output.text if isinstance(output, TextOutput) else output.samples
-        known = self._again(part, len(content))
-        ended = bool(output.finished and self._again(end, 1))
-        if known == len(content) and (known or ended) and ended == output.finished:
+        old, rest = self._said.split(output)
+        if rest is None:
             return
         rest = replace(
-            output,
-            finished=output.finished and not ended,
-            start_ms=output.start_ms + self._late_ms,
-            end_ms=output.end_ms + self._late_ms,
+            rest, start_ms=rest.start_ms + self._late_ms, end_ms=rest.end_ms + self._late_ms
         )
+        sentence = (type(rest), rest.lang, rest.segment_id)
         if rest.finished:
-            self._sentences.pop(part, None)
-        elif not ended:
-            self._sentences[part] = rest
-        if isinstance(rest, TextOutput):
-            yield replace(rest, text=rest.text[known:])
-        else:
-            yield replace(rest, samples=rest.samples[known:])
-
-    def _again(self, part: _Part, count: int) -> int:
-        """How much of the next ``count`` of a part has gone out; the rest goes out now."""
-        known = min(self._skip[part], count)
-        self._skip[part] -= known
-        self._given[part] += count - known
-        return known
+            self._sentences.pop(sentence, None)
+        elif old is None or not old.finished:
+            self._sentences[sentence] = rest
+        yield rest
