@@ -15,15 +15,18 @@ import contextlib
 import time
 import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Coroutine
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Literal
 from urllib.parse import urlencode, urlsplit
 
+import numpy as np
 import socketio
 
 from seamless_server.audio.arrays import ArrayLike
 from seamless_server.audio.decoding import Raw
 from seamless_server.audio.reader import SAMPLE_RATE
+from seamless_server.client.keeping import Arrivals, SentAudio
 from seamless_server.client.messages import (
     Cleared,
     Event,
@@ -43,6 +46,7 @@ Output = Literal["s2s&t", "s2t", "s2s"]
 
 _SOCKET_PATH = "/ws/socket.io"
 _VAGUE = ("", "Connection error", "Connection refused by the server")
+_NOTHING: Pcm = np.zeros(0, np.int16)
 _AHEAD_MS = 8_000
 """Audio that may wait in the server when sending is not paced by the clock."""
 
@@ -100,8 +104,8 @@ class StreamingClient:
         """Audio sent in the current stream."""
         self.queued_ms = 0.0
         """Audio that waits in the server, as far as it told."""
-        self._had_ms = 0.0
-        """Audio that the server has of the stream that runs now."""
+        self._uplink = SentAudio()
+        self._had = Arrivals()
         if target_language is not None and not target_language.strip():
             raise UsageError("The target language is empty: say which, or leave it out.")
         self._target = target_language
@@ -109,7 +113,7 @@ class StreamingClient:
         self._model = model
         self._name = name
         # Who knows the key, and nobody else, may come back as this member.
-        self._auth = {"resumeKey": uuid.uuid4().hex, **({"token": token} if token else {})}
+        self._secrets = {"resumeKey": uuid.uuid4().hex, **({"token": token} if token else {})}
         self._debug = debug
         self._encoding = {"encoding": "opus"} if opus else {}
         self._speech_reader = SpeechReader()
@@ -140,7 +144,7 @@ class StreamingClient:
         try:
             await self._sio.connect(
                 f"{self.url}?{query}",
-                auth={**self._auth, "clientID": self.client_id, "protocol": 2},
+                auth=self._auth,
                 socketio_path=self._socket_path,
                 transports=["websocket"],
                 wait_timeout=10,
@@ -158,6 +162,11 @@ class StreamingClient:
         self._entered = True
         self._online.set()
         return self
+
+    def _auth(self) -> dict[str, Any]:
+        """Asked at each connection."""
+        had = self._had.told() if self._entered else None
+        return {**self._secrets, "clientID": self.client_id, "protocol": 2, "had": had}
 
     async def __aexit__(
         self,
@@ -183,10 +192,7 @@ class StreamingClient:
             raise ClientError(f"The server did not answer {event} in time.") from None
         except socketio.exceptions.SocketIOError:
             raise ClientError("The connection to the server was lost.", code="closed") from None
-        if isinstance(answer, dict) and answer.get("status") == "error":
-            code = answer.get("code") or answer.get("message")
-            raise ClientError(str(answer.get("message")), code=str(code))
-        return answer
+        return _accepted(answer)
 
     async def _join(self) -> None:
         config = {"roles": self._roles, "lockServerName": None}
@@ -234,6 +240,8 @@ class StreamingClient:
         self._events.put_nowait(ClientError("The server ended the connection.", code="closed"))
 
     async def _server(self, server_id: str) -> None:
+        if server_id != self._server_id:
+            self._had = Arrivals()  # another server's numbers begin anew
         self._server_id = server_id
 
     async def _resume(self) -> None:
@@ -244,6 +252,7 @@ class StreamingClient:
             waited = not self._admitted.is_set()
             if self._rate is not None and (waited or self._stream_server != self._server_id):
                 await self._configure()
+            self._uplink.unsure = True
             self._lost.clear()
             self._online.set()
         except (ClientError, socketio.exceptions.SocketIOError) as error:
@@ -345,7 +354,8 @@ class StreamingClient:
                 if error.code != "loading":
                     raise
                 await asyncio.sleep(0.5)  # a server that was just started
-        self._stream_server, self._had_ms = self._server_id, 0.0
+        self._stream_server = self._server_id
+        self._uplink.begin()
         if answer["status"] == "ok":
             self._admitted.set()
 
@@ -361,54 +371,80 @@ class StreamingClient:
                 while not realtime and self.queued_ms > _AHEAD_MS:
                     await asyncio.sleep(0.1)
                     await self._deliver(pcm[:0])
-            await self._online.wait()
             for notice in source.notices:
                 self._events.put_nowait(Notice(notice, "sound"))
-            await self._call("stop_stream", wait=600)
+            await self._stop()
         except Exception as error:
             self._events.put_nowait(error)
         else:
             self._events.put_nowait(None)
 
-    async def _deliver(self, pcm: Pcm) -> None:
-        """Sends a chunk until the server has it: once, whatever happens to the connection."""
-        duration_ms = len(pcm) * 1000 / SAMPLE_RATE
-        unsure = False
+    async def _stop(self) -> None:
+        """Returns when all is translated; on another server if the own one goes meanwhile."""
+        stopping = False
+        while True:
+            try:
+                await self._deliver(None)
+                stopping = True
+                _accepted(await self._call_or_lose("stop_stream", wait=600))
+                return
+            except socketio.exceptions.SocketIOError:
+                if not self._sio.connected:
+                    self._online.clear()
+            except ClientError as error:
+                if not stopping or error.code != "no_stream":
+                    raise
+                return  # it had ended, and only the answer was lost
+
+    async def _deliver(self, pcm: Pcm | None) -> None:
+        """Sends a chunk until the server has it: once, whatever happens to the connection.
+
+        An empty one asks how much waits; None sends what the server may lack.
+        """
+        uplink = self._uplink
+        if pcm is not None:
+            uplink.add(pcm)
         while True:
             await self._online.wait()
             await self._admitted.wait()
             try:
-                if unsure and await self._send(pcm[:0]) > self._had_ms + duration_ms / 2:
-                    break  # it had arrived, and only the answer was lost
-                await self._send(pcm)
+                if uplink.unsure:
+                    await self._send(_NOTHING)
+                    uplink.unsure = False
+                while (chunk := uplink.next()) is not None:
+                    await self._send(chunk)
+                    uplink.sent(chunk)
+                if pcm is not None and not len(pcm):
+                    await self._send(pcm)
                 break
             except socketio.exceptions.SocketIOError:
-                unsure = len(pcm) > 0
+                uplink.unsure = True
                 if not self._sio.connected:
                     self._online.clear()
                 await asyncio.sleep(0.05)
-        self._had_ms += duration_ms
-        self.sent_ms += duration_ms
+        if pcm is not None:
+            self.sent_ms += len(pcm) * 1000 / SAMPLE_RATE
 
-    async def _send(self, pcm: Pcm) -> float:
-        """Sends a chunk and waits until the server has it; returns how much it has of the stream.
+    async def _send(self, pcm: Pcm) -> None:
+        """Sends a chunk and waits until the server has it, and says how much it has.
 
         Raises:
             SocketIOError: the connection was lost.
             ClientError: the server refused it.
         """
         data = pcm.astype("<i2", copy=False).tobytes()
-        answer = await self._call_or_lose("incoming_audio", data)
+        answer = _accepted(await self._call_or_lose("incoming_audio", data))
         if not isinstance(answer, dict):
-            return 0.0
-        if answer.get("status") == "error":
-            raise ClientError(str(answer.get("message")), code=str(answer.get("code", "error")))
+            return
         self.queued_ms = float(answer.get("queuedMs", self.queued_ms))
-        return float(answer.get("receivedMs", 0.0))
+        received, done = answer.get("receivedMs"), answer.get("doneMs")
+        if self._uplink.unsure and received is not None:
+            self._uplink.go_on(float(received))
+        self._uplink.done(float("inf") if done is None else float(done))
 
-    async def _call_or_lose(self, event: str, data: bytes) -> Any:
+    async def _call_or_lose(self, event: str, data: Any = None, wait: float = 20.0) -> Any:
         """As `call`, but does not wait for the answer of a connection that is lost."""
-        answering = asyncio.create_task(self._sio.call(event, data, timeout=20))
+        answering = asyncio.create_task(self._sio.call(event, data, timeout=wait))
         losing = asyncio.create_task(self._lost.wait())
         try:
             await asyncio.wait({answering, losing}, return_when=asyncio.FIRST_COMPLETED)
@@ -423,10 +459,16 @@ class StreamingClient:
     # -- what the server sends --------------------------------------------------------------------
 
     async def _text(self, data: dict[str, Any]) -> None:
-        self._events.put_nowait(text_of(data))
+        text = text_of(data)
+        known = self._had.add(text, "text", data.get("offset"), len(text.text))
+        if known < len(text.text) or text.finished:
+            self._events.put_nowait(replace(text, text=text.text[known:]))
 
     async def _speech(self, data: dict[str, Any]) -> None:
-        self._events.put_nowait(self._speech_reader.read(data))
+        speech = self._speech_reader.read(data)
+        known = self._had.add(speech, "speech", data.get("offset"), len(speech.samples))
+        if known < len(speech.samples) or speech.finished:
+            self._events.put_nowait(replace(speech, samples=speech.samples[known:]))
 
     async def _status(self, data: dict[str, Any]) -> None:
         self.queued_ms = float(data["queuedMs"])
@@ -447,3 +489,15 @@ class StreamingClient:
     async def _saved(self, data: dict[str, Any]) -> None:
         files = tuple(data["files"])
         self._events.put_nowait(RecordingSaved(data["name"], files, f"{self.url}{data['url']}"))
+
+
+def _accepted(answer: Any) -> Any:
+    """An answer of the server.
+
+    Raises:
+        ClientError: it refuses.
+    """
+    if isinstance(answer, dict) and answer.get("status") == "error":
+        code = answer.get("code") or answer.get("message")
+        raise ClientError(str(answer.get("message")), code=str(code))
+    return answer

@@ -36,6 +36,7 @@ from seamless_server.doors.socketio.connections import Connection, Connections
 from seamless_server.doors.socketio.delivery import LocalManager, make_server
 from seamless_server.doors.socketio.events import Events
 from seamless_server.doors.socketio.speaker import retarget_room
+from seamless_server.doors.socketio.streams import Streams
 from seamless_server.doors.uploads import UPLOADS
 from seamless_server.errors import SeamlessError
 from seamless_server.metrics import Metrics
@@ -150,8 +151,10 @@ def _assemble(
     )
     opened: dict[str, Connection] = {}
     announcer = Announcer(sio, settings, metrics, rooms, service, lock, opened)
+    streams = Streams(sio=sio, settings=settings, rooms=rooms, service=service, announcer=announcer)
     connections = Connections(
         open=opened,
+        streams=streams,
         sio=sio,
         settings=settings,
         metrics=metrics,
@@ -171,6 +174,7 @@ def _assemble(
         lock=lock,
         announcer=announcer,
         connections=connections,
+        streams=streams,
         auth=auth,
     )
     return Parts(

@@ -93,7 +93,7 @@ class Held:
     size: int
 
 
-_HERE = ("gone_since", "stream_ended", "replica", "counted")
+_HERE = ("gone_since", "stream_ended", "replica", "left_stream", "counted")
 """What is true of a member on this replica alone."""
 _COUNTED = frozenset({"sid", "protocol", "roles", "wish", "streaming", "room_id"})
 
@@ -134,6 +134,10 @@ class Member:
     """When its last stream ended (monotonic)."""
     replica: str | None = None
     """Set when the member is connected to another replica."""
+    server_id: str = ""
+    """The `server_id` that its client knows its stream by."""
+    left_stream: bool = False
+    """Another replica has a stream of it, or had one that has not ended."""
     counted: Callable[[Member], None] | None = field(default=None, repr=False)
     """Told of what changes; its room's, which counts its members."""
 

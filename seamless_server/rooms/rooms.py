@@ -135,6 +135,7 @@ class Rooms:
                 self._on_claim(known)
                 return
             # It is connected there too, and that connection is newer.
+            known.left_stream = bool(record.get("streaming"))
             self._on_moved(known)
         if known is not None and known.replica is None:
             self.members.pop(known.client_id, None)
@@ -164,9 +165,11 @@ class Rooms:
         if member is None and (record := await self.store.load_member(client_id)) is not None:
             record.pop("replica", None)
             member = Member.from_record({**record, "sid": None, "streaming": False})
+            member.gone_since = time.monotonic()
             if record.get("streaming"):
                 # Its server died in mid-stream, and how far its segments went died with it.
                 member.segment_base += _LOST_SEGMENTS
+                member.left_stream = True
         return member
 
     def enter(self, room: Room, member: Member) -> None:

@@ -27,10 +27,13 @@ OnChange = Callable[[Change], Awaitable[None]]
 
 
 class StateStore(ABC):
-    """What replicas share: members by client ID, rooms' members, transcripts.
+    """What replicas share: members by client ID, their streams, rooms' members, transcripts.
 
     Where one process is all there is, its own rooms know of members, and nobody else has any.
     """
+
+    shared = False
+    """Whether other replicas share it."""
 
     async def start(self, on_change: OnChange) -> None:  # noqa: B027
         """Connects; `on_change` is called for changes made by others."""
@@ -47,6 +50,18 @@ class StateStore(ABC):
 
     async def remove_member(self, client_id: str, room_id: str | None) -> None:  # noqa: B027
         """It has left."""
+
+    def save_stream(  # noqa: B027
+        self, client_id: str, state: dict[str, Any] | None, written: Callable[[], None]
+    ) -> None:
+        """Keeps what another replica needs to go on with a stream; None: it has ended.
+
+        `written` is called when another replica would find it.
+        """
+
+    async def load_stream(self, client_id: str) -> dict[str, Any] | None:
+        """What was kept of it."""
+        return None
 
     async def members(self, room_id: str) -> list[dict[str, Any]]:
         """Members of a room that other replicas hold."""

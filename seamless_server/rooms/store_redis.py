@@ -1,10 +1,10 @@
 """The store that replicas share: Redis.
 
 Keys, all below one prefix: `member:<clientID>` (a member's record, expires), `room:<id>` (hash of
-the room's client IDs to records), `facts:<id>` (owner, passcode, closed), `text:<id>` and
-`order:<id>` (transcript and its order), `alive` (Redis has not lost its memory). The channel
-`changes` carries what changed, so that a crowd that joins is not read anew with each of its
-members.
+the room's client IDs to records), `stream:<clientID>` (where one can be gone on with), `facts:<id>`
+(owner, passcode, closed), `text:<id>` and `order:<id>` (transcript and its order), `alive` (Redis
+has not lost its memory). The channel `changes` carries what changed, so that a crowd that joins is
+not read anew with each of its members.
 
 Nobody waits for a write: writes stand in a queue and are made in order, after an outage too, and
 making one again does no harm. Members that change while others are written are written together.
@@ -21,6 +21,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -34,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 _ROOM_TTL = 24 * 3600
 """Seconds after which what a crashed server left behind is gone."""
+_STREAM_TTL = 600
+"""Seconds for which a stream can be gone on with; it is written anew at each pause."""
 _RETRY_SECONDS = 0.5
 _MOST_WRITES = 100_000
 """Writes that may wait for Redis; beyond it the oldest is lost."""
@@ -57,6 +60,8 @@ class RedisStore(StateStore):
         timeout: seconds that one command may take.
     """
 
+    shared = True
+
     def __init__(
         self, url: str, prefix: str, transcript_entries: int, timeout: float = 1.0
     ) -> None:
@@ -76,6 +81,7 @@ class RedisStore(StateStore):
         """Members that are to be written, with the seconds for which they are kept."""
         self._told: dict[str, dict[str, Any]] = {}
         """What the other replicas know of each member."""
+        self._streams: dict[str, tuple[bytes, Callable[[], None]]] = {}
         self._facts: dict[str, dict[str, Any]] = {}
         self._writes: deque[Write] = deque(maxlen=_MOST_WRITES)
         self._more = asyncio.Event()
@@ -165,6 +171,8 @@ class RedisStore(StateStore):
             self._told.clear()
             self._changed.update(self._members)
             self._later(self._put_members)
+            for client_id in self._streams:
+                self._later(partial(self._put_stream, client_id))
             for room_id in self._own.rooms():
                 for entry in self._own.entries(room_id):
                     await self._put_text(room_id, entry)
@@ -285,6 +293,35 @@ class RedisStore(StateStore):
         if room_id is not None and (again is None or again[0]["room_id"] != room_id):
             await self._redis.hdel(self._key("room", room_id), client_id)
             await self._announce(room_id=room_id, gone=[client_id])
+
+    def save_stream(
+        self, client_id: str, state: dict[str, Any] | None, written: Callable[[], None]
+    ) -> None:
+        """See `StateStore`."""
+        if state is None:
+            self._streams.pop(client_id, None)
+        else:
+            value = orjson.dumps(state, option=orjson.OPT_SERIALIZE_NUMPY)
+            self._streams[client_id] = value, written
+        self._later(partial(self._put_stream, client_id))
+
+    async def _put_stream(self, client_id: str) -> None:
+        key, now = self._key("stream", client_id), self._streams.get(client_id)
+        if now is None:
+            await self._redis.delete(key)
+            return
+        value, written = now
+        await self._redis.set(key, value, ex=_STREAM_TTL)
+        written()
+
+    async def load_stream(self, client_id: str) -> dict[str, Any] | None:
+        """See `StateStore`."""
+
+        async def read() -> dict[str, Any] | None:
+            value = await self._redis.get(self._key("stream", client_id))
+            return None if value is None else dict(orjson.loads(value))
+
+        return await self._read(read, None)
 
     async def has_members(self, room_id: str) -> bool:
         """See `StateStore`."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from seamless_server.stream_options import StreamOptions
 
 if TYPE_CHECKING:
+    from seamless_server.agents.outputs import Snapshot
     from seamless_server.streaming import Model, Output, Target
 
 EndReason = Literal["stopped", "closed", "error"]
@@ -53,12 +54,29 @@ class Waiter(Owner):
         """Its turn came, and its stream could not be started."""
 
 
+@dataclass(frozen=True)
+class Pause:
+    """Where another session can go on with a stream: everything before it has been said."""
+
+    snapshot: Snapshot | None = None
+    """Of the stream; None is its beginning."""
+    stream_ms: float = 0.0
+    source_ms: float = 0.0
+    """What came of the stream's audio before it."""
+    segment_base: int = 0
+    """Number of the stream's first segment."""
+
+
 class Audience:
     """Who gets what a stream makes.
+
+    `wants_pauses`: `on_pause` is of use, which costs a copy of the stream's state now and then.
 
     `pack` runs in the thread that computes, so that no conversion for a wire holds
     up the event loop; what they yield reaches `on_output` in order.
     """
+
+    wants_pauses = False
 
     def pack(self, output: Output) -> Iterator[Any]:
         """What to deliver of an output; by default the output itself."""
@@ -66,6 +84,9 @@ class Audience:
 
     async def on_output(self, packed: Any) -> None:
         """Delivers what `pack` made."""
+
+    async def on_pause(self, pause: Pause) -> None:
+        """Nothing that was said so far is open, and all of it was delivered."""
 
     async def on_end(
         self, reason: EndReason, error: BaseException | None, next_segment: int
@@ -97,6 +118,7 @@ class StreamRequest:
             dropped, no silence is put in, and each step takes one chunk.
         record: keep a debug recording, named after `room`.
         segment_base: number of the first segment, asked when the stream starts.
+        resume: where a stream was that goes on with this one.
     """
 
     rate: int
@@ -109,3 +131,4 @@ class StreamRequest:
     record: bool = False
     room: str = ""
     segment_base: Callable[[], int] = lambda: 0
+    resume: Pause | None = None

@@ -14,16 +14,20 @@ _REMEMBERED = 4_000
 
 
 class Positions:
-    """Maps stream milliseconds to source milliseconds and to wall-clock arrival."""
+    """Maps stream milliseconds to source milliseconds and to wall-clock arrival.
 
-    def __init__(self) -> None:
-        self.received_ms = 0.0
+    Args:
+        stream_ms, source_ms: where the stream goes on; 0 is its beginning.
+    """
+
+    def __init__(self, stream_ms: float = 0.0, source_ms: float = 0.0) -> None:
+        self.received_ms = source_ms
         """Source audio that arrived so far."""
-        self.stream_ms = 0.0
+        self.stream_ms = stream_ms
         """Audio that the stream was given so far, put-in silence included."""
-        self.source_ms = 0.0
+        self.source_ms = source_ms
         """Where in the source `stream_ms` is."""
-        self._marks: list[tuple[float, float, bool]] = [(0.0, 0.0, True)]
+        self._marks: list[tuple[float, float, bool]] = [(stream_ms, source_ms, True)]
         self._arrivals: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED)
 
     def received(self, ms: float, now: float) -> None:

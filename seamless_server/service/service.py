@@ -122,6 +122,7 @@ class Service:
                 load=self.admission.load,
                 live=request.live,
                 segment_base=request.segment_base(),
+                resume=request.resume,
                 recording=recording,
             )
         except BaseException:
@@ -153,7 +154,10 @@ class Service:
         targets = request.targets(model)
 
         def open_stream() -> Stream:
-            stream = model.open(targets, request.options)
+            if request.resume is None:
+                stream = model.open(targets, request.options)
+            else:
+                stream = model.open(targets, request.options, resume=request.resume.snapshot)
             if recording is not None:
                 stream.trace = recording.trace
             return stream

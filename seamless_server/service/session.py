@@ -22,7 +22,7 @@ from seamless_server.audio.resample import StreamResampler
 from seamless_server.metrics import Metrics
 from seamless_server.service.chunks import ChunkLength
 from seamless_server.service.load import Load, Pace
-from seamless_server.service.owner import Audience, EndReason, Targets
+from seamless_server.service.owner import Audience, EndReason, Pause, Targets
 from seamless_server.service.positions import Positions
 from seamless_server.service.queue import Audio, AudioQueue
 from seamless_server.service.recording import Recording
@@ -84,6 +84,7 @@ class Session:
         load: measures what all sessions cost together.
         live: audio comes as it is spoken, so that its waiting is a lag.
         segment_base: number of the first segment.
+        resume: where another session was that this one goes on for.
         recording: where a debug session is recorded.
     """
 
@@ -101,6 +102,7 @@ class Session:
         load: Load,
         live: bool = True,
         segment_base: int = 0,
+        resume: Pause | None = None,
         recording: Recording | None = None,
     ) -> None:
         self.rate = rate
@@ -112,7 +114,6 @@ class Session:
         self._audience = audience
         self._on_end = on_end
         self._live = live
-        self._segment_base = segment_base
         self._metrics = metrics
         self._limits = limits
         self._load = load
@@ -121,7 +122,11 @@ class Session:
             limits.chunk_ms, min(limits.longest_chunk_ms, limits.join_limit_ms)
         )
         self._queue = AudioQueue(rate, limits.queue_seconds)
-        self._positions = Positions()
+        self._segment_base = segment_base
+        begin = resume or Pause()
+        self._positions = Positions(begin.stream_ms, begin.source_ms)
+        self._catching_up = resume is not None
+        """The open sentence is heard again: with the same steps, for the same words."""
         self._meter = LevelMeter(rate)
         self._resampler = StreamResampler(rate, sample_rate)
         self._loop = asyncio.get_running_loop()
@@ -262,6 +267,8 @@ class Session:
         """Waits until there is something to compute; `None` ends the stream."""
         chunk = self._chunk.ms * self.rate // 1000
         limit = max(chunk, self._limits.join_limit_ms * self.rate // 1000 // chunk * chunk)
+        if self._catching_up:
+            limit = chunk
         patience = self._limits.chunk_ms if self._muted else self._limits.idle_ms
         deadline = float("inf") if patience is None else self._loop.time() + patience / 1000
         while True:
@@ -327,7 +334,11 @@ class Session:
         future = self._loop.run_in_executor(self._pool, self._in_thread, step)
         while not isinstance(packed := await self._outputs.get(), _Done):
             try:
-                await self._audience.on_output(packed)
+                if isinstance(packed, Pause):
+                    self._catching_up = False
+                    await self._audience.on_pause(packed)
+                else:
+                    await self._audience.on_output(packed)
             except Exception:
                 # The way out is broken, not the stream: later outputs may get through again.
                 self._metrics.errors.labels("delivery").inc()
@@ -349,8 +360,16 @@ class Session:
                     break
             self._speaking = self._stream.state == "speech"
             self._count_stages()
+            if self._audience.wants_pauses:
+                self._tell_pause()
         finally:
             self._loop.call_soon_threadsafe(self._outputs.put_nowait, _Done())
+
+    def _tell_pause(self) -> None:
+        if (snapshot := self._stream.snapshot()) is not None:
+            places = (self._positions.stream_ms, self._positions.source_ms)
+            pause = Pause(snapshot, *places, self._segment_base)
+            self._loop.call_soon_threadsafe(self._outputs.put_nowait, pause)
 
     def _apply_targets(self) -> None:
         retarget, self._retarget = self._retarget, None

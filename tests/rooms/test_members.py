@@ -187,7 +187,7 @@ def test_a_member_is_the_same_on_another_replica() -> None:
     kept = {
         "client_id", "sid", "protocol", "name", "roles", "target_language", "expressive", "wish",
         "model_type", "streaming", "resume_key", "subject", "room_id", "since", "segment_base",
-        "source_language", "model", "send_voice",
+        "source_language", "model", "send_voice", "server_id",
     }  # fmt: skip
     assert set(record) == kept
     assert all(record[key] == value for key, value in vars(full).items() if key in kept - {

@@ -17,8 +17,10 @@ import socketio
 from socketio.exceptions import ConnectionRefusedError
 
 from seamless_server.doors.socketio.announcer import Announcer
+from seamless_server.doors.socketio.sent import Had
 from seamless_server.doors.socketio.sockets import MOST_PACKETS, Sockets
 from seamless_server.doors.socketio.speaker import retarget_room
+from seamless_server.doors.socketio.streams import Streams
 from seamless_server.errors import Refused
 from seamless_server.metrics import Metrics
 from seamless_server.rooms.members import EVERYBODY, Member, Role, group_name
@@ -58,6 +60,8 @@ class Connection:
     address: str
     local: bool
     """From this very machine."""
+    had: Had
+    """What its client had already when it connected."""
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the client got its state."""
 
@@ -78,6 +82,7 @@ class Connections:
     service: Service
     lock: OwnerLock
     announcer: Announcer
+    streams: Streams
     tasks: Tasks
     auth: Authenticator
 
@@ -105,7 +110,7 @@ class Connections:
             raise ConnectionRefusedError(refused.message) from None
         grant = self.auth.grant(token_of(auth, environ.get("HTTP_AUTHORIZATION"), query))
         member = await self._member(client_id, _one(auth, {}, "resumeKey"), grant.subject)
-        member.since = time.time()
+        since, member.since = member.since, time.time()
         member.protocol = 2 if _one(auth, query, "protocol") == "2" else 1
         shared = self.addresses.of(address)
         limits = ClientLimits(self.settings.max_events_per_second, suspect=shared.suspect)
@@ -117,6 +122,7 @@ class Connections:
             grant=grant,
             address=address,
             local=local,
+            had=Had(auth.get("had") if isinstance(auth, Mapping) else None, since),
         )
         if not member.roles <= grant.roles:
             member.roles = frozenset(role for role in member.roles if role in grant.roles)
@@ -251,7 +257,8 @@ class Connections:
                 await asyncio.sleep(0)
             if member.sid is not None and member.sid != sid:
                 await self._replace(member)
-            await self.sio.emit("server_id", self._server_id, to=sid)
+            await self._go_on(member)
+            await self.sio.emit("server_id", member.server_id, to=sid)
             await self.sio.emit(
                 "server_state_update", self.announcer.server_state(member.room_id), to=sid
             )
@@ -268,6 +275,17 @@ class Connections:
             await self.rooms.save(member)
         self.announcer.server_changed()
 
+    async def _go_on(self, member: Member) -> None:
+        """A member from another replica: its stream goes on here, and its client needs to know
+        nothing. Where that cannot be, another `server_id` has it start a new one."""
+        left, member.left_stream = member.left_stream, False
+        if left and "speaker" in member.roles and member.room_id is not None:
+            room = await self.rooms.open(member.room_id)
+            self.rooms.enter(room, member)
+            if not await self.streams.go_on(member):
+                member.server_id = ""
+        member.server_id = member.server_id or self._server_id
+
     async def _replace(self, member: Member) -> None:
         """A client is back before its old connection was found dead."""
         old = member.sid
@@ -278,6 +296,9 @@ class Connections:
 
     async def give_up(self, member: Member) -> None:
         """The member is connected to another replica now: its connection here ends."""
+        session = self.service.session(member.client_id)
+        if member.left_stream and session is not None:  # that replica goes on with it
+            await session.abort()
         for sid, connection in list(self.open.items()):
             if connection.member is member:
                 await self.announcer.complain(
@@ -331,13 +352,19 @@ class Connections:
         if member.roles:
             await self.sio.enter_room(sid, group_name(room.room_id, EVERYBODY))
             await self.announcer.greet(member, sid)
+        groups = member.groups()
+        # What other replicas emitted, which held nothing back for it.
+        for event in await self.sio.manager.last_events(room.room_id):
+            if groups & event.groups and connection.had.lacks(event):
+                await self.sio.emit(event.name, event.data, to=sid)
         sent = 0
         # More may come while this is sent.
         while len(missed := room.missed(member)) > sent:
             for held in missed[sent:]:
-                await self.sio.emit(held.event, held.data, to=sid)
+                if connection.had.is_new(held.event, held.data):
+                    await self.sio.emit(held.event, held.data, to=sid)
             sent = len(missed)
-        for group in member.groups():
+        for group in groups:
             await self.sio.enter_room(sid, group)
 
     async def disconnect(self, sid: str, reason: str = "") -> None:

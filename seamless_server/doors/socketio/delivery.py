@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import socketio
@@ -22,6 +23,17 @@ _INTERVAL = 0.5
 """Seconds between two updates of the same state."""
 _SLICE = 32
 """Clients that are served before the event loop gets its turn."""
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """An event that went to delivery groups of a room."""
+
+    name: str
+    data: dict[str, Any]
+    groups: frozenset[str]
+    at: float
+    """Seconds since the epoch."""
 
 
 def arguments_of(data: Any) -> list[Any]:
@@ -43,6 +55,11 @@ class LocalManager(socketio.AsyncManager):  # type: ignore[misc]
         """Sets how many messages may wait for a client, and who counts those left out."""
         self._backlog = backlog
         self._metrics = metrics
+
+    async def last_events(self, room_id: str) -> list[Emitted]:
+        """What was last emitted in a room on any replica, as far as it is kept; what is emitted
+        from now on comes to the same list."""
+        return []
 
     def get_participants(self, namespace: str, room: Any) -> Iterator[tuple[str, str]]:
         """As the base class, without those that do not keep up."""

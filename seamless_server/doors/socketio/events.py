@@ -25,15 +25,14 @@ from seamless_server.doors.socketio.schema import (
     StreamConfig,
     parse,
 )
-from seamless_server.doors.socketio.speaker import Speaker, retarget_room, speaker_of
+from seamless_server.doors.socketio.speaker import retarget_room, speaker_of
+from seamless_server.doors.socketio.streams import Streams
 from seamless_server.errors import ConfigError, Refused, SeamlessError
-from seamless_server.languages import spoken
 from seamless_server.metrics import Metrics
 from seamless_server.rooms.members import EVERYBODY, Member, Room, Wish, group_name
 from seamless_server.rooms.rights import RIGHTS, Authenticator, may
 from seamless_server.rooms.rooms import Rooms
 from seamless_server.service.lock import OwnerLock
-from seamless_server.service.owner import StreamRequest
 from seamless_server.service.service import Service
 from seamless_server.settings import Settings
 
@@ -57,6 +56,7 @@ class Events:
     lock: OwnerLock
     announcer: Announcer
     connections: Connections
+    streams: Streams
     auth: Authenticator
 
     def __post_init__(self) -> None:
@@ -377,50 +377,22 @@ class Events:
 
     async def configure_stream(self, connection: Connection, config: StreamConfig) -> Answer:
         """Starts the member's stream, or puts it in line; a running one ends first."""
-        member, service = connection.member, self.service
+        member = connection.member
         try:
-            options = self.settings.option_policy.admit(config.options)
-        except ConfigError as error:
-            raise EventError("configure_stream", f"options.{error.field}", error.reason) from None
-        if options.source_lang is None and member.source_language in spoken():
-            options = options.model_copy(update={"source_lang": member.source_language})
-        speaker = Speaker(
-            member,
-            config,
-            sio=self.sio,
-            settings=self.settings,
-            rooms=self.rooms,
-            service=service,
-            announcer=self.announcer,
-        )
-        request = StreamRequest(
-            rate=config.rate,
-            targets=speaker.choose,
-            model=config.model_name,
-            target=member.target_language,
-            speech=config.model_type != "s2t",
-            options=options,
-            record=config.debug and service.recorder.allows(local=connection.local),
-            room=member.room_id or "",
-            segment_base=lambda: member.segment_base,
-        )
-        waits = config.wait and member.protocol >= 2
-        try:
-            session = await service.open(speaker, request, speaker, waits=waits)
+            speaker, session = await self.streams.start(member, config, local=connection.local)
         except Refused as refused:
             return _error(refused.code)
         except ConfigError as error:
             field = {"model": "model_name", "speech": "model_type"}.get(error.field, error.field)
             raise EventError("configure_stream", field, error.reason) from None
         if session is None:
-            line = service.admission.line
+            line = self.service.admission.line
             return {
                 "status": "waiting",
                 "message": "max_speakers",
                 "position": line.position(member.client_id),
                 "waiting": len(line),
             }
-        await speaker.started()
         answer = {**_ok("server_ready"), "model": speaker.model_name}
         if config.debug:
             answer["debug"] = session.recording is not None
@@ -449,10 +421,12 @@ class Events:
             dropped_ms = session.feed(samples)
             speaker.let_hear(samples)
             await speaker.audio_dropped(dropped_ms)
-        return {
+        answer = {
             "queuedMs": round(session.queued_ms, 1),
             "receivedMs": round(session.received_ms, 1),
         }
+        # Without other replicas all that was received is this one's to keep.
+        return answer if speaker.done_ms is None else {**answer, "doneMs": speaker.done_ms}
 
     async def stop_stream(self, connection: Connection) -> Answer:
         """Ends the stream when everything that was said is translated and sent."""

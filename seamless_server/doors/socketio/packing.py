@@ -5,12 +5,16 @@ Runs in the thread that computes, so that no conversion ever holds up the event 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from seamless_server.agents.outputs import TextOutput
+from seamless_server.agents.said import Part, Said
 from seamless_server.audio.pcm import to_pcm16
 from seamless_server.doors.socketio.wire_outputs import (
+    PackedAgain,
     PackedSpeech,
     PackedText,
     SpeechGatherer,
@@ -20,7 +24,11 @@ from seamless_server.doors.socketio.wire_outputs import (
 )
 
 if TYPE_CHECKING:
-    from seamless_server.streaming import Output, SpeechOutput, TextOutput
+    from seamless_server.streaming import Output, SpeechOutput
+
+
+_OPEN_SEGMENTS = 8
+"""More than are spoken at once."""
 
 
 class OutputPacker:
@@ -29,9 +37,17 @@ class OutputPacker:
     Args:
         main: the language that the speaker chose.
         buffer_limit: output to gather before it is sent: seconds of speech, phonemes of text.
+        given: what another replica sent of the sentences that come first.
+        seq: number of the first event.
     """
 
-    def __init__(self, main: str, buffer_limit: float) -> None:
+    def __init__(
+        self,
+        main: str,
+        buffer_limit: float,
+        given: Mapping[Part, int] | None = None,
+        seq: int = 0,
+    ) -> None:
         self.wants_floats = False
         """Whether anybody listens who needs speech as numbers."""
         self._main = main
@@ -39,7 +55,10 @@ class OutputPacker:
         """The language before, and the segment whose sentence it still ends."""
         self._open: dict[str, int] = {}
         """Languages with a sentence that is not complete, and its segment."""
-        self._seq = 0
+        self._seq = seq
+        self._said = Said(given) if given else None
+        self._told_until = max((segment for _, _, segment in given or ()), default=-1)
+        self._sent = Counter(given or {})
         self._words = WordKeeper()
         self._gather = SpeechGatherer(buffer_limit)
         self._gather_text = TextGatherer(buffer_limit)
@@ -52,14 +71,26 @@ class OutputPacker:
         if self._leaving is None and before in self._open:
             self._leaving = before, self._open[before]
 
-    def pack(self, output: Output) -> Iterator[PackedText | PackedSpeech]:
+    def pack(self, output: Output) -> Iterator[PackedText | PackedSpeech | PackedAgain]:
         """The events for one output; none while it is held back."""
-        from seamless_server.streaming import TextOutput
+        new: Output | None = output
+        if self._said is not None and output.segment_id <= self._told_until:
+            again, new = self._said.split(output)
+            if isinstance(again, TextOutput):
+                yield PackedAgain(again)
+        if isinstance(new, TextOutput):
+            yield from self._text(new)
+        elif new is not None:
+            yield from self._speech(new)
 
-        if isinstance(output, TextOutput):
-            yield from self._text(output)
-        else:
-            yield from self._speech(output)
+    def _offset(self, kind: str, said: Output, length: int) -> int:
+        """How much of a segment went before its next piece of that length."""
+        part = (kind, said.lang, said.segment_id)
+        if part not in self._sent:
+            for old in [x for x in self._sent if x[2] < said.segment_id - _OPEN_SEGMENTS]:
+                del self._sent[old]
+        self._sent[part] += length
+        return self._sent[part] - length
 
     def _text(self, output: TextOutput) -> Iterator[PackedText]:
         self._settle(output)
@@ -75,6 +106,7 @@ class OutputPacker:
                 seq=self._next_seq(),
                 main=main,
                 coming=output.lang == self._main and not main,
+                offset=self._offset("text", output, len(text)),
             )
         if output.finished:
             self._open.pop(output.lang, None)
@@ -108,6 +140,7 @@ class OutputPacker:
             floats=to_json_floats(samples, rate) if main and self.wants_floats else (),
             seq=self._next_seq(),
             main=main,
+            offset=self._offset("speech", output, len(samples)),
         )
 
     def _is_main(self, lang: str, segment: int) -> bool:

@@ -22,7 +22,7 @@ from redis import asyncio as aioredis
 from socketio.packet import Packet
 
 from seamless_server.doors.socketio.codec import Json
-from seamless_server.doors.socketio.delivery import LocalManager, arguments_of
+from seamless_server.doors.socketio.delivery import Emitted, LocalManager, arguments_of
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ _REMEMBERED = 8_192
 _KEPT = 400
 """Events that a room's stream holds for replicas that were away: minutes, with sound."""
 _KEPT_SECONDS = 120
+_REMEMBER_SECONDS = 10.0
 _AT_ONCE = 64
 _BLOCK_MS = 1_000
 _LOOK_SECONDS = 5.0
@@ -71,6 +72,8 @@ class RedisManager(socketio.AsyncRedisManager, LocalManager):  # type: ignore[mi
         """Seconds that the clock of Redis is ahead."""
         self._places: dict[str, str] = {}
         """Streams that are read, and how far they were."""
+        self._recent: dict[str, tuple[asyncio.Future[None], list[Emitted]]] = {}
+        """What rooms said lately, by code, while somebody may want to know."""
         self._other_rooms = asyncio.Event()
         self._looked = 0.0
         self._publisher: Any = aioredis.from_url(
@@ -102,6 +105,7 @@ class RedisManager(socketio.AsyncRedisManager, LocalManager):  # type: ignore[mi
             await super().emit(event, data, namespace, room, skip_sid, callback, **others)
             return
         await LocalManager.emit(self, event, data, namespace, room, skip_sid)
+        self._remember(event, room, arguments_of(data))
         if isinstance(room, str) and self.is_connected(room, namespace):
             return  # a client of this replica
         arguments = arguments_of(data)
@@ -254,11 +258,41 @@ class RedisManager(socketio.AsyncRedisManager, LocalManager):  # type: ignore[mi
                     await self._emit_here(header, message)
         return others
 
+    async def last_events(self, room_id: str) -> list[Emitted]:
+        """See `LocalManager`. A crowd that comes back reads a room once."""
+        if room_id not in self._recent:
+            self._recent[room_id] = asyncio.ensure_future(self._read_room(room_id)), []
+            loop = asyncio.get_running_loop()
+            loop.call_later(_REMEMBER_SECONDS, self._recent.pop, room_id, None)
+        reading, events = self._recent[room_id]
+        await asyncio.wait([reading])
+        return events
+
+    async def _read_room(self, room_id: str) -> None:
+        try:
+            reading = self._publisher.xrange(f"{self.channel}:{room_id}")
+            entries = await asyncio.wait_for(reading, self._timeout)
+        except Exception as error:
+            logger.debug("Redis: %r", error)
+            return
+        found = []
+        for place, message in entries:
+            header = orjson.loads(message.pop(b"head"))
+            if header["method"] == "emit":
+                at = int(place.partition(b"-")[0]) / 1000 - self._skew
+                found += _emitted(header["event"], header["room"], _data_of(header, message), at)
+        if room_id in self._recent:
+            self._recent[room_id][1][:0] = found
+
+    def _remember(self, event: str, room: Any, data: Any) -> None:
+        """Adds to what is being read for somebody who comes back."""
+        for name, (_, events) in self._recent.items():
+            if self._stream(room) == f"{self.channel}:{name}":
+                events += _emitted(event, room, data, time.time())
+
     async def _emit_here(self, header: dict[str, Any], message: Message) -> None:
-        data = header["data"]
-        if len(message) > 1:
-            parts = [message[b"%d" % number] for number in range(len(message) - 1)]
-            data = Packet.reconstruct_binary(data, parts)
+        data = _data_of(header, message)
+        self._remember(header["event"], header["room"], data)
         try:
             await LocalManager.emit(
                 self,
@@ -279,6 +313,20 @@ class RedisManager(socketio.AsyncRedisManager, LocalManager):  # type: ignore[mi
         self._seen.append(name)
         self._known.add(name)
         return True
+
+
+def _data_of(header: dict[str, Any], message: Message) -> list[Any]:
+    """An event's arguments, of a message whose head has been taken."""
+    parts = [message[b"%d" % number] for number in range(len(message) - 1)]
+    data: list[Any] = header["data"]
+    return Packet.reconstruct_binary(data, parts) if parts else data
+
+
+def _emitted(event: str, room: Any, arguments: list[Any], at: float) -> list[Emitted]:
+    if not arguments or not isinstance(arguments[0], dict):
+        return []
+    groups = frozenset(room if isinstance(room, list) else [room])
+    return [Emitted(event, arguments[0], groups, at)]
 
 
 def _size(message: Message) -> int:

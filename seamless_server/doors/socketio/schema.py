@@ -229,10 +229,13 @@ class _Translation(_Outbound):
     start_ms: float
     end_ms: float
     latency_ms: float
+    offset: int = 0
 
 
 class TranslationText(_Translation):
     """`translation_text` for protocol 2. `payload` begins with a space where a word begins.
+
+    `offset` is how many characters of the segment, in this language, came before it.
 
     `confidence`, from 0 to 1, is how sure the decoder is of the sentence up to here.
     """
@@ -254,7 +257,8 @@ class NotUnderstood(_Translation):
 
 class TranslationSpeech(_Translation):
     """`translation_speech` for protocol 2. `payload` is binary, mono: 16-bit little-endian
-    samples, or packets of Opus, each behind its length in two bytes, big-endian.
+    samples, or packets of Opus, each behind its length in two bytes, big-endian. `offset` is how
+    many samples of the segment, in this language, came before it.
 
     Of Opus only: `preSkip` tells that a new decoder is needed and how many samples are to be left
     out at its beginning; then the payload gives `samples`, and more is silence at the end.
@@ -401,6 +405,8 @@ class AudioAck(_Outbound):
     queuedMs: float
     receivedMs: float | None = None
     """All audio that came of this stream; null while none runs."""
+    doneMs: float | None = None
+    """Audio that nobody will ask for again; who has the rest can go on with another server."""
 
 
 INBOUND: dict[str, tuple[tuple[str, Any], ...]] = {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import socketio
 from seamless_server.audio.opus import OpusEncoder
 from seamless_server.doors.socketio.announcer import Announcer
 from seamless_server.doors.socketio.codec import Ready
+from seamless_server.doors.socketio.delivery import Emitted
 from seamless_server.doors.socketio.original_voice import OriginalVoice, Pcm
 from seamless_server.doors.socketio.packing import OutputPacker
 from seamless_server.doors.socketio.schema import (
@@ -25,7 +27,8 @@ from seamless_server.doors.socketio.schema import (
     TranslationSpeech,
     TranslationText,
 )
-from seamless_server.doors.socketio.wire_outputs import PackedSpeech, PackedText
+from seamless_server.doors.socketio.sent import said_in
+from seamless_server.doors.socketio.wire_outputs import PackedAgain, PackedSpeech, PackedText
 from seamless_server.errors import SeamlessError
 from seamless_server.languages import lookup
 from seamless_server.rooms.members import (
@@ -40,7 +43,7 @@ from seamless_server.rooms.members import (
     group_name,
 )
 from seamless_server.rooms.rooms import Rooms
-from seamless_server.service.owner import Audience, EndReason, Targets, Waiter
+from seamless_server.service.owner import Audience, EndReason, Pause, Targets, Waiter
 from seamless_server.service.service import Service
 from seamless_server.service.session import Session
 from seamless_server.settings import Settings
@@ -75,9 +78,12 @@ class Speaker(Waiter, Audience):
         self._service = service
         self._announcer = announcer
         self._model: ModelInfo | None = None
+        self._main = ""
         self._packer = OutputPacker("", config.buffer_limit)
-        self._encoders: dict[str, OpusEncoder] = {}
-        """Of the segments that are spoken, by language."""
+        self.done_ms: float | None = None
+        """Audio of the stream that nobody needs again; None: it is all the server's to keep."""
+        self._encoders: dict[str, tuple[OpusEncoder, int]] = {}
+        """Of the segments that are spoken, by language, and where in them the next piece begins."""
         self._original: OriginalVoice | None = None
         self._last_notice = 0.0
         self._status_task: asyncio.Task[None] | None = None
@@ -126,8 +132,15 @@ class Speaker(Waiter, Audience):
             place = PlaceInLine(state=state, position=position, **fields)
             await self._sio.emit("place_in_line", place.model_dump(), to=self.member.sid)
 
-    async def started(self) -> None:
-        """The session is there."""
+    async def started(self, pause: Pause | None = None) -> None:
+        """The session is there.
+
+        Args:
+            pause: where it goes on with another replica's.
+        """
+        if self.wants_pauses:
+            self.done_ms = 0.0 if pause is None else pause.source_ms
+            self._keep(pause or Pause(segment_base=self.member.segment_base))
         self.member.streaming, self.member.model_type = True, self.config.model_type
         self.member.model = self.model_name
         self.retarget()
@@ -143,13 +156,44 @@ class Speaker(Waiter, Audience):
             self._announcer.room_changed(room)
         await self._rooms.save(self.member)
 
+    # -- another replica can go on with it --------------------------------------------------------
+
+    @property
+    def wants_pauses(self) -> bool:  # type: ignore[override]
+        """Whether there are other replicas."""
+        return self._rooms.store.shared
+
+    async def on_pause(self, pause: Pause) -> None:
+        """From here on another replica would go on."""
+        self._keep(pause)
+
+    def _keep(self, pause: Pause) -> None:
+        if not self._is_here():
+            return
+
+        def written() -> None:
+            self.done_ms = round(pause.source_ms, 1)
+
+        state = {"config": self.config.model_dump(), "pause": asdict(pause)}
+        self._rooms.store.save_stream(self.key, state, written)
+
+    def _is_here(self) -> bool:
+        """Whether its member has not gone over to another replica."""
+        return self._rooms.members.get(self.key) is self.member
+
+    def go_on(self, events: Iterable[Emitted]) -> None:
+        """The stream goes on with what another replica began; `events` are the last of its room."""
+        given, seq = said_in(events, self.key)
+        self._packer = OutputPacker(self._main, self.config.buffer_limit, given, seq)
+        self.retarget()
+
     # -- what is wanted ---------------------------------------------------------------------------
 
     def choose(self, model: ModelInfo) -> Targets:
         """What to make of the speaker's audio with the model that it gets."""
         self._model = model
-        targets, main = self._targets(model)
-        self._packer = OutputPacker(main, self.config.buffer_limit)
+        targets, self._main = self._targets(model)
+        self._packer = OutputPacker(self._main, self.config.buffer_limit)
         return targets
 
     def _targets(self, model: ModelInfo) -> tuple[Targets, str]:
@@ -221,14 +265,17 @@ class Speaker(Waiter, Audience):
 
     # -- the audience of its stream ---------------------------------------------------------------
 
-    def pack(self, output: Output) -> Iterator[PackedText | PackedSpeech]:
+    def pack(self, output: Output) -> Iterator[PackedText | PackedSpeech | PackedAgain]:
         """Makes an output ready for the wire."""
         return self._packer.pack(output)
 
-    async def on_output(self, packed: PackedText | PackedSpeech) -> None:
+    async def on_output(self, packed: PackedText | PackedSpeech | PackedAgain) -> None:
         """Sends a packed output to everyone who wants it."""
         room = self._rooms.of(self.member)
         if room is None:
+            return
+        if isinstance(packed, PackedAgain):  # the transcript here begins with it
+            await self._rooms.store.add_text(room.room_id, self._entry(packed.said))
             return
         kind = "text" if isinstance(packed, PackedText) else "speech"
         lost = isinstance(packed, PackedText) and not packed.said.understood
@@ -277,16 +324,20 @@ class Speaker(Waiter, Audience):
 
     def _as_opus(self, packed: PackedSpeech) -> dict[str, Any]:
         """A piece of speech, encoded once for all who take it so; in a thread."""
-        encoder = self._encoders.get(packed.said.lang) or OpusEncoder(packed.said.sample_rate)
+        encoder, offset = self._encoders.get(packed.said.lang) or (
+            OpusEncoder(packed.said.sample_rate),
+            packed.offset,
+        )
         piece = encoder.encode(
             np.frombuffer(packed.pcm16, "<i2"), packed.said.sample_rate, last=packed.said.finished
         )
-        self._encoders[packed.said.lang] = encoder
+        self._encoders[packed.said.lang] = encoder, offset + piece.samples
         if packed.said.finished:
             del self._encoders[packed.said.lang]
         return {
             **self._modern(packed),
             "encoding": "opus",
+            "offset": offset,
             "payload": piece.payload,
             "sample_rate": piece.sample_rate,
             "preSkip": piece.pre_skip,
@@ -305,6 +356,7 @@ class Speaker(Waiter, Audience):
             "startMs": said.start_ms,
             "endMs": said.end_ms,
             "latencyMs": said.latency_ms,
+            "offset": packed.offset,
         }
         if isinstance(packed, PackedSpeech):
             rate = packed.said.sample_rate
@@ -380,6 +432,10 @@ class Speaker(Waiter, Audience):
         member.segment_base = max(member.segment_base, next_segment)
         if self._service.session(self.key) is None:
             member.streaming, member.stream_ended = False, time.monotonic()
+            if self.wants_pauses and self._is_here():
+                self._rooms.store.save_stream(self.key, None, lambda: None)
+        if self._service.admission.draining:
+            member.server_id = ""  # the stream is over, wherever its client comes back
         if isinstance(error, SeamlessError):
             await self.complain(error.message, error.code)
         elif error is not None:

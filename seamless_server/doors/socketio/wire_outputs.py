@@ -32,6 +32,15 @@ class PackedText:
     coming: bool
     """In the language that the speaker chose meanwhile: its followers get it from the next
     sentence on."""
+    offset: int = 0
+    """Characters of the segment before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackedAgain:
+    """Text that went out already, by another replica."""
+
+    said: TextOutput
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,8 @@ class PackedSpeech:
     """The same as JSON arrays of numbers, at most a second each; empty if nobody wants that."""
     seq: int
     main: bool
+    offset: int = 0
+    """Samples of the segment before it."""
 
 
 def to_json_floats(samples: Samples, sample_rate: int) -> tuple[bytes, ...]:

@@ -16,7 +16,8 @@ import {
 } from '../transcript/transcript';
 import type { Transcript } from '../transcript/transcript';
 import { SpeechKeeper } from '../transcript/speechKeeper';
-import type { OutputType, TranslationSpeech } from '../wire/messages';
+import type { OutputType, TranslationSpeech, TranslationText } from '../wire/messages';
+import { Arrivals } from './arrivals';
 
 export interface ListeningState {
   /** Language code, or null for the one that the speaker chose. */
@@ -69,6 +70,8 @@ export class Listener {
   readonly transcript = values<Transcript>(EMPTY_TRANSCRIPT);
   readonly kept = new SpeechKeeper();
 
+  private arrivals = new Arrivals();
+  private serverID: string | null = null;
   private readonly player = new Player();
   private opus: OpusVoices | null = null;
   private readonly ready: Promise<void>;
@@ -85,7 +88,15 @@ export class Listener {
       metrics.add('behind', playback.behind * 1000);
     };
     this.player.onState = (running) => this.state.setState({ blocked: !running });
-    connection.on('translation_text', (message) => {
+    connection.had = () => this.arrivals.had;
+    connection.on('server_id', (id) => {
+      // Another server's numbers begin anew.
+      if (id !== this.serverID) this.arrivals = new Arrivals();
+      this.serverID = id;
+    });
+    connection.on('translation_text', (whole) => {
+      const message = this.unheard(whole);
+      if (message === null) return;
       this.metrics.add('textLatency', message.latencyMs);
       // A word of the piece was spoken half a piece before its end.
       const half = (message.endMs - message.startMs) / 2;
@@ -94,9 +105,10 @@ export class Listener {
       this.transcript.setState((transcript) => addText(transcript, message, Date.now()));
       requestAnimationFrame(() => this.trace.add('rendered'));
     });
-    connection.on('not_understood', (message) =>
-      this.transcript.setState((transcript) => addLost(transcript, message, Date.now())),
-    );
+    connection.on('not_understood', (message) => {
+      this.arrivals.add('text', message, 0);
+      this.transcript.setState((transcript) => addLost(transcript, message, Date.now()));
+    });
     connection.on('translation_speech', (message) => {
       if (message.encoding === 'pcm16') this.speech(message, message.payload);
       else {
@@ -223,7 +235,18 @@ export class Listener {
     await this.apply();
   }
 
-  private speech(message: TranslationSpeech, pcm16: ArrayBuffer): void {
+  /** What of a text had not come from another server; null if it is nothing. */
+  private unheard(message: TranslationText): TranslationText | null {
+    const { payload, eos } = message;
+    const known = this.arrivals.add('text', message, [...payload].length);
+    if (known === 0) return message;
+    const rest = [...payload].slice(known).join('');
+    return rest === '' && !eos ? null : { ...message, payload: rest };
+  }
+
+  private speech(message: TranslationSpeech, whole: ArrayBuffer): void {
+    const known = this.arrivals.add('speech', message, whole.byteLength / 2);
+    const pcm16 = known === 0 ? whole : whole.slice(2 * known);
     this.metrics.add('speechLatency', message.latencyMs);
     this.kept.add(pcm16, message.sample_rate);
     if (pcm16.byteLength > 0) this.trace.hear('output', pcm16, message.sample_rate);

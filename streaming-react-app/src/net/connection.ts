@@ -1,6 +1,7 @@
 /** The socket: typed events in and out, acknowledgements as promises. No state of the page's own. */
 import { io } from 'socket.io-client';
 import type { Socket } from 'socket.io-client';
+import type { OnAck } from '../speak/uplink';
 import type {
   Ack,
   AudioAck,
@@ -17,6 +18,15 @@ import type {
   StreamConfig,
   TranscriptSentence,
 } from '../wire/messages';
+
+/** The last event that came of a speaker, language and kind: its segment and number. */
+export type Had = [
+  speakerID: string,
+  lang: string,
+  kind: 'text' | 'speech',
+  segmentID: number,
+  seq: number,
+];
 
 export interface JoinWishes {
   lockServerName: string | null;
@@ -51,16 +61,21 @@ export interface ConnectionOptions {
 
 export class Connection {
   onLink: (event: LinkEvent) => void = () => undefined;
+  /** What came already, for a server that this page comes back to. */
+  had: () => Had[] = () => [];
 
   private readonly socket: Socket;
 
+  private token: string | null;
+
   constructor(private readonly options: ConnectionOptions) {
+    this.token = options.token;
     const url = new URL(options.base);
     this.socket = io(url.origin, {
       path: `${url.pathname}ws/socket.io`,
       transports: ['websocket'],
       query: { clientID: options.clientID, protocol: '2' },
-      auth: { resumeKey: options.resumeKey, ...(options.token ? { token: options.token } : {}) },
+      auth: (send: (data: object) => void) => send(this.auth()),
       autoConnect: false,
       reconnectionDelay: 500,
       reconnectionDelayMax: 4000,
@@ -88,9 +103,13 @@ export class Connection {
 
   /** Connects anew with another token. */
   setToken(token: string): void {
-    const { resumeKey } = this.options;
-    this.socket.auth = { resumeKey, token };
+    this.token = token;
     this.socket.disconnect().connect();
+  }
+
+  private auth(): object {
+    const { resumeKey } = this.options;
+    return { resumeKey, had: this.had(), ...(this.token ? { token: this.token } : {}) };
   }
 
   open(): void {
@@ -176,14 +195,14 @@ export class Connection {
     return this.ask<unknown>('set_name', name);
   }
 
-  sendAudio(pcm: ArrayBuffer, onAck?: (queuedMs: number) => void): void {
+  sendAudio(pcm: ArrayBuffer, onAck?: OnAck): void {
     this.trace('incoming_audio', pcm);
     if (!onAck) {
       this.socket.emit('incoming_audio', pcm);
       return;
     }
     this.socket.emit('incoming_audio', pcm, (answer: Partial<AudioAck> | null) =>
-      onAck(answer?.queuedMs ?? 0),
+      onAck(answer?.queuedMs ?? 0, answer?.doneMs),
     );
   }
 

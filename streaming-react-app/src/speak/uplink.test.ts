@@ -247,6 +247,36 @@ describe('after a lost connection', () => {
     expect(marksOf(far.got)).toEqual(numbers(25).slice(10));
   });
 
+  it('keeps what another server may ask for, and sends it from the very sample', () => {
+    const far = new Far();
+    const acks: ((queuedMs: number, doneMs?: number | null) => void)[] = [];
+    far.send = (pcm, onAck?: (queuedMs: number, doneMs?: number | null) => void) => {
+      far.got.push(pcm);
+      if (onAck) acks.push(onAck);
+    };
+    const uplink = new Uplink(far, RATE, { ackEveryMs: 100, maxHeldMs: 100 });
+    uplink.begin();
+    for (let i = 0; i < 50; i += 1) {
+      uplink.push(frame(i));
+      acks.pop()?.(0, Math.min(200, far.receivedMs));
+    }
+    far.got = [];
+    // The other server has a pause at 250 ms, in the middle of a frame.
+    uplink.resume(250);
+    uplink.push(frame(50));
+    expect(far.receivedMs).toBe(1020 - 250);
+    expect(new Int16Array(far.got[0] ?? new ArrayBuffer(2))[0]).toBe(12);
+    expect(marksOf(far.got).at(-1)).toBe(50);
+    expect(uplink.figures).toMatchObject({ sentMs: 1020, heldMs: 0, droppedMs: 0 });
+    // What is done is not kept.
+    expect(acks.length).toBeGreaterThan(0);
+    acks.at(-1)?.(0, 900);
+    far.got = [];
+    uplink.resume(0);
+    uplink.flush();
+    expect(far.receivedMs).toBeLessThan(300);
+  });
+
   it('goes on with a server that does not tell', () => {
     const far = new Far();
     const uplink = new Uplink(far, RATE, { maxUnackedMs: 100 });

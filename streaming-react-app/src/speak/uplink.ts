@@ -4,11 +4,16 @@
  */
 import { joinBuffers } from '../audio/pcm';
 
+/**
+ * Called with the milliseconds of audio that wait at the server, and with those of the stream that
+ * nobody will ask for again, which a server without replicas does not tell.
+ */
+export type OnAck = (queuedMs: number, doneMs?: number | null) => void;
+
 export interface UplinkPort {
   /** Whether audio may be sent now: connected, and the stream configured. */
   ready(): boolean;
-  /** `onAck` is called with the milliseconds of audio that wait at the server. */
-  send(pcm: ArrayBuffer, onAck?: (queuedMs: number) => void): void;
+  send(pcm: ArrayBuffer, onAck?: OnAck): void;
 }
 
 export interface UplinkOptions {
@@ -18,6 +23,8 @@ export interface UplinkOptions {
   maxUnackedMs: number;
   /** Keep at most this much while held back; the oldest goes first. */
   maxHeldMs: number;
+  /** Keep at most this much that was sent, for another server to go on with. */
+  maxKeptMs: number;
   /** Longest message when held audio goes out. */
   maxMessageMs: number;
   /** Audio waiting at the server from which a patient source is asked to wait. */
@@ -31,6 +38,7 @@ const DEFAULTS: UplinkOptions = {
   ackEveryMs: 200,
   maxUnackedMs: 2000,
   maxHeldMs: 15_000,
+  maxKeptMs: 120_000,
   maxMessageMs: 500,
   slowDownAboveMs: 3000,
 };
@@ -53,8 +61,10 @@ export class Uplink {
   private queuedMs = 0;
   private slow = false;
   private epoch = 0;
-  /** Messages that the server may not have, with where each ends. */
-  private unconfirmed: { pcm: ArrayBuffer; endMs: number }[] = [];
+  /** Messages that a server may ask for again, with where each ends. */
+  private kept: { pcm: ArrayBuffer; endMs: number }[] = [];
+  /** Audio that was sent before and is held again. */
+  private againMs = 0;
   /** Where the stream that runs now began. */
   private streamFromMs = 0;
 
@@ -81,7 +91,7 @@ export class Uplink {
   push(pcm: ArrayBuffer): void {
     this.held.push(pcm);
     this.heldMs += this.milliseconds(pcm);
-    while (this.heldMs > this.options.maxHeldMs) {
+    while (this.heldMs > this.options.maxHeldMs + this.againMs) {
       const lost = this.milliseconds(this.held.shift() ?? new ArrayBuffer(0));
       this.heldMs -= lost;
       this.droppedMs += lost;
@@ -97,6 +107,8 @@ export class Uplink {
    */
   resume(receivedMs: number | null): void {
     this.goBack(receivedMs === null ? this.sentMs : this.streamFromMs + receivedMs);
+    // What the server lacks and is not kept is lost.
+    if (receivedMs !== null) this.streamFromMs = this.sentMs - receivedMs;
   }
 
   /** A stream begins. What was not acknowledged of one before it goes out again. */
@@ -108,12 +120,13 @@ export class Uplink {
   /** Takes back what was sent behind a place; answers to it are of no use any more. */
   private goBack(fromMs: number): void {
     this.epoch += 1;
-    const lost = this.unconfirmed.filter(({ endMs }) => endMs > fromMs + ROUNDING_MS);
-    this.unconfirmed = [];
-    const parts = lost.map(({ pcm }) => pcm);
+    const lost = this.kept.filter(({ endMs }) => endMs > fromMs + ROUNDING_MS);
+    this.kept = [];
+    const parts = lost.map(({ pcm, endMs }) => this.behind(pcm, endMs, fromMs));
     const ms = parts.reduce((sum, pcm) => sum + this.milliseconds(pcm), 0);
     this.held.unshift(...parts);
     this.heldMs += ms;
+    this.againMs += ms;
     this.sentMs -= ms;
     this.ackedMs = this.sentMs;
     this.askedMs = this.sentMs;
@@ -142,9 +155,11 @@ export class Uplink {
     }
     this.held.splice(0, parts.length);
     this.heldMs = Math.max(0, this.heldMs - length);
+    this.againMs = Math.max(0, this.againMs - length);
     this.sentMs += length;
     const pcm = parts.length === 1 && parts[0] ? parts[0] : joinBuffers(parts);
-    this.unconfirmed.push({ pcm, endMs: this.sentMs });
+    this.kept.push({ pcm, endMs: this.sentMs });
+    this.forget(this.sentMs - this.options.maxKeptMs);
     if (this.sentMs - this.askedMs < this.options.ackEveryMs) {
       this.port.send(pcm);
       return;
@@ -152,13 +167,25 @@ export class Uplink {
     const position = this.sentMs;
     const { epoch } = this;
     this.askedMs = position;
-    this.port.send(pcm, (queuedMs) => {
+    this.port.send(pcm, (queuedMs, doneMs) => {
       if (epoch !== this.epoch) return;
       this.ackedMs = Math.max(this.ackedMs, position);
-      this.unconfirmed = this.unconfirmed.filter(({ endMs }) => endMs > this.ackedMs);
+      const done = typeof doneMs === 'number' ? this.streamFromMs + doneMs : this.ackedMs;
+      this.forget(Math.min(done, this.ackedMs));
       this.queuedMs = queuedMs;
       this.flush();
     });
+  }
+
+  /** What of a message lies behind a place. */
+  private behind(pcm: ArrayBuffer, endMs: number, fromMs: number): ArrayBuffer {
+    const skippedMs = fromMs - (endMs - this.milliseconds(pcm));
+    if (skippedMs <= ROUNDING_MS) return pcm;
+    return pcm.slice(2 * Math.round((skippedMs / 1000) * this.rate));
+  }
+
+  private forget(untilMs: number): void {
+    this.kept = this.kept.filter(({ endMs }) => endMs > untilMs);
   }
 
   private milliseconds(pcm: ArrayBuffer): number {

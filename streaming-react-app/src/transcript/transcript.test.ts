@@ -20,6 +20,7 @@ function said(payload: string, more: Partial<TranslationText> = {}): Translation
     seq,
     startMs: 0,
     endMs: 1000,
+    offset: 0,
     latencyMs: 200,
     confidence: 0.9,
     ...more,

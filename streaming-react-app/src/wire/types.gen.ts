@@ -15,6 +15,7 @@ export interface Ack {
 export interface AudioAck {
   queuedMs: number;
   receivedMs: number | null;
+  doneMs: number | null;
 }
 /**
  * A model that is served.
@@ -144,6 +145,7 @@ export interface NotUnderstood {
   startMs: number;
   endMs: number;
   latencyMs: number;
+  offset: number;
   event: 'not_understood';
   confidence: number | null;
 }
@@ -316,7 +318,8 @@ export interface TranscriptSentence {
 }
 /**
  * `translation_speech` for protocol 2. `payload` is binary, mono: 16-bit little-endian
- * samples, or packets of Opus, each behind its length in two bytes, big-endian.
+ * samples, or packets of Opus, each behind its length in two bytes, big-endian. `offset` is how
+ * many samples of the segment, in this language, came before it.
  *
  * Of Opus only: `preSkip` tells that a new decoder is needed and how many samples are to be left
  * out at its beginning; then the payload gives `samples`, and more is silence at the end.
@@ -330,6 +333,7 @@ export interface TranslationSpeech {
   startMs: number;
   endMs: number;
   latencyMs: number;
+  offset: number;
   event: 'translation_speech';
   payload: ArrayBuffer;
   encoding: 'pcm16' | 'opus';
@@ -339,6 +343,8 @@ export interface TranslationSpeech {
 }
 /**
  * `translation_text` for protocol 2. `payload` begins with a space where a word begins.
+ *
+ * `offset` is how many characters of the segment, in this language, came before it.
  *
  * `confidence`, from 0 to 1, is how sure the decoder is of the sentence up to here.
  */
@@ -351,6 +357,7 @@ export interface TranslationText {
   startMs: number;
   endMs: number;
   latencyMs: number;
+  offset: number;
   event: 'translation_text';
   payload: string;
   confidence: number | null;
