@@ -111,29 +111,48 @@ def _linear(layer: nn.Module) -> Product:
     return partial(packed_product, packed=packed_weight(layer.weight[..., 0]), bias=None)
 
 
-class _EnergyStack:
-    """The energy projections of all layers, computed side by side; in ``dtype`` if one is given."""
+def _chains(layers: Sequence[PChooseLayer], name: str) -> list[list[nn.Linear]]:
+    """The energy projections of each layer, one behind the other."""
+    return [[m for m in getattr(x, name).layers if isinstance(m, nn.Linear)] for x in layers]
 
-    def __init__(
-        self, layers: Sequence[PChooseLayer], name: str, dtype: torch.dtype | None = None
-    ) -> None:
-        chains = [[m for m in getattr(x, name).layers if isinstance(m, nn.Linear)] for x in layers]
-        self.dtype = dtype
+
+class _EnergyStack:
+    """The energy projections of all layers, computed side by side: few calls for small networks."""
+
+    def __init__(self, layers: Sequence[PChooseLayer], name: str) -> None:
         self.products = []
-        for depth in zip(*chains, strict=True):
-            weight = torch.stack([x.weight.detach().t().to(dtype or x.weight.dtype) for x in depth])
-            bias = torch.stack([x.bias.detach().to(weight.dtype) for x in depth])[:, None]
+        for depth in zip(*_chains(layers, name), strict=True):
+            weight = torch.stack([x.weight.detach().t() for x in depth])
+            bias = torch.stack([x.bias.detach() for x in depth])[:, None]
             self.products.append((weight.contiguous(), bias))
             for layer in depth:
                 give_pages_back(layer.weight)
 
     def __call__(self, x: Tensor) -> Tensor:
         """(L, R, D) -> (L, R, D)."""
-        dtype = x.dtype
-        x = x.to(self.dtype or dtype)
         for weight, bias in self.products:
             x = torch.baddbmm(bias, x, weight).relu_()
-        return x.to(dtype)
+        return x
+
+
+class _PackedEnergies:
+    """The same, layer by layer in ``dtype``: large ones are read faster when they are packed."""
+
+    def __init__(self, layers: Sequence[PChooseLayer], name: str, dtype: torch.dtype) -> None:
+        self._dtype = dtype
+        self._chains = [
+            [(packed_weight(x.weight, dtype), x.bias.detach().to(dtype)) for x in chain]
+            for chain in _chains(layers, name)
+        ]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(L, R, D) -> (L, R, D)."""
+        made = []
+        for row, chain in zip(x.to(self._dtype), self._chains, strict=True):
+            for weight, bias in chain:
+                row = packed_product(row, weight, bias, "relu")
+            made.append(row)
+        return torch.stack(made).to(x.dtype)
 
 
 class FusedTextDecoder(TextDecoder):
@@ -143,11 +162,16 @@ class FusedTextDecoder(TextDecoder):
     """Precision of the energy projections, where that is not the network's."""
     _logits: Tensor | None = None
     _source: Product | None = None
-    _queries: _EnergyStack | None = None
-    _keys: _EnergyStack | None = None
+    _queries: Product | None = None
+    _keys: Product | None = None
 
     def _steps(self) -> list[PChooseLayer]:
         return [x.p_choose_layer for x in self.layers if isinstance(x, TextDecoderLayer)]
+
+    def _energies(self, name: str) -> Product:
+        if self.short is None:
+            return _EnergyStack(self._steps(), name)
+        return _PackedEnergies(self._steps(), name, self.short)
 
     def project_source(
         self, source: Tensor, lengths: Tensor | None = None, last_only: bool = True
@@ -161,7 +185,7 @@ class FusedTextDecoder(TextDecoder):
             attentions = [
                 x.encoder_decoder_attn for x in self.layers if isinstance(x, TextDecoderLayer)
             ]
-            self._keys = _EnergyStack(self._steps(), "k_energy_proj", self.short)
+            self._keys = self._energies("k_energy_proj")
             self._source = _stacked([p for x in attentions for p in (x.k_proj, x.v_proj)])
         steps = self._steps()
         depth, heads = len(steps), self.config.num_heads
@@ -177,7 +201,7 @@ class FusedTextDecoder(TextDecoder):
         """As in :class:`TextDecoder`."""
         steps = self._steps()
         if self._queries is None:
-            self._queries = _EnergyStack(steps, "q_energy_proj", self.short)
+            self._queries = self._energies("q_energy_proj")
         batch, size, _ = queries[0].shape
         x = self._queries(torch.stack([q.flatten(0, 1) for q in queries]))
         x = x.view(len(steps), batch, size, self.config.num_heads, -1).transpose(2, 3)

@@ -26,7 +26,10 @@ MIDDLE = 128
 def quantize_rows(weight: Tensor) -> tuple[Tensor, Tensor]:
     """(N, K) -> int8 (N, K) and float32 scales (N,): the largest weight of a row becomes 127."""
     if weight.is_meta:  # for networks without memory: computing there means importing a compiler
-        return torch.empty_like(weight, dtype=torch.int8), weight.new_empty(len(weight))
+        shape = weight.shape
+        return torch.empty(shape, dtype=torch.int8, device="meta"), torch.empty(
+            shape[0], device="meta"
+        )
     weight = weight.float()
     scales = weight.abs().amax(1).clamp(min=1e-12) / MOST
     return torch.round(weight / scales[:, None]).clamp(-MOST, MOST).to(torch.int8), scales
@@ -133,9 +136,9 @@ class Int8Product:
         rows = x.reshape(-1, x.size(-1)).float()
         count = len(rows)
         scales = rows.abs().amax(1, keepdim=True).clamp_(min=1e-12).div_(MOST)
-        # Truncation rounds what is half above: no pass over the rows for rounding alone.
-        shifted = torch.addcmul(rows.new_tensor(MIDDLE + 0.5), rows, scales.reciprocal())
-        whole = shifted.to(torch.uint8)
+        # Truncation rounds what is half above: no pass over the rows for rounding alone. By way of
+        # int32, whose conversions PyTorch has vector instructions for.
+        whole = rows.div(scales).add_(MIDDLE + 0.5).to(torch.int32).to(torch.uint8)
         if fill := filled(count) - count:
             whole = F.pad(whole, (0, 0, 0, fill))
         y = _whole_product(whole, self._packed, self._scales, self._zeros)[:count]
