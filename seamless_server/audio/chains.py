@@ -14,7 +14,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from seamless_server.audio.decoding import Decoder, Frames, NotSound, Raw, can_seek
+from seamless_server.audio.decoding import Decoder, Decoding, Frames, NotSound, Raw, can_seek
 
 Pieces = Iterator[tuple[int, bool]]
 """How many of the next bytes belong together, and whether a part begins with them."""
@@ -129,7 +129,7 @@ class Part:
         return self._at
 
 
-class ChainedDecoder:
+class ChainedDecoder(Decoding):
     """As `Decoder`, of parts that follow each other.
 
     Args:
@@ -140,11 +140,6 @@ class ChainedDecoder:
         self._parts = iter(parts)
         self._now = next(self._parts)()
         self.format, self.rate, self.channels = self._now.format, self._now.rate, self._now.channels
-        self.declared_s: float | None = None
-        self.decoded_s = 0.0
-        self.damaged_at_s: float | None = None
-        self.ends_early = False
-        self.missing_s = 0.0
 
     def __iter__(self) -> Iterator[tuple[Frames, int]]:
         """Samples (n, c) and their rate in Hz."""
@@ -154,7 +149,7 @@ class ChainedDecoder:
             try:
                 self._now = part()
             except NotSound:
-                self._damage(self.decoded_s)
+                self.damage(self.decoded_s)
             else:
                 yield from self._part()
 
@@ -165,14 +160,9 @@ class ChainedDecoder:
             self.decoded_s = before + self._now.decoded_s
             yield frames, rate
         if self._now.damaged_at_s is not None:
-            self._damage(before + self._now.damaged_at_s)
+            self.damage(before + self._now.damaged_at_s)
             self.ends_early = self._now.ends_early
         self.missing_s += self._now.missing_s
-
-    def _damage(self, at_s: float) -> None:
-        if self.damaged_at_s is None:
-            self.damaged_at_s = at_s
-        self.ends_early = True
 
     def close(self) -> None:
         """Let go of the decoder; the file itself stays open."""

@@ -94,7 +94,32 @@ class NotSound(SeamlessError):
     code = "audio"
 
 
-class Decoder:
+class Decoding:
+    """What is known of sound while it is decoded.
+
+    declared_s: what the file says that it holds, for a display of progress. decoded_s: what was
+    decoded so far. damaged_at_s: where the first piece lay that could not be decoded. After the
+    end, ends_early: nothing could be decoded behind that place, or the file is cut off; missing_s:
+    how much more the file says that it holds.
+    """
+
+    format: str
+    rate: int
+    channels: int
+    declared_s: float | None = None
+    decoded_s = 0.0
+    damaged_at_s: float | None = None
+    ends_early = False
+    missing_s = 0.0
+
+    def damage(self, at_s: float) -> None:
+        """Something there could not be decoded."""
+        if self.damaged_at_s is None:
+            self.damaged_at_s = at_s
+        self.ends_early = True
+
+
+class Decoder(Decoding):
     """Decodes the best stream of sound of an open file.
 
     What is damaged is left out, never guessed: no frame is given that the codec calls wrong.
@@ -153,20 +178,11 @@ class Decoder:
             container.close()
             raise
         self._container, self._stream, self._codec = container, stream, codec
-        self.format: str = codec.codec.canonical_name if raw is None else raw.encoding
+        self.format = codec.codec.canonical_name if raw is None else raw.encoding
         self._honest = container.format.name in _HONEST
-        self.rate: int = codec.sample_rate or 0
-        self.channels: int = codec.channels or 0
-        self.declared_s: float | None = self._declared()
-        """What the file says that it holds, for a display of progress."""
-        self.decoded_s = 0.0
-        """What was decoded so far."""
-        self.damaged_at_s: float | None = None
-        """Where the first piece lay that could not be decoded."""
-        self.ends_early = False
-        """After the end: nothing could be decoded behind that place, or the file is cut off."""
-        self.missing_s = 0.0
-        """After the end: how much more the file says that it holds."""
+        self.rate = codec.sample_rate or 0
+        self.channels = codec.channels or 0
+        self.declared_s = self._declared()
 
     def _declared(self) -> float | None:
         stream = self._stream
@@ -218,9 +234,7 @@ class Decoder:
                 yield packet
 
     def _damage(self) -> None:
-        if self.damaged_at_s is None:
-            self.damaged_at_s = self.decoded_s
-        self.ends_early = True
+        self.damage(self.decoded_s)
 
     def close(self) -> None:
         """Let go of the decoder; the file itself stays open."""

@@ -17,7 +17,7 @@ import orjson
 import soundfile
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from seamless_server.audio.pcm import to_pcm16
 from seamless_server.audio.resample import at_rate
@@ -28,13 +28,14 @@ from seamless_server.doors.uploads import (
     UploadedSound,
     UploadProgress,
     described_form,
+    file_request,
     no_room,
+    read_form,
     translate_file,
     upload_form,
 )
 from seamless_server.errors import LanguageError, SeamlessError
 from seamless_server.languages import resolve
-from seamless_server.service.owner import StreamRequest
 from seamless_server.service.served_models import AUTO
 from seamless_server.stream_options import StreamOptions, read_options, settable
 
@@ -114,7 +115,9 @@ async def translate(
         if wants_wav:
             fields.speech = True
         model = _model(parts, fields, given.get("source_lang"))
-        stream_request = _request(parts, fields, given)
+        chosen = {name: given[name] for name in settable("speaker") if name in given}
+        options, lang = parts.settings.option_policy.admit(chosen), fields.target_language
+        stream_request = file_request(fields.model, lang, options, speech=fields.speech)
         if fields.stream or wants_lines:
             # The upload is gone when this function returns, the answer only begins then.
             content = await asyncio.to_thread(_copied, content)
@@ -153,11 +156,7 @@ def _fields(given: dict[str, Any]) -> TranslateRequest:
     for alias in ("tgt_lang", "target_language"):
         if alias in given:
             given.setdefault("targetLanguage", given[alias])
-    try:
-        return TranslateRequest.model_validate(given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise SeamlessError(f"{first['loc'][0]}: {first['msg']}", code="invalid") from None
+    return read_form(TranslateRequest, given)
 
 
 def _model(parts: Parts, fields: TranslateRequest, source: object) -> ModelInfo:
@@ -180,24 +179,6 @@ def _model(parts: Parts, fields: TranslateRequest, source: object) -> ModelInfo:
             code="language",
         ) from None
     return model
-
-
-def _request(parts: Parts, fields: TranslateRequest, given: dict[str, Any]) -> StreamRequest:
-    chosen = {name: given[name] for name in settable("speaker") if name in given}
-
-    def targets(_: ModelInfo) -> dict[str, Any]:
-        from seamless_server.streaming import Target
-
-        return {fields.target_language: Target(text=True, speech=fields.speech)}
-
-    return StreamRequest(
-        rate=0,
-        targets=targets,
-        model=fields.model,
-        speech=fields.speech,
-        options=parts.settings.option_policy.admit(chosen),
-        live=False,
-    )
 
 
 def _event(output: Output | UploadProgress, sound: UploadedSound) -> dict[str, Any]:

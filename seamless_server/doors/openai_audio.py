@@ -15,7 +15,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from seamless_server.doors.failures import STATUS, documented
@@ -24,6 +24,8 @@ from seamless_server.doors.uploads import (
     SaidText,
     UploadedSound,
     described_form,
+    file_request,
+    read_form,
     translate_file,
     upload_form,
 )
@@ -176,11 +178,7 @@ async def transcriptions(request: Request) -> Response:
 async def _answer(request: Request, task: str) -> Response:
     parts = parts_of(request)
     async with upload_form(request, parts.settings.max_upload_mb) as (given, file):
-        try:
-            fields = AudioRequest.model_validate(given)
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise SeamlessError(f"{first['loc'][0]}: {first['msg']}", code="invalid") from None
+        fields = read_form(AudioRequest, given)
         source = _source(fields)
         if fields.model == AUTO:
             offered = {lang for one in parts.models.offered() for lang in one.text_languages}
@@ -194,22 +192,10 @@ async def _answer(request: Request, task: str) -> Response:
         sound = await asyncio.to_thread(
             UploadedSound, file.file, file.filename or "", parts.settings.max_upload_seconds
         )
-
-        def targets(_: ModelInfo) -> dict[str, Any]:
-            from seamless_server.streaming import Target
-
-            return {lang: Target(text=True, speech=False)}
-
-        wanted = StreamRequest(
-            rate=sound.rate,
-            targets=targets,
-            model=model.name,
-            speech=False,
-            options=parts.settings.option_policy.defaults.model_copy(
-                update={} if source is None else {"source_lang": source}
-            ),
-            live=False,
+        options = parts.settings.option_policy.defaults.model_copy(
+            update={} if source is None else {"source_lang": source}
         )
+        wanted = file_request(model.name, lang, options, rate=sound.rate)
         written = await _write(parts, sound, wanted)
     return _shaped(fields, written, task, lang, sound.duration_ms / 1000)
 

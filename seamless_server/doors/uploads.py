@@ -9,11 +9,12 @@ import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from fastapi import Request
+from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.types import Message
 
@@ -23,10 +24,12 @@ from seamless_server.errors import AudioError, SeamlessError
 from seamless_server.service.owner import Audience, EndReason, Owner, StreamRequest
 from seamless_server.service.service import Service
 from seamless_server.service.session import Session
+from seamless_server.stream_options import StreamOptions
 
 if TYPE_CHECKING:
-    from seamless_server.streaming import Output, TextOutput
+    from seamless_server.streaming import ModelInfo, Output, TextOutput
 
+AnyForm = TypeVar("AnyForm", bound=BaseModel)
 Samples = npt.NDArray[np.float32]
 
 logger = logging.getLogger(__name__)
@@ -90,6 +93,32 @@ async def upload_form(
         yield fields, file
     finally:
         await form.close()
+
+
+def read_form(kind: type[AnyForm], given: dict[str, Any]) -> AnyForm:
+    """A form's fields as a model.
+
+    Raises:
+        SeamlessError: names the first that does not fit.
+    """
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SeamlessError(f"{first['loc'][0]}: {first['msg']}", code="invalid") from None
+
+
+def file_request(
+    model: str | None, lang: str, options: StreamOptions, *, rate: int = 0, speech: bool = False
+) -> StreamRequest:
+    """What a file's stream is to be: its text, and speech if it is wanted, in one language."""
+
+    def targets(_: ModelInfo) -> dict[str, Any]:
+        from seamless_server.streaming import Target
+
+        return {lang: Target(text=True, speech=speech)}
+
+    return StreamRequest(rate, targets, model=model, speech=speech, options=options, live=False)
 
 
 class UploadedSound:
