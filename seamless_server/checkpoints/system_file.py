@@ -25,7 +25,7 @@ from seamless_server.languages import codes, lookup
 _OURS = ("seamless_server.agents.", "seamless_communication.")
 """Where the classes of SeamlessStreaming's own pipelines live, here and in the original."""
 _LANGUAGES = ("source_langs", "target_langs", "tgt_lang", "speech_langs", "captions")
-_SERVING = ("hears_with", "vad", "demonstration", "weights", "requires", "extra")
+_SERVING = ("hears_with", "vad", "demonstration", "sure_from", "weights", "requires", "extra")
 _KEYS = {"agent_class", "task", "description", "licence", *_LANGUAGES, *_SERVING}
 """What says how an agent is served; everything else is an option of the agent."""
 
@@ -53,7 +53,8 @@ class SystemFile:
     translated: those that it writes whatever is spoken, the others (``captions: true``) only when
     they are spoken. hears_with: the model whose transcript a text agent gets. vad: cut the
     audio into segments of speech before the agent gets it. requires: modules that must be
-    installed; extra: of this package, that brings them.
+    installed; extra: of this package, that brings them. sure_from: confidence below which its words
+    are marked as uncertain.
     """
 
     path: Path
@@ -68,6 +69,7 @@ class SystemFile:
     hears_with: str | None
     vad: bool
     demonstration: bool
+    sure_from: float
     weights: Weights | None
     options: Mapping[str, Any]
     requires: tuple[str, ...] = ()
@@ -148,11 +150,20 @@ def _system_file(path: Path, agent_class: str, data: dict[str, Any]) -> SystemFi
         hears_with=None if hears_with is None else str(hears_with),
         vad=bool(data.get("vad", True)),
         demonstration=bool(data.get("demonstration", False)),
+        sure_from=_share(path, data, "sure_from"),
         weights=_weights(path, data.get("weights")),
         requires=tuple(str(name) for name in data.get("requires") or ()),
         extra=None if data.get("extra") is None else str(data["extra"]),
         options={name: x for name, x in data.items() if name not in _KEYS and x is not None},
     )
+
+
+def _share(path: Path, data: Mapping[str, Any], key: str) -> float:
+    """A number from 0 to 1; a half where nothing is said."""
+    value = data.get(key, 0.5)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise CheckpointError(path, f"{key} must be a number from 0 to 1, not {value!r}")
+    return float(value)
 
 
 def _langs(path: Path, data: Mapping[str, Any], key: str) -> tuple[str, ...]:

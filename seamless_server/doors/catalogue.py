@@ -30,6 +30,8 @@ class Capability(BaseModel):
     loaded: bool = True
     """Otherwise the first stream waits while the model is loaded."""
     demonstration: bool = False
+    sureFrom: float = 0.5
+    """Confidence below which its words are shown as uncertain."""
 
 
 def capability(model: ModelInfo, *, loaded: bool = True) -> Capability:
@@ -49,6 +51,7 @@ def capability(model: ModelInfo, *, loaded: bool = True) -> Capability:
         voices=dict(model.voices),
         loaded=loaded,
         demonstration=model.demonstration,
+        sureFrom=model.sure_from,
     )
 
 

@@ -49,6 +49,7 @@ def _abilities(file: SystemFile) -> dict[str, Any]:
         "captions": frozenset(lang for lang in file.target_langs if lang not in translated),
         "default_language": file.target_langs[0],
         "demonstration": file.demonstration,
+        "sure_from": file.sure_from,
     }
 
 

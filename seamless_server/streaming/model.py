@@ -32,6 +32,7 @@ class ModelInfo:
     own voice. voices: how many it has of its own for each language spoken, where there are several.
     sample_rate, output_rate: Hz, of the audio that streams take and of the speech that
     comes out. demonstration: it understands a list of phrases and little else.
+    sure_from: confidence below which its words are more often wrong than right.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ModelInfo:
     sample_rate: int = SAMPLE_RATE
     output_rate: int = SAMPLE_RATE
     demonstration: bool = False
+    sure_from: float = 0.5
 
     def narrow(self, langs: Collection[str] | None = None, speech: bool = True) -> None:
         """Offer less than the model can do from now on.

@@ -115,6 +115,7 @@ async def test_a_demonstration_is_chosen_only_where_no_other_model_can(
     folder.mkdir()
     lines = ["agent_class: tests.evaluation.toy_agents.ToneAgent", "source_langs: [spa, dan]"]
     lines += ["target_langs: [eng, deu]", "speech_langs: [eng, deu]", "demonstration: true"]
+    lines += ["sure_from: 0.3"]
     (folder / "main.yaml").write_text("\n".join(lines))
     server = start_server(models=(str(captions), str(folder)))
     async with httpx.AsyncClient(base_url=server.url) as http:
@@ -126,3 +127,6 @@ async def test_a_demonstration_is_chosen_only_where_no_other_model_can(
         assert await able(target="eng", speech="true") == ["Captions", "Phrasebook"]
         assert await able(source="spa", target="deu") == ["Phrasebook"]
         assert await able(source="deu", target="eng") == []
+        # Each says from where its own confidence can be trusted.
+        sure = {x["name"]: x["sureFrom"] for x in (await http.get("/api/models")).json()}
+        assert sure == {"Captions": 0.5, "Phrasebook": 0.3}

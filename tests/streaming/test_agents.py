@@ -110,6 +110,7 @@ def test_a_language_comes_and_goes(tmp_path: Path) -> None:
         ("agent.WaitK", ["glossary: none.tsv"], "cannot be built: FileNotFoundError"),
         ("agent.WaitK", ["glossary: glossary.tsv"], "name the model that hears"),
         (f"{TOYS}.WordAgent", ["weights: 3"], "weights: needs files"),
+        (f"{TOYS}.WordAgent", ["sure_from: often"], "sure_from must be a number from 0 to 1"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, agent: str, lines: list[str], message: str) -> None:

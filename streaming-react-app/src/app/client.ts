@@ -7,7 +7,7 @@ import { Listener } from '../listen/listener';
 import { Connection } from '../net/connection';
 import type { ConnectionOptions } from '../net/connection';
 import { Speaker } from '../speak/speaker';
-import { unwritten } from './models';
+import { modelOf, unwritten } from './models';
 import { Room } from './room';
 
 export class Client {
@@ -33,6 +33,8 @@ export class Client {
     this.room = new Room(this.connection);
     this.listener = new Listener(this.connection, this.metrics, this.trace);
     this.speaker = new Speaker(this.connection, this.room, this.metrics, this.trace);
+    this.listener.sureFrom = (id) =>
+      modelOf(this.models, this.room.view.getState().state, id)?.sureFrom ?? 0.5;
     this.room.onLost = () => this.speaker.lost();
     this.room.onRestored = (restarted) => {
       if (restarted) this.listener.serverRestarted();
@@ -52,12 +54,15 @@ export class Client {
     if (connect) this.connection.open();
   }
 
+  private get models() {
+    return this.room.server.getState().state?.agentsCapabilities ?? [];
+  }
+
   /** Where the model of those who speak does not write this member's language, it reads theirs. */
   private follow(): void {
     const { language } = this.listener.state.getState();
-    const models = this.room.server.getState().state?.agentsCapabilities ?? [];
     const { state } = this.room.view.getState();
-    const follows = language === null ? false : unwritten(models, state, language);
+    const follows = language === null ? false : unwritten(this.models, state, language);
     if (follows !== null) void this.listener.follow(follows);
   }
 }

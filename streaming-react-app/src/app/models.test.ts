@@ -14,6 +14,7 @@ const model = (name: string, more: Partial<Capability>): Capability => ({
   voices: {},
   loaded: true,
   demonstration: false,
+  sureFrom: 0.5,
   ...more,
 });
 const phrasebook = model('phrasebook', {

@@ -72,7 +72,7 @@ export default function KeepChoices({ roomID, nameOf, speaks, anchor, onClose }:
     saveFile(fileName(roomID, format, new Date()), MIME[format], text);
   };
   const saveBoth = () => {
-    const text = `${heading}\n\n${bilingual(all, nameOf)}`;
+    const text = `${heading}\n\n${bilingual(listener.transcript.getState(), nameOf, noteOf)}`;
     saveFile(fileName(`${roomID}-both`, 'txt', new Date()), MIME.txt, text);
   };
   const saveSpeech = () => {

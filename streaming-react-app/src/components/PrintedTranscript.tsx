@@ -3,13 +3,13 @@ import { useStore } from '../state/store';
 import { languageTag } from '../languages/languages';
 import type { NameOf } from '../transcript/formats';
 import { saidAt } from '../transcript/formats';
-import type { Line } from '../transcript/transcript';
+import type { ShownLine } from '../transcript/shown';
 
 interface Props {
   heading: string;
-  lines: readonly Line[];
+  lines: readonly ShownLine[];
   nameOf: NameOf;
-  noteOf: (line: Line) => string;
+  noteOf: (line: ShownLine) => string;
 }
 
 /** The transcript for paper or PDF, with times and names. Seen in print only. */
@@ -29,6 +29,11 @@ export function PrintedTranscript({ heading, lines, nameOf, noteOf }: Props) {
               <td>
                 <span lang={languageTag(line.lang)}>{line.text}</span>
                 {noteOf(line) && <em> [{noteOf(line)}]</em>}
+                {line.heard && (
+                  <div lang={languageTag(line.heard.lang)} className="line-heard">
+                    {line.heard.text}
+                  </div>
+                )}
               </td>
             </tr>
           ))}

@@ -14,7 +14,7 @@ import {
   beginStream,
   leaveLanguages,
 } from '../transcript/transcript';
-import type { Transcript } from '../transcript/transcript';
+import type { SureFrom, Transcript } from '../transcript/transcript';
 import { SpeechKeeper } from '../transcript/speechKeeper';
 import type { OutputType, TranslationSpeech, TranslationText } from '../wire/messages';
 import { Arrivals } from './arrivals';
@@ -70,6 +70,9 @@ export class Listener {
   readonly transcript = values<Transcript>(EMPTY_TRANSCRIPT);
   readonly kept = new SpeechKeeper();
 
+  /** What the model of a speaker says of its own confidence. */
+  sureFrom: SureFrom | undefined;
+
   private arrivals = new Arrivals();
   private serverID: string | null = null;
   private readonly player = new Player();
@@ -102,7 +105,9 @@ export class Listener {
       const half = (message.endMs - message.startMs) / 2;
       this.metrics.add('textDelay', message.latencyMs + half);
       this.trace.add('text');
-      this.transcript.setState((transcript) => addText(transcript, message, Date.now()));
+      this.transcript.setState((transcript) =>
+        addText(transcript, message, Date.now(), this.sureFrom),
+      );
       requestAnimationFrame(() => this.trace.add('rendered'));
     });
     connection.on('not_understood', (message) => {
@@ -186,7 +191,7 @@ export class Listener {
     try {
       const answer = await this.connection.transcript();
       if (!Array.isArray(answer)) return;
-      this.transcript.setState((transcript) => addHistory(transcript, answer));
+      this.transcript.setState((transcript) => addHistory(transcript, answer, this.sureFrom));
     } catch {
       // A room without history is still a room.
     }

@@ -139,6 +139,7 @@ const model = (name: string, more: Partial<Capability> = {}): Capability => ({
   dynamicParams: [],
   loaded: true,
   demonstration: false,
+  sureFrom: 0.5,
   ...more,
 });
 const TINY = model('tiny');

@@ -1,6 +1,6 @@
 /** Lines of a transcript on one time axis, cut into cues that fit a subtitle. */
 import { streamKey } from './transcript';
-import type { Transcript } from './transcript';
+import type { Line, Transcript } from './transcript';
 
 export interface Cue {
   /** Milliseconds from the beginning of the first speaker's audio. */
@@ -9,6 +9,7 @@ export interface Cue {
   speakerID: string;
   lang: string;
   text: string;
+  line: Line;
 }
 
 const LONGEST_MS = 6000;
@@ -29,7 +30,7 @@ export function cues(transcript: Transcript): Cue[] {
         cue !== null &&
         (endMs - cue.startMs > LONGEST_MS || cue.text.length + piece.text.length > MOST_CHARACTERS);
       if (cue === null || full) {
-        cue = { startMs, endMs, speakerID: line.speakerID, lang: line.lang, text: '' };
+        cue = { startMs, endMs, speakerID: line.speakerID, lang: line.lang, text: '', line };
         result.push(cue);
       }
       cue.text = cue.text === '' ? piece.text.trimStart() : cue.text + piece.text;

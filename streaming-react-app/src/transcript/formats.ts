@@ -45,9 +45,13 @@ export function saidAt(transcript: Transcript, line: Line): string {
 }
 
 /** Each sentence in every language that there is, one below the other. */
-export function bilingual(lines: readonly Line[], name: NameOf): string {
+export function bilingual(
+  transcript: Transcript,
+  name: NameOf,
+  noteOf: (line: Line) => string = () => '',
+): string {
   const sentences = new Map<string, Line[]>();
-  for (const line of lines) {
+  for (const line of transcript.lines) {
     const key = `${line.speakerID}/${String(line.stream)}/${String(line.segmentID)}`;
     sentences.set(key, [...(sentences.get(key) ?? []), line]);
   }
@@ -55,15 +59,21 @@ export function bilingual(lines: readonly Line[], name: NameOf): string {
     .map((all) => {
       const languages = [...new Set(all.map((line) => line.lang))].sort();
       const rows = languages.map((lang) => {
-        const text = all.filter((line) => line.lang === lang).map((line) => oneLine(line.text));
+        const text = all
+          .filter((line) => line.lang === lang)
+          .map((line) => oneLine(line.text) + noted(noteOf(line)));
         return `[${lang}] ${text.join(' ')}\n`;
       });
-      return `${oneLine(name(all[0]?.speakerID ?? ''))}\n${rows.join('')}`;
+      const [first] = all;
+      const head = first ? [saidAt(transcript, first), oneLine(name(first.speakerID))] : [];
+      return `${head.filter(Boolean).join(' ')}\n${rows.join('')}`;
     })
     .join('\n');
 }
 
-/** `heading` stands above a TXT (the room and the date), a line's note behind it. */
+const noted = (note: string): string => note && ` [${note}]`;
+
+/** `heading` (the room and the date) stands above a TXT or VTT, a line's note behind it. */
 export function formatTranscript(
   transcript: Transcript,
   format: TextFormat,
@@ -81,9 +91,8 @@ export function formatTranscript(
           .filter((line) => line.text !== '')
           .map((line) => {
             const time = heading ? saidAt(transcript, line) : '';
-            const note = noteOf(line);
             const text = `${prefix(line.speakerID)}${oneLine(line.text)}`;
-            return `${time && `${time} `}${text}${note && ` [${note}]`}\n`;
+            return `${time && `${time} `}${text}${noted(noteOf(line))}\n`;
           }),
       ].join('');
     case 'srt':
@@ -96,6 +105,7 @@ export function formatTranscript(
     case 'vtt':
       return [
         'WEBVTT\n',
+        ...(heading ? [`NOTE ${vttText(heading)}\n`] : []),
         ...cues(transcript).map((cue) => {
           const voice = several ? `<v ${vttText(name(cue.speakerID))}>` : '';
           return `${span(cue, '.')}\n${voice}${vttText(cue.text.trim())}\n`;
@@ -103,7 +113,12 @@ export function formatTranscript(
       ].join('\n');
     case 'json':
       return `${JSON.stringify(
-        cues(transcript).map((cue) => ({ ...cue, speaker: name(cue.speakerID) })),
+        cues(transcript).map(({ line, ...cue }) => ({
+          ...cue,
+          speaker: name(cue.speakerID),
+          time: saidAt(transcript, line),
+          note: noteOf(line),
+        })),
         null,
         2,
       )}\n`;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { NotUnderstood, RoomState, TranslationText } from '../wire/messages';
-import { formatTranscript } from './formats';
+import { bilingual, formatTranscript } from './formats';
 import { SpeechKeeper } from './speechKeeper';
 import { EMPTY_TRANSCRIPT, addHistory, addLost, addText, leaveLanguages } from './transcript';
 import { shownLines, wantedLanguage } from './shown';
@@ -68,6 +68,19 @@ describe('addText', () => {
     // Two languages of a sentence may be written side by side.
     expect(open(transcript)).toEqual(['eins', 'two']);
     expect(open(leaveLanguages(transcript, 'eng'))).toEqual(['two']);
+  });
+
+  it("asks the speaker's model from where it is sure", () => {
+    const sureFrom = (speakerID: string) => (speakerID === 'a' ? 0.8 : 0.2);
+    const marked = (speakerID: string) => {
+      const message = said('Hola', { speakerID, confidence: 0.5 });
+      const live = addText(EMPTY_TRANSCRIPT, message, 0, sureFrom);
+      const entry = { ...message, text: 'Hola', finished: true };
+      const history = addHistory(EMPTY_TRANSCRIPT, [entry], sureFrom);
+      return [live, history].map(({ lines }) => lines[0]?.pieces[0]?.unsure ?? false);
+    };
+    expect(marked('a')).toEqual([true, true]);
+    expect(marked('b')).toEqual([false, false]);
   });
 
   it('marks what the model was not sure of, and what it gave up', () => {
@@ -283,6 +296,21 @@ describe('formats', () => {
     expect(vtt).toContain('00:00:00.500 --> 00:00:02.500\n<v Ann>Hola a todos.\n');
     expect(vtt).toContain('Buenos &lt;días&gt; &amp; más');
     expect(vtt).toContain('<v Bob &lt;b&gt;>Hey');
+  });
+
+  it('keeps names, times, languages and notes together', () => {
+    const at = new Date(2026, 10, 27, 9, 30, 0).getTime();
+    const both = [
+      said('Hola.', { lang: 'spa', eos: true, startMs: 0, endMs: 1000, latencyMs: 0 }),
+      said('Hello.', { lang: 'eng', eos: true, startMs: 0, endMs: 1000, latencyMs: 0 }),
+    ].reduce((before, message) => addText(before, message, at + 1000), EMPTY_TRANSCRIPT);
+    const noteOf = (line: { lang: string }) => (line.lang === 'spa' ? 'wrong' : '');
+    expect(bilingual(both, name, noteOf)).toBe(
+      `09:30:00 ${name(both.lines[0]?.speakerID ?? '')}\n[eng] Hello.\n[spa] Hola. [wrong]\n`,
+    );
+    expect(formatTranscript(both, 'vtt', name, 'Room ABCD')).toMatch(/^WEBVTT\n\nNOTE Room ABCD\n/);
+    const [first] = JSON.parse(formatTranscript(both, 'json', name, '', noteOf)) as unknown[];
+    expect(first).toMatchObject({ time: '09:30:00', note: 'wrong', lang: 'spa', text: 'Hola.' });
   });
 
   it('puts the streams of several speakers on one axis', () => {

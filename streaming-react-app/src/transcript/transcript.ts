@@ -10,11 +10,17 @@ export interface Piece {
   unsure?: true;
 }
 
-/** Below it the decoder's words are more often wrong than right. */
-const SURE_FROM = 0.5;
+/** The confidence below which a speaker's model is more often wrong than right. */
+export type SureFrom = (speakerID: string) => number;
 
-const unsure = (confidence: number | null | undefined) =>
-  typeof confidence === 'number' && confidence < SURE_FROM ? { unsure: true as const } : {};
+const HALF: SureFrom = () => 0.5;
+
+const unsure = ({ confidence, speakerID }: Heard, sureFrom: SureFrom) =>
+  typeof confidence === 'number' && confidence < sureFrom(speakerID)
+    ? { unsure: true as const }
+    : {};
+
+type Heard = Pick<TranslationText | TranscriptSentence, 'confidence' | 'speakerID'>;
 
 export interface Line {
   key: string;
@@ -112,13 +118,18 @@ export function leaveLanguages(transcript: Transcript, stays: string | null): Tr
 }
 
 /** Adds a message; one that comes twice changes nothing. */
-export function addText(transcript: Transcript, message: TranslationText, now: number): Transcript {
+export function addText(
+  transcript: Transcript,
+  message: TranslationText,
+  now: number,
+  sureFrom = HALF,
+): Transcript {
   const { speakerID, lang, segmentID, seq, startMs, endMs } = message;
   const known = transcript.streams[speakerID] ?? { number: 0, last: {} };
   const last = known.last[lang];
   if (last && repeats(message, last)) return transcript;
   if (last && beginsAnew(message, last)) {
-    return addText(beginStream(transcript, speakerID), message, now);
+    return addText(beginStream(transcript, speakerID), message, now, sureFrom);
   }
   const stream = known.number;
   const streams = {
@@ -134,7 +145,7 @@ export function addText(transcript: Transcript, message: TranslationText, now: n
       ? transcript.origins
       : { ...transcript.origins, [origin]: now - (message.latencyMs ?? 0) - endMs };
   const key = lineKey(speakerID, stream, segmentID, lang);
-  const piece = { text: message.payload, startMs, endMs, ...unsure(message.confidence) };
+  const piece = { text: message.payload, startMs, endMs, ...unsure(message, sureFrom) };
   const lines = closed(transcript.lines, message);
   // A segment may hold several sentences: only one of its lines is open.
   const at = lines.findLastIndex((line) => isOf(line, key) && !line.finished);
@@ -183,8 +194,8 @@ export function beginStream(transcript: Transcript, speakerID: string): Transcri
 }
 
 /** The line of a sentence that this page came into the middle of: the rest of it goes on there. */
-function continued(line: Line, entry: TranscriptSentence, text: string): Line {
-  const piece = { text, startMs: entry.startMs, endMs: entry.endMs, ...unsure(entry.confidence) };
+function continued(line: Line, entry: TranscriptSentence, text: string, sureFrom: SureFrom): Line {
+  const piece = { text, startMs: entry.startMs, endMs: entry.endMs, ...unsure(entry, sureFrom) };
   return { ...line, text, pieces: [piece], freshFrom: text.length };
 }
 
@@ -197,6 +208,7 @@ function continued(line: Line, entry: TranscriptSentence, text: string): Line {
 export function addHistory(
   transcript: Transcript,
   entries: readonly TranscriptSentence[],
+  sureFrom = HALF,
 ): Transcript {
   const lines = [...transcript.lines];
   const heard = new Set(lines.map((line) => `${line.speakerID}/${line.lang}/${line.text}`));
@@ -210,7 +222,7 @@ export function addHistory(
     const begun = lines.findIndex((line) => isOf(line, key) && text.endsWith(line.text.trim()));
     const line = lines[begun];
     if (line) {
-      lines[begun] = continued(line, entry, text);
+      lines[begun] = continued(line, entry, text, sureFrom);
       return;
     }
     const added: Line = {
@@ -219,7 +231,7 @@ export function addHistory(
       stream,
       segmentID,
       lang,
-      pieces: [{ text, startMs: entry.startMs, endMs: entry.endMs, ...unsure(entry.confidence) }],
+      pieces: [{ text, startMs: entry.startMs, endMs: entry.endMs, ...unsure(entry, sureFrom) }],
       text,
       freshFrom: 0,
       finished,

@@ -34,6 +34,7 @@ export interface Capability {
   };
   loaded: boolean;
   demonstration: boolean;
+  sureFrom: number;
 }
 /**
  * Argument of `set_dynamic_config`; what is absent stays as it is.
