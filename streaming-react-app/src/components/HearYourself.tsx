@@ -3,11 +3,10 @@ import { useState } from 'react';
 import { useTranslation } from '../i18n';
 import { later } from '../app/later';
 import { useClient } from '../app/client';
-import { preferences } from '../state/preferences';
 import { useStore } from '../state/store';
 import { Button } from '../ui/Button';
-import { Switch } from '../ui/fields';
 import { Notice } from '../ui/Notice';
+import { HearingSwitches } from './HearingSwitches';
 
 const SoundDialog = later(() => import('./SoundDialog'));
 
@@ -26,30 +25,7 @@ export default function HearYourself() {
         </Button>
       </div>
       <div className="row wrap">
-        <Switch
-          label={t('listen.text')}
-          checked={state.wantText}
-          onChange={(wantText) => {
-            preferences.setState({ wantText });
-            void listener.configure({ wantText });
-          }}
-        />
-        <Switch
-          label={t('listen.heard')}
-          checked={state.heard}
-          onChange={(heard) => {
-            preferences.setState({ heardSpeaking: heard });
-            void listener.configure({ heard });
-          }}
-        />
-        <Switch
-          label={t('listen.speech')}
-          checked={state.wantSpeech}
-          onChange={(wantSpeech) => {
-            if (wantSpeech) void listener.unlock();
-            void listener.configure({ wantSpeech });
-          }}
-        />
+        <HearingSwitches speaks />
       </div>
       {state.wantSpeech && state.guarded && (
         <Notice

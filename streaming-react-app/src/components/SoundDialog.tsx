@@ -16,6 +16,7 @@ import { Button, Choice } from '../ui/Button';
 import { Dialog } from '../ui/Dialog';
 import { Select, Switch } from '../ui/fields';
 import { BehindBy } from './BehindBy';
+import { HearingSwitches } from './HearingSwitches';
 import { Volume } from './Volume';
 
 const SPEEDS = ['1', '1.1', '1.25', '1.5'] as const;
@@ -54,30 +55,7 @@ export default function SoundDialog({ speaks, onClose }: { speaks: boolean; onCl
       }
     >
       <div className="stack tight">
-        <Switch
-          label={t('listen.text')}
-          checked={state.wantText}
-          onChange={(wantText) => {
-            preferences.setState({ wantText });
-            void listener.configure({ wantText });
-          }}
-        />
-        <Switch
-          label={t('listen.heard')}
-          checked={state.heard}
-          onChange={(heard) => {
-            preferences.setState({ [speaks ? 'heardSpeaking' : 'heard']: heard });
-            void listener.configure({ heard });
-          }}
-        />
-        <Switch
-          label={t('listen.speech')}
-          checked={state.wantSpeech}
-          onChange={(wantSpeech) => {
-            if (wantSpeech) void listener.unlock();
-            void listener.configure({ wantSpeech });
-          }}
-        />
+        <HearingSwitches speaks={speaks} />
       </div>
       {(sent || state.original) && state.wantSpeech && (
         <div>

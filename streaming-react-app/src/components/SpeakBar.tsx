@@ -1,10 +1,11 @@
-import { ChevronUp, Mic, MicOff, SlidersHorizontal, Square, Users } from 'lucide-react';
+import { ChevronUp, Mic, MicOff, SlidersHorizontal, Users } from 'lucide-react';
 import { useTranslation } from '../i18n';
 import { useClient } from '../app/client';
 import { listenersByLanguage } from '../app/people';
 import { useStore } from '../state/store';
 import { Button, IconButton } from '../ui/Button';
 import { LevelMeter } from './LevelMeter';
+import { StopButton } from './StopButton';
 
 /** On a phone: what a speaker needs while speaking, always in reach of the thumb. */
 export default function SpeakBar({ onMore, open }: { onMore: () => void; open: boolean }) {
@@ -31,14 +32,7 @@ export default function SpeakBar({ onMore, open }: { onMore: () => void; open: b
           >
             {muted ? <MicOff size={22} /> : <Mic size={22} />}
           </IconButton>
-          <Button
-            look="filled"
-            strong
-            icon={<Square size={16} fill="currentColor" />}
-            onClick={() => void speaker.stop()}
-          >
-            {t('speak.stop')}
-          </Button>
+          <StopButton />
         </>
       )}
       <Button

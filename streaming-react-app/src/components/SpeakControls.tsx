@@ -1,4 +1,4 @@
-import { Mic, MicOff, Pause, Play, Square } from 'lucide-react';
+import { Mic, MicOff, Pause, Play } from 'lucide-react';
 import { useEffect, useRef } from 'react';
 import { useTranslation } from '../i18n';
 import { useClient } from '../app/client';
@@ -7,6 +7,7 @@ import type { Capability } from '../wire/messages';
 import { Button } from '../ui/Button';
 import { Progress } from '../ui/Notice';
 import { LevelMeter } from './LevelMeter';
+import { StopButton } from './StopButton';
 
 interface Props {
   /** A recording is about to be played, not a microphone opened. */
@@ -103,14 +104,7 @@ function Controls({ plays, startLabel, startDisabled, model, onStart }: Props) {
         >
           {paused ? t('speak.resume') : t('speak.pause')}
         </Button>
-        <Button
-          look="filled"
-          strong
-          icon={<Square size={16} fill="currentColor" />}
-          onClick={() => void speaker.stop()}
-        >
-          {t('speak.stop')}
-        </Button>
+        <StopButton />
       </div>
     </>
   );
