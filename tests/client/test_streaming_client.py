@@ -206,9 +206,27 @@ async def test_a_connection_that_the_server_ends_is_not_taken_up_again(script: S
         listening = asyncio.create_task(anext(client.listen()))
         (sid,) = [sid for sid, _ in script.sio.manager.get_participants("/", None)]
         await script.sio.disconnect(sid)
-        with pytest.raises(ClientError, match="ended the connection"):
+        with pytest.raises(ClientError, match=r"^The server ended the connection") as error:
             await asyncio.wait_for(listening, 20)
+    assert error.value.code == "closed"
     assert len(script.auths) == 1
+
+
+async def test_who_has_left_asks_in_vain(script: Script) -> None:
+    async with StreamingClient(script.url) as client:
+        await client.transcript()
+    with pytest.raises(ClientError, match=r"^The connection to the server was lost") as error:
+        await client.transcript()
+    assert error.value.code == "closed"
+
+
+async def test_who_is_not_there_is_said_with_its_address() -> None:
+    with pytest.raises(ClientError) as error:
+        async with StreamingClient("http://127.0.0.1:9"):
+            pass
+    assert error.value.message.startswith("http://127.0.0.1:9 cannot be joined: ")
+    assert "Connection error" not in error.value.message
+    assert "None" not in error.value.message
 
 
 # -- refusals --------------------------------------------------------------------------------------
@@ -247,7 +265,7 @@ async def test_what_is_refused_while_speaking_is_said(
             script.streams.append([])
         with pytest.raises(ClientError) as error:
             await spoken(client)
-    assert error.value.code == code
+    assert (error.value.code, error.value.message) == (code, answer["message"])
 
 
 @pytest.mark.parametrize(("size", "possible"), [(9, False), (10, True), (10_000, True),
@@ -362,3 +380,58 @@ async def test_each_message_of_the_server_is_an_event(script: Script) -> None:
         RecordingSaved("n", ("a",), f"{script.url}/api/debug/n/"),
         Cleared(),
     ]
+
+
+async def test_a_client_wants_speech_and_text_and_knows_what_the_server_runs(
+    script: Script,
+) -> None:
+    async with StreamingClient(script.url) as client:
+        await script.sio.emit("server_state_update", {"agentsCapabilities": [{"name": "tiny"}]})
+        await spoken(client)
+        assert client.models == [{"name": "tiny"}]
+        script.answers["transcript"] = lambda: [{"text": "hola"}]
+        assert await client.transcript() == [{"text": "hola"}]
+        await script.sio.emit("server_state_update", {})
+        await spoken(client)
+        assert client.models == []
+    assert {one[0]["model_type"] for one in script.of("configure_stream")} == {"s2s&t"}
+    assert script.of("set_listener_config")[0] == [{"targetLanguage": None, "output": "s2s&t"}]
+
+
+async def test_one_channel_is_taken_where_it_is_asked_for(script: Script) -> None:
+    both = np.stack([np.zeros_like(PCM), PCM], axis=1)
+    async with StreamingClient(script.url) as client:
+        async for _ in client.translate(both, rate=16_000, realtime=False, channel=2):
+            pass
+        assert np.array_equal(script.heard, PCM)
+
+
+async def test_what_is_odd_with_the_sound_is_told(script: Script) -> None:
+    loud = np.full(32_000, 32_767, np.int16)
+    async with StreamingClient(script.url) as client:
+        given = client.translate(loud, rate=16_000, realtime=False)
+        told = [event async for event in given]
+    (notice,) = [event for event in told if isinstance(event, Notice)]
+    assert notice.code == "sound"
+    assert "clipped" in notice.message
+
+
+async def test_at_the_pace_of_speech_no_more_is_sent_than_was_spoken(
+    script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    sleep = asyncio.sleep
+
+    async def slept(seconds: float) -> None:
+        waits.append(seconds)
+        await sleep(0)
+
+    async with StreamingClient(script.url) as client:
+        monkeypatch.setattr("seamless_server.client.streaming_client.asyncio.sleep", slept)
+        async for _ in client.translate(PCM, rate=16_000):
+            pass
+    assert np.array_equal(script.heard, PCM)
+    # Nobody slept really, so that each message is further ahead of its time than the one before.
+    ahead = [wait for wait in waits if wait > 0]
+    assert ahead == sorted(ahead)
+    assert len(ahead) == 3  # of 100 ms each

@@ -48,9 +48,11 @@ class Played implements RunningSource {
 
 let sources: Played[] = [];
 let refuses: Error | null = null;
+/** The microphone is had when this is there. */
+let permission: Promise<unknown> = Promise.resolve({});
 
 vi.mock('../audio/capture/liveSource', () => ({
-  requestMicrophone: () => (refuses ? Promise.reject(refuses) : Promise.resolve({})),
+  requestMicrophone: () => (refuses ? Promise.reject(refuses) : permission),
   requestTabAudio: () => Promise.resolve({}),
   openLiveSource: (_: unknown, handlers: CaptureHandlers) => {
     const source = new Played(handlers, false);
@@ -201,6 +203,7 @@ beforeEach(() => {
   vi.useFakeTimers();
   sources = [];
   refuses = null;
+  permission = Promise.resolve({});
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -276,6 +279,106 @@ describe('a stream begins', () => {
     source().frame(2);
     // What the first model had is not said to the second one.
     expect(wire.marks).toEqual([1, 2]);
+  });
+
+  it('speaks while no model is known, and writes where the only one has no voice', async () => {
+    const nobody = world([]);
+    await nobody.speaker.start(MICROPHONE);
+    expect(nobody.wire.calls.at(-1)?.[1]).toMatchObject({ model_name: '', model_type: 's2s&t' });
+    const mute = world([model('recogniser', { modalities: ['s2t'], speechLangs: [] })]);
+    await mute.speaker.start(MICROPHONE);
+    expect(mute.wire.calls.at(-1)?.[1]).toMatchObject({ model_type: 's2t' });
+    const voice = world([model('voice', { speechLangs: ['spa'] })]);
+    voice.speaker.state.setState({ targetLanguage: 'deu' });
+    await voice.speaker.start(MICROPHONE);
+    expect(voice.wire.calls.at(-1)?.[1]).toMatchObject({ model_type: 's2t' });
+  });
+
+  it('holds what is said while the model changes, and says it to the new one', async () => {
+    const { wire, speaker, source } = world(LAPTOP);
+    speaker.state.setState({ sourceLanguage: 'eng', targetLanguage: 'eng' });
+    wire.answers = [{ status: 'ok', message: 'server_ready', model: 'recogniser' }];
+    await speaker.start(MICROPHONE);
+    wire.receivedMs = () => Promise.reject(new Error('away'));
+    let ended: () => void = () => undefined;
+    wire.stopStream = () =>
+      new Promise((resolve) => {
+        ended = () => resolve({ status: 'ok', message: '' });
+      });
+    const changing = speaker.setLanguages({ target: 'spa' });
+    await vi.advanceTimersByTimeAsync(0);
+    source().frame(1);
+    expect(wire.marks).toEqual([]);
+    ended();
+    await changing;
+    expect(wire.count('configure_stream')).toBe(2);
+    expect(wire.marks).toEqual([1]);
+  });
+
+  it('does not begin with another model what was stopped meanwhile', async () => {
+    const { wire, speaker, source } = world(LAPTOP);
+    speaker.state.setState({ sourceLanguage: 'eng', targetLanguage: 'eng' });
+    wire.answers = [{ status: 'ok', message: 'server_ready', model: 'recogniser' }];
+    await speaker.start(MICROPHONE);
+    let tell: (ms: number) => void = () => undefined;
+    wire.receivedMs = () =>
+      new Promise((resolve) => {
+        tell = resolve;
+      });
+    const changing = speaker.setLanguages({ target: 'spa' });
+    await vi.advanceTimersByTimeAsync(0);
+    await speaker.stop();
+    const stops = wire.count('stop_stream');
+    tell(0);
+    await changing;
+    expect(source().stopped).toBe(true);
+    expect(wire.count('configure_stream')).toBe(1);
+    expect(wire.count('stop_stream')).toBe(stops);
+    expect(speaker.state.getState().phase).toBe('idle');
+  });
+
+  it('closes a source that opens after it was stopped', async () => {
+    const { wire, speaker, source } = world();
+    let allow: (stream: unknown) => void = () => undefined;
+    permission = new Promise((resolve) => {
+      allow = resolve;
+    });
+    const starting = speaker.start(MICROPHONE);
+    await vi.advanceTimersByTimeAsync(0);
+    await speaker.stop();
+    allow({});
+    await starting;
+    expect(source().stopped).toBe(true);
+    expect(wire.calls).toEqual([]);
+    expect(speaker.state.getState().phase).toBe('idle');
+  });
+
+  it('may be called in before it hears that it waits, and hears of no line while it speaks', async () => {
+    const { wire, speaker } = world();
+    let answer: (waiting: Answer) => void = () => undefined;
+    wire.configureStream = () =>
+      new Promise((resolve) => {
+        answer = resolve;
+      });
+    const starting = speaker.start(MICROPHONE);
+    await vi.advanceTimersByTimeAsync(0);
+    wire.tell('place_in_line', { state: 'admitted', position: 0, waiting: 0 });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(speaker.state.getState().phase).toBe('live');
+    answer({ status: 'waiting', message: 'max_speakers', position: 1, waiting: 1 });
+    await starting;
+    wire.tell('place_in_line', { state: 'ended', position: 0, waiting: 0, message: 'No.' });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(speaker.state.getState()).toMatchObject({ phase: 'live', serverMessage: null });
+  });
+
+  it('gives up its turn where the server says nothing of the reason', async () => {
+    const { wire, speaker } = world();
+    wire.answers = [{ status: 'waiting', message: 'max_speakers', position: 1, waiting: 1 }];
+    await speaker.start(MICROPHONE);
+    wire.tell('place_in_line', { state: 'ended', position: 0, waiting: 0 });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(speaker.state.getState()).toMatchObject({ phase: 'idle', serverMessage: '' });
   });
 
   it('lets a file wait until it may speak', async () => {
@@ -528,6 +631,38 @@ describe('a lost connection', () => {
     expect(made.speaker.state.getState().phase).toBe('live');
   });
 
+  it('sends nothing more of a stream that was stopped while it asked where to go on', async () => {
+    const made = await live();
+    const { wire, speaker, source } = made;
+    lose(made);
+    source().frame(1);
+    let tell: (ms: number) => void = () => undefined;
+    wire.receivedMs = () =>
+      new Promise((resolve) => {
+        tell = resolve;
+      });
+    wire.connected = true;
+    const restoring = speaker.restored(false);
+    await speaker.stop();
+    await speaker.start(MICROPHONE);
+    tell(0);
+    await restoring;
+    source().frame(2);
+    expect(wire.marks).toEqual([2]);
+    expect(wire.count('configure_stream')).toBe(2);
+  });
+
+  it('asks for a new place in line whatever the room says of it', async () => {
+    const made = world();
+    made.wire.answers = [{ status: 'waiting', message: 'max_speakers', position: 1, waiting: 1 }];
+    await made.speaker.start(MICROPHONE);
+    made.view.setState(streams(true));
+    lose(made);
+    await restore(made, false);
+    expect(made.wire.count('configure_stream')).toBe(2);
+    expect(made.wire.count('received')).toBe(0);
+  });
+
   it('waits for the next time when it is lost again', async () => {
     const made = await live();
     const { wire, source } = made;
@@ -605,6 +740,19 @@ describe('while speaking', () => {
     wire.connected = false;
     speaker.setMuted(true);
     expect(wire.nothings).toBe(2);
+  });
+
+  it('is heard by its speaker as loud as wanted, and forgets the wait of a file', async () => {
+    const { wire, speaker, source } = await live(CLIP);
+    speaker.setMonitor(0.2);
+    expect(source().monitor).toBe(0.2);
+    expect(speaker.state.getState().monitor).toBe(0.2);
+    for (let i = 0; i < 10; i += 1) source().frame(i);
+    wire.acks.at(-1)?.(3500);
+    source().frame(10);
+    expect(speaker.state.getState().throttled).toBe(true);
+    await speaker.stop();
+    expect(speaker.state.getState().throttled).toBe(false);
   });
 
   it('lets a file wait for the server, and go on', async () => {

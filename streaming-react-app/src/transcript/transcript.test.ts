@@ -2,7 +2,14 @@ import { describe, expect, it } from 'vitest';
 import type { NotUnderstood, RoomState, TranslationText } from '../wire/messages';
 import { bilingual, formatTranscript } from './formats';
 import { SpeechKeeper } from './speechKeeper';
-import { EMPTY_TRANSCRIPT, addHistory, addLost, addText, leaveLanguages } from './transcript';
+import {
+  EMPTY_TRANSCRIPT,
+  addHistory,
+  addLost,
+  addText,
+  beginStream,
+  leaveLanguages,
+} from './transcript';
 import { shownLines, wantedLanguage } from './shown';
 import type { Transcript } from './transcript';
 import { wavFile } from './wav';
@@ -142,6 +149,47 @@ describe('addText', () => {
       expect(Object.keys(transcript.origins)).toHaveLength(2);
     }
   });
+
+  it('tells a repeated message from one that only has its number', () => {
+    const first = said('uno', { seq: 5, segmentID: 3, startMs: 0, endMs: 1000 });
+    for (const other of [
+      { segmentID: 4, startMs: 0 },
+      { segmentID: 3, startMs: 1000 },
+    ]) {
+      const again = said('otro', { seq: 5, endMs: 4000, ...other });
+      const lines = transcriptOf(first, again).lines;
+      expect(lines.map((line) => [line.text, line.stream])).toEqual([
+        ['uno', 0],
+        ['otro', 1],
+      ]);
+    }
+  });
+
+  it('lets times go back by two seconds within a stream, and no further', () => {
+    const first = said('uno', { endMs: 9000 });
+    const streams = (endMs: number) =>
+      transcriptOf(first, said(' dos', { endMs })).lines.map((line) => line.stream);
+    expect(streams(7000)).toEqual([0]);
+    expect(streams(6999)).toEqual([0, 1]);
+  });
+
+  it('keeps where each piece was said', () => {
+    const [line] = transcriptOf(
+      said('uno', { startMs: 100, endMs: 900 }),
+      said('', { startMs: 900, endMs: 1000 }),
+      said(' dos', { startMs: 1000, endMs: 1700 }),
+    ).lines;
+    expect(line?.pieces).toEqual([
+      { text: 'uno', startMs: 100, endMs: 900 },
+      { text: ' dos', startMs: 1000, endMs: 1700 },
+    ]);
+  });
+
+  it("ends a speaker's own lines when a stream begins, and nobody else's", () => {
+    const both = transcriptOf(said('uno', { speakerID: 'bob' }), said('dos'));
+    const after = beginStream(both, 'ann');
+    expect(after.lines.map((line) => line.finished)).toEqual([false, true]);
+  });
 });
 
 describe('shownLines', () => {
@@ -228,6 +276,44 @@ describe('addHistory', () => {
     expect(addHistory(live, [entry('Uno', 'spa', 1)]).lines).toHaveLength(1);
   });
 
+  it('leaves what this page heard itself as it is, whatever number the server gives it', () => {
+    const live = transcriptOf(said('Uno.', { segmentID: 1, eos: true }));
+    for (const segment of [1, 7]) {
+      expect(addHistory(live, [entry(' Uno. ', 'spa', segment)]).lines).toEqual(live.lines);
+    }
+    const others = addHistory(live, [{ ...entry('Uno.', 'spa', 1), speakerID: 'bob' }]);
+    expect(others.lines.map((line) => line.speakerID)).toEqual(['bob', 'ann']);
+  });
+
+  it('leaves out what says nothing', () => {
+    expect(addHistory(transcriptOf(), [entry(' ', 'spa', 1)]).lines).toEqual([]);
+  });
+
+  it('puts another language right behind the sentence, and only that of its speaker', () => {
+    const live = transcriptOf(
+      said('Uno', { segmentID: 1, eos: true }),
+      said('Dos', { segmentID: 2, eos: true }),
+    );
+    const whole = addHistory(live, [
+      entry('Eins', 'deu', 1),
+      { ...entry('Zwei', 'deu', 2), speakerID: 'bob' },
+    ]);
+    expect(whole.lines.map((line) => line.text)).toEqual(['Zwei', 'Uno', 'Eins', 'Dos']);
+  });
+
+  it('has no two lines of one name, however often the past is asked for', () => {
+    const again = [
+      entry('Uno', 'spa', 1),
+      entry('Otro', 'spa', 1),
+      entry('Abierto', 'spa', 1, false),
+    ]
+      .map((one) => [one])
+      .reduce(addHistory, transcriptOf());
+    const twice = addHistory(again, [entry('Cuatro', 'spa', 1, false)]);
+    expect(twice.lines).toHaveLength(4);
+    expect(new Set(twice.lines.map((line) => line.key)).size).toBe(4);
+  });
+
   it('lets a sentence that is still being spoken go on where it was', () => {
     const begun = addHistory(transcriptOf(), [
       entry('Uno', 'spa', 1),
@@ -244,9 +330,10 @@ describe('addHistory', () => {
   });
 
   it('puts the beginning before what was heard while the history was fetched', () => {
-    const live = transcriptOf(said(' y tres', { segmentID: 2 }));
+    const live = transcriptOf(said(' y tres ', { segmentID: 2 }));
     const whole = addHistory(live, [entry('Dos y tres', 'spa', 2, false)]);
     expect(whole.lines.map((line) => line.text)).toEqual(['Dos y tres']);
+    expect(whole.lines[0]?.pieces).toEqual([{ text: 'Dos y tres', startMs: 2000, endMs: 2900 }]);
     const after = addText(whole, said(' más', { segmentID: 2 }), 0);
     expect(after.lines.map((line) => line.text)).toEqual(['Dos y tres más']);
   });

@@ -213,6 +213,12 @@ export function addHistory(
   const lines = [...transcript.lines];
   const heard = new Set(lines.map((line) => `${line.speakerID}/${line.lang}/${line.text}`));
   const older: Line[] = [];
+  const taken = new Set(lines.map((line) => line.key));
+  const unused = (key: string): string => {
+    const free = taken.has(key) ? unused(`${key}~`) : key;
+    taken.add(free);
+    return free;
+  };
   entries.forEach((entry, index) => {
     const { speakerID, segmentID, lang, finished } = entry;
     const text = entry.text.trim();
@@ -226,7 +232,9 @@ export function addHistory(
       return;
     }
     const added: Line = {
-      key: finished ? `history/${String(index)}/${speakerID}/${String(segmentID)}/${lang}` : key,
+      key: unused(
+        finished ? `history/${String(index)}/${speakerID}/${String(segmentID)}/${lang}` : key,
+      ),
       speakerID,
       stream,
       segmentID,
@@ -242,9 +250,5 @@ export function addHistory(
     if (beside >= 0) lines.splice(beside + 1, 0, added);
     else older.push(added);
   });
-  const taken = new Set(lines.map((line) => line.key));
-  const fresh = older.map((line) =>
-    taken.has(line.key) ? { ...line, key: `${line.key}~` } : line,
-  );
-  return { ...transcript, lines: [...fresh, ...lines] };
+  return { ...transcript, lines: [...older, ...lines] };
 }
