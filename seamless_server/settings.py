@@ -137,7 +137,8 @@ class Settings(BaseSettings):
     """Streams that compute at once; 0 means 64 with the scheduled engine, for which streams mostly
     wait, and one a CPU core with the inline one."""
     threads_per_worker: Count = 0
-    """CPU threads of one network call; 0 shares the cores."""
+    """CPU threads of one network call; 0 is one for a small model, and one a core for a large
+    one."""
     default_target_language: str = "eng"
     """What a speaker gets who never chose a language; the model's first one if it lacks this."""
 

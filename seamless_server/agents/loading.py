@@ -143,11 +143,14 @@ def choose_dtype(name: str | None, device: torch.device) -> torch.dtype:
     return DTYPES[name]
 
 
-def set_cpu_threads(folder: Path) -> None:
-    """One thread for a small model, whose layers are too short to share; else one a core.
+def set_cpu_threads(folder: Path, threads: int = 0) -> None:
+    """As many threads a call as are asked for, else as ``OMP_NUM_THREADS`` says.
 
-    ``OMP_NUM_THREADS`` wins.
+    Else one for a small model, whose layers are too short to share, and one a core for a large one.
     """
+    if threads:
+        torch.set_num_threads(threads)
+        return
     if os.environ.get("OMP_NUM_THREADS"):
         return
     size = sum(f.stat().st_size for f in folder.iterdir() if f.suffix in (".pt", ".safetensors"))
@@ -163,6 +166,7 @@ def load_system(
     progress: Callable[[str], None] | None = None,
     engine: str = "inline",
     voice: Path | None = None,
+    threads: int = 0,
 ) -> AgentSystem:
     """Load a model by name or folder, or find it among those loaded before.
 
@@ -170,6 +174,7 @@ def load_system(
         engine: inline computes every request at once in its caller's thread; scheduled serves all
             callers in batches from a thread of its own.
         voice: file of an expressive voice to load with it.
+        threads: of a call on the CPU; see `set_cpu_threads`.
 
     Raises:
         SeamlessError: there is no such model or device, or the files are bad.
@@ -194,7 +199,7 @@ def load_system(
             if key in _systems:
                 return _systems[key]
         if where.type == "cpu":
-            set_cpu_threads(folder)
+            set_cpu_threads(folder, threads)
             share_heap()
         checkpoint = load_checkpoint(folder, where, precision, speech, progress)
         if voice is not None:

@@ -99,8 +99,10 @@ class ScheduledEngine(JobQueues):
         )
 
     def warm_up(self) -> None:
-        """Pay for first calls of every stage now, and learn how long they take."""
-        _warm_up(self)
+        """Pay for first calls of every stage now, and learn how long later ones take."""
+        _warm_up(self, 64, (32,))
+        self._pace.forget()  # those calls had to build what later ones find
+        _warm_up(self, 256, (64, 96))
 
     def close(self) -> None:
         """Finish what is being computed and stop; what waits is cancelled."""
@@ -328,15 +330,11 @@ def _job(loop: Loop) -> Job:
     return loop.owner
 
 
-WARM_FRAMES = (64, 256)
-"""Lengths of speech, 0.6 s and 2.6 s: long enough to be real work, short enough to be quick."""
+def _warm_up(engine: ScheduledEngine, frames: int, units: Sequence[int]) -> None:
+    """Send speech of so many frames, and pieces of so many units, through every stage.
 
-
-def _warm_up(engine: ScheduledEngine) -> None:
-    """Send requests of usual sizes through every stage.
-
-    Libraries choose and build kernels in these calls, decoder graphs are captured, and the
-    scheduler learns its pace. The second round is the one that tells how long calls take.
+    Weights are laid out and kernels built in these calls, decoder graphs are captured, and the
+    scheduler learns its pace.
     """
     checkpoint = engine.checkpoint
     config = checkpoint.config
@@ -348,22 +346,20 @@ def _warm_up(engine: ScheduledEngine) -> None:
         decision_threshold=0.0, no_early_stop=True, max_len_a=0, max_len_b=6,
         max_consecutive_write=6,
     )  # fmt: skip
-    for _ in range(2):
-        for frames in WARM_FRAMES:
-            noise = np.random.default_rng(0).standard_normal((frames, 80)).astype(np.float32)
-            (source,) = engine.encode([noise])
-            request = DecodeRequest(source, prefix, [], False, options, ending_token=ending)
-            (decoded,) = engine.decode([request])
-        if checkpoint.vocoder is None:
-            continue
-        features = decoded.features
-        if features is None:  # nothing was written
-            features = torch.zeros(len(prefix), config.decoder.model_dim)
-        list(engine.units([UnitsRequest(features, decoded.ids or prefix)]))
-        lang = next(iter(config.vocoder_langs))
-        for count in (32, 64, 96):
-            for skip in (0, min(count // 2, checkpoint.vocoder.receptive_units)):
-                list(engine.vocode([VocodeRequest([0] * count, lang, 0, skip)]))
-            if checkpoint.voice is not None:
-                own = checkpoint.voice.config.langs[0]
-                list(engine.speak([SpeakRequest([0] * count, own, noise)]))
+    noise = np.random.default_rng(0).standard_normal((frames, 80)).astype(np.float32)
+    (source,) = engine.encode([noise])
+    request = DecodeRequest(source, prefix, [], False, options, ending_token=ending)
+    (decoded,) = engine.decode([request])
+    if checkpoint.vocoder is None:
+        return
+    features = decoded.features
+    if features is None:  # nothing was written
+        features = torch.zeros(len(prefix), config.decoder.model_dim)
+    list(engine.units([UnitsRequest(features, decoded.ids or prefix)]))
+    lang = next(iter(config.vocoder_langs))
+    for count in units:
+        for skip in (0, min(count // 2, checkpoint.vocoder.receptive_units)):
+            list(engine.vocode([VocodeRequest([0] * count, lang, 0, skip)]))
+        if checkpoint.voice is not None:
+            own = checkpoint.voice.config.langs[0]
+            list(engine.speak([SpeakRequest([0] * count, own, noise)]))

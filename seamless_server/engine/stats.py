@@ -105,6 +105,10 @@ class StagePace:
         known = self._seconds.get(name, each)
         self._seconds[name] = 0.8 * known + 0.2 * each
 
+    def forget(self) -> None:
+        """Start anew."""
+        self._seconds.clear()
+
     def seconds(self, name: str) -> float:
         """Seconds for one of padded length 1, 0 before the first."""
         return self._seconds.get(name, 0.0)

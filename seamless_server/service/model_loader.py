@@ -92,6 +92,7 @@ def model_loader(settings: Settings, workers: int) -> Loader:
             progress=progress,
             engine=engine_kind(settings),
             voice=_voice(settings, name),
+            threads=settings.threads_per_worker,
         )
         _narrow(settings, name, model)
         return [model]

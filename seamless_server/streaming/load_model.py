@@ -41,6 +41,7 @@ def load_model(
     progress: Callable[[str], None] | None = None,
     engine: str = "inline",
     voice: str | Path | None = None,
+    threads: int = 0,
 ) -> Model:
     """Load a model by name (``SeamlessStreaming-mini``) or folder, the best present when None.
 
@@ -53,6 +54,8 @@ def load_model(
         engine: ``inline``, or ``scheduled`` to serve many streams at once in batches.
         voice: name or file of an expressive voice (``vocoder_pretssel``) to load with it; streams
             then have the option ``expressive``.
+        threads: of a call on the CPU; 0 is one for a small model and one a core for a large one,
+            unless ``OMP_NUM_THREADS`` says how many.
 
     Raises:
         SeamlessError: with one sentence that says what is wrong.
@@ -60,10 +63,12 @@ def load_model(
     file = find_agent_file(model) if model is not None else None
     if file is None:
         loading = {"device": device, "dtype": dtype, "speech": speech, "progress": progress}
-        return load_seamless(model, compat, voice, engine=engine, **loading)
+        return load_seamless(model, compat, voice, engine=engine, threads=threads, **loading)
     if compat is not None:
         raise UsageError("--compat is for SeamlessStreaming models")
     hears = None
     if file.hears_with is not None:
-        hears = load_model(file.hears_with, device, dtype, progress=progress, engine=engine)
+        hears = load_model(
+            file.hears_with, device, dtype, progress=progress, engine=engine, threads=threads
+        )
     return AgentModel(file, device, dtype, hears)

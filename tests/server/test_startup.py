@@ -16,11 +16,13 @@ from typing import Any
 
 import httpx
 import pytest
+import torch
 
 from seamless_server import settings as settings_module
 from seamless_server.doors.running import BackgroundServer
 from seamless_server.doors.socketio.schema import INBOUND, OUTBOUND, export
 from seamless_server.errors import ConfigError
+from seamless_server.service.model_loader import model_loader
 from seamless_server.settings import Settings, read_settings, settings_table
 
 from .conftest import CHECKPOINT, RECORDINGS
@@ -256,3 +258,18 @@ def test_the_documented_clients_work(
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
+
+
+@pytest.mark.parametrize("threads", [0, 3])
+def test_the_setting_says_how_many_threads_a_call_has(
+    threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    before = torch.get_num_threads()
+    settings = Settings(threads_per_worker=threads, dtype="int8-weights", device="cpu")
+    (model,) = model_loader(settings, workers=2)(str(CHECKPOINT), lambda step: None)
+    try:
+        assert torch.get_num_threads() == (threads or 1), "one is enough for a small model"
+    finally:
+        model.close()
+        torch.set_num_threads(before)
