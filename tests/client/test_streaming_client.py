@@ -414,24 +414,3 @@ async def test_what_is_odd_with_the_sound_is_told(script: Script) -> None:
     (notice,) = [event for event in told if isinstance(event, Notice)]
     assert notice.code == "sound"
     assert "clipped" in notice.message
-
-
-async def test_at_the_pace_of_speech_no_more_is_sent_than_was_spoken(
-    script: Script, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waits: list[float] = []
-    sleep = asyncio.sleep
-
-    async def slept(seconds: float) -> None:
-        waits.append(seconds)
-        await sleep(0)
-
-    async with StreamingClient(script.url) as client:
-        monkeypatch.setattr("seamless_server.client.streaming_client.asyncio.sleep", slept)
-        async for _ in client.translate(PCM, rate=16_000):
-            pass
-    assert np.array_equal(script.heard, PCM)
-    # Nobody slept really, so that each message is further ahead of its time than the one before.
-    ahead = [wait for wait in waits if wait > 0]
-    assert ahead == sorted(ahead)
-    assert len(ahead) == 3  # of 100 ms each

@@ -308,7 +308,7 @@ describe('addHistory', () => {
       entry('Abierto', 'spa', 1, false),
     ]
       .map((one) => [one])
-      .reduce(addHistory, transcriptOf());
+      .reduce((before, more) => addHistory(before, more), transcriptOf());
     const twice = addHistory(again, [entry('Cuatro', 'spa', 1, false)]);
     expect(twice.lines).toHaveLength(4);
     expect(new Set(twice.lines.map((line) => line.key)).size).toBe(4);
