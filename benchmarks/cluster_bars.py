@@ -2,31 +2,35 @@
 
     make cluster-bars ARGS="--speakers 12 --listeners 300"
 
-Starts a cluster on this machine. Speakers talk in rooms of their own at one front, their listeners
-are at the other; while they talk, something happens. Afterwards every listener must have every
-sentence once, complete and in order, as in a run in which nothing happened. Prints a table, and
-ends with 1 if anybody missed anything.
+Starts a cluster on this machine. Speakers talk in rooms of their own at one front, their
+listeners are at the other; when that is gone, a proxy brings them to the one that is left. While
+they talk, something happens. Afterwards every listener must have every sentence once, complete
+and in order, as in a run in which nothing happened. Prints a table and JSON, and ends with 1 if
+anybody missed anything.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import signal
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import socketio
 import soundfile
 
 from scripts.cluster import ROOT, LocalCluster, wait_until_ready
 from seamless_server.audio.resample import at_rate
+from seamless_server.client import StreamingClient, Text
+from tests.server.programs import Proxy
 
 MODEL = "SeamlessStreaming-mini"
 PACKET_MS = 100
@@ -42,138 +46,84 @@ def speech(seconds: float) -> Any:
     return (np.clip(samples[: int(seconds * 16_000)], -1, 1) * 32767).astype(np.int16)
 
 
-class Client:
-    """Somebody in a room, who comes back to the other front when the own one is gone."""
+class Listener:
+    """What came to somebody in a room, and when."""
 
-    def __init__(self, name: str, urls: list[str]) -> None:
-        self.name, self._urls = name, list(urls)
+    def __init__(self, client: StreamingClient) -> None:
+        self.client = client
         self.texts: dict[int, str] = defaultdict(str)
         self.seen: set[tuple[int, int]] = set()
         self.doubled = 0
-        self.sound = 0
         self.last = time.monotonic()
         self.longest_gap = 0.0
         self.back_after: list[float] = []
-        self.ended = False
-        self.ready = asyncio.Event()
-        self._left: float | None = None
-        self.on_back: Callable[[], Awaitable[None]] | None = None
-        self._new_connection()
 
-    def _new_connection(self) -> None:
-        self.sio = socketio.AsyncClient(reconnection=False)
-        self.sio.on("translation_text", self._text)
-        self.sio.on("translation_speech", self._speech)
-        self.sio.on("disconnect", self._gone)
+    async def listen(self) -> None:
+        """Until the task is ended."""
+        async for event in self.client.listen():
+            if not isinstance(event, Text):
+                continue
+            place = (event.segment_id, event.seq)
+            self.doubled += place in self.seen
+            self.seen.add(place)
+            self.texts[event.segment_id] += event.text
+            now = time.monotonic()
+            self.longest_gap = max(self.longest_gap, now - self.last)
+            self.last = now
 
-    async def connect(self) -> None:
-        """To the first front that answers."""
+    async def watch(self) -> None:
+        """Notes how long the connection is away, whenever it is lost."""
         while True:
-            url = self._urls[0]
-            try:
-                await self.sio.connect(
-                    f"{url}?clientID={self.name}&protocol=2",
-                    auth={"resumeKey": self.name},
-                    socketio_path="/ws/socket.io",
-                    transports=["websocket"],
-                    wait_timeout=5,
-                )
-                return
-            except Exception:
-                self._urls.append(self._urls.pop(0))
-                self._new_connection()
-                await asyncio.sleep(0.2)
-
-    async def join(self, room: str | None, role: str) -> str:
-        """Joins a room."""
-        answer = await self.sio.call("join_room", (self.name, room, {"roles": [role]}), timeout=60)
-        return str(answer["roomID"])
-
-    async def _text(self, data: dict[str, Any]) -> None:
-        place = (data["segmentID"], data["seq"])
-        self.doubled += place in self.seen
-        self.seen.add(place)
-        self.texts[data["segmentID"]] += data["payload"]
-        now = time.monotonic()
-        self.longest_gap = max(self.longest_gap, now - self.last)
-        self.last = now
-
-    async def _speech(self, data: dict[str, Any]) -> None:
-        self.sound += len(data["payload"])
-
-    async def _gone(self, *_: Any) -> None:
-        if self.ended:
-            return
-        self._left = time.monotonic()
-        self._new_connection()
-        await self.connect()
-        self.back_after.append(time.monotonic() - self._left)
-        if self.on_back is not None:
-            await self.on_back()
+            await self.client.until_lost()
+            lost = time.monotonic()
+            await self.client.until_online()
+            self.back_after.append(time.monotonic() - lost)
 
     def sentences(self) -> list[str]:
         """Complete text by segment, in order."""
         return [self.texts[segment].strip() for segment in sorted(self.texts)]
 
-    async def end(self) -> None:
-        """Leaves."""
-        self.ended = True
-        await self.sio.disconnect()
 
-
-async def talk(client: Client, pcm: Any, late: float) -> None:
+async def talk(client: StreamingClient, pcm: Any, late: float) -> None:
     """Speaks in real time."""
-    config = {"event": "config", "rate": 16_000, "model_type": "s2s&t", "debug": False}
-    config |= {"async_processing": True, "buffer_limit": 1, "model_name": None, "wait": True}
-    await client.sio.call("set_dynamic_config", {"targetLanguage": "spa"}, timeout=60)
-    answer = await client.sio.call("configure_stream", config, timeout=60)
-    assert answer["status"] == "ok", answer
     await asyncio.sleep(late)
-    size = 16 * PACKET_MS
-    began = time.monotonic()
-    for number, start in enumerate(range(0, len(pcm), size)):
-        await asyncio.sleep(max(0.0, began + number * PACKET_MS / 1000 - time.monotonic()))
-        await client.sio.emit("incoming_audio", pcm[start : start + size].tobytes())
-    await client.sio.call("stop_stream", timeout=120)
+    async for _ in client.translate(pcm, rate=16_000, chunk_ms=PACKET_MS):
+        pass
 
 
 async def run(
-    cluster: LocalCluster,
-    name: str,
-    speakers: int,
-    listeners: int,
-    pcm: Any,
-    happens: Happens | None,
-) -> list[Client]:
+    cluster: LocalCluster, speakers: int, listeners: int, pcm: Any, happens: Happens | None
+) -> list[Listener]:
     """One talk of everybody, in the middle of which something happens."""
-    here, there = cluster.urls[0], cluster.urls[-1]
-    talking, hearing = [], []
-    for number in range(speakers):
-        speaker = Client(f"{name}-speaker-{number}", [here])
-        await speaker.connect()
-        room = await speaker.join(None, "speaker")
-        talking.append(speaker)
-        for each in range(listeners // speakers):
-            listener = Client(f"{name}-listener-{number}-{each}", [there, here])
-            await listener.connect()
-            await listener.join(room, "listener")
-            hearing.append(listener)
+    async with AsyncExitStack() as stack:
+        here = await stack.enter_async_context(Proxy(*cluster.urls))
+        there = await stack.enter_async_context(Proxy(*reversed(cluster.urls)))
+        talking, hearing = [], []
+        for _ in range(speakers):
+            speaker = StreamingClient(here.url, target_language="spa")
+            talking.append(await stack.enter_async_context(speaker))
+            for _ in range(listeners // speakers):
+                listener = StreamingClient(there.url, room=speaker.room)
+                hearing.append(Listener(await stack.enter_async_context(listener)))
+        beside = [asyncio.create_task(each.listen()) for each in hearing]
+        beside += [asyncio.create_task(each.watch()) for each in hearing]
 
-    async def event() -> None:
-        await asyncio.sleep(len(pcm) / 16_000 * 0.4)
-        await (happens or nothing)(cluster)
+        async def event() -> None:
+            await asyncio.sleep(len(pcm) / 16_000 * 0.4)
+            await (happens or nothing)(cluster)
 
-    talks = [talk(speaker, pcm, 0.3 * number) for number, speaker in enumerate(talking)]
-    await asyncio.gather(event(), *talks)
-    wanted = None
-    for _ in range(200):  # what is under way arrives
-        now = [len(client.seen) for client in hearing]
-        if now == wanted:
-            break
-        wanted = now
-        await asyncio.sleep(1.0)
-    for client in (*talking, *hearing):
-        await client.end()
+        talks = [talk(speaker, pcm, 0.3 * number) for number, speaker in enumerate(talking)]
+        await asyncio.gather(event(), *talks)
+        before = None
+        for _ in range(60):  # what is under way arrives
+            now = [len(each.seen) for each in hearing]
+            if now == before:
+                break
+            before = now
+            await asyncio.sleep(1.0)
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
     return hearing
 
 
@@ -196,6 +146,11 @@ async def kill_front(cluster: LocalCluster) -> None:
     cluster.fronts[-1].kill()
 
 
+async def kill_speakers_front(cluster: LocalCluster) -> None:
+    """kill -9 of the speakers' own front, in mid-sentence."""
+    cluster.fronts[0].kill()
+
+
 async def hang_redis(cluster: LocalCluster) -> None:
     """Redis hangs for 9 s and then starts empty."""
     assert cluster.redis is not None
@@ -210,7 +165,8 @@ EVENTS: dict[str, Happens] = {
     "engine killed": kill_engine,
     "engines replaced": replace_engines,
     "Redis hung 9 s, then empty": hang_redis,
-    "front killed": kill_front,
+    "listeners' front killed": kill_front,
+    "speakers' front killed": kill_speakers_front,
 }
 
 
@@ -251,17 +207,15 @@ async def measure(given: argparse.Namespace) -> int:
         SEAMLESS_QUEUE_SECONDS="600",
     )
     with cluster:
-        reference = (await run(cluster, "alone", 1, 1, pcm, None))[0].sentences()
+        reference = (await run(cluster, 1, 1, pcm, None))[0].sentences()
         print(f"{len(reference)} sentences in {given.seconds:.0f} s\n")
         print("| what happens | complete | doubled | longest gap p95 | usual | back after p95 |")
         print("|---|---|---|---|---|---|")
-        usual = 0.0
+        usual, figures = 0.0, {}
         for name, happens in {"nothing": nothing, **EVENTS}.items():
             if given.only and name not in (*given.only, "nothing"):
                 continue
-            heard = await run(
-                cluster, name.replace(" ", "-"), given.speakers, given.listeners, pcm, happens
-            )
+            heard = await run(cluster, given.speakers, given.listeners, pcm, happens)
             complete = sum(client.sentences() == reference for client in heard)
             doubled = sum(client.doubled for client in heard)
             gap = percentile([client.longest_gap for client in heard], 0.95)
@@ -273,12 +227,19 @@ async def measure(given: argparse.Namespace) -> int:
                 flush=True,
             )
             bad += complete < len(heard) or doubled > 0
+            figures[name] = {
+                "listeners": len(heard), "complete": complete, "doubled": doubled,
+                "gap_p95_s": round(gap, 2), "usual_gap_s": round(usual, 2),
+                "back_after_p95_s": round(back, 2),
+            }  # fmt: skip
             for client in heard:
                 if client.sentences() != reference and given.verbose:
-                    print(client.name, client.sentences(), reference, file=sys.stderr)
-            if happens is kill_front:
-                cluster.start_front(len(cluster.urls) - 1)
-                await asyncio.to_thread(wait_until_ready, cluster.urls[-1])
+                    print(client.sentences(), reference, file=sys.stderr)
+            for number, front in enumerate(cluster.fronts):
+                if front.poll() is not None:
+                    cluster.start_front(number)
+                    await asyncio.to_thread(wait_until_ready, cluster.urls[number])
+        print("\n" + json.dumps(figures))
         if given.verbose:
             print(cluster.logs()[-20_000:], file=sys.stderr)
     return 1 if bad else 0
@@ -293,7 +254,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0, help="that everybody speaks")
     parser.add_argument("--only", action="append", choices=list(EVENTS), help="one event alone")
     parser.add_argument("--verbose", action="store_true", help="print what went wrong")
-    sys.exit(asyncio.run(measure(parser.parse_args())))
+    given = parser.parse_args()
+    # Whatever ends it, nothing is left behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    sys.exit(asyncio.run(measure(given)))
 
 
 if __name__ == "__main__":

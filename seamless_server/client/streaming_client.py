@@ -318,6 +318,14 @@ class StreamingClient:
                 raise event
             yield event
 
+    async def until_lost(self) -> None:
+        """Returns when the connection is lost; at once while it is."""
+        await self._lost.wait()
+
+    async def until_online(self) -> None:
+        """Returns when the client is in its room, again if the connection was lost."""
+        await self._online.wait()
+
     async def transcript(self) -> list[dict[str, Any]]:
         """What was said in the room so far; see `transcript` in docs/protocol.md."""
         found: list[dict[str, Any]] = await self._call("transcript")

@@ -26,9 +26,9 @@ BEAT_SECONDS = 1.0
 """An engine that computes says so this often."""
 SILENCE_SECONDS = 6.0
 """An engine that owes an answer and says nothing for so long counts as lost."""
-KEEP_SECONDS = 5.0
+KEEP_SECONDS = 2.0
 """A front says this often that it still wants a stream that gets no audio."""
-LEASE_SECONDS = 20.0
+LEASE_SECONDS = 10.0
 """Without a word from its front for so long, a stream ends."""
 
 

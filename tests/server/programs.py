@@ -117,3 +117,47 @@ class Redis:
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
+
+
+class Proxy:
+    """What stands before several servers: brings each connection to the first that is there.
+
+    Args:
+        servers: their addresses.
+    """
+
+    def __init__(self, *servers: str) -> None:
+        self._ports = [int(server.rpartition(":")[2]) for server in servers]
+
+    async def __aenter__(self) -> Proxy:
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for port in self._ports:
+            try:
+                there = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                continue
+            await asyncio.wait(
+                [
+                    asyncio.ensure_future(_copy(reader, there[1])),
+                    asyncio.ensure_future(_copy(there[0], writer)),
+                ],
+                return_when="FIRST_COMPLETED",
+            )
+            there[1].close()
+            break
+        writer.close()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(65_536):
+            writer.write(data)
+    except OSError:
+        pass

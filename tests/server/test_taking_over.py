@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -13,8 +14,8 @@ import pytest
 
 from seamless_server.client import Speech, StreamingClient, Text
 
-from .conftest import Run, speech
-from .programs import Program, Redis
+from .conftest import Peer, Run, speech
+from .programs import Program, Proxy, Redis
 
 PCM = np.concatenate([speech("human_pauses"), np.zeros(24_000, np.int16)])
 
@@ -24,46 +25,6 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
     server = Redis(tmp_path_factory.mktemp("redis"))
     yield server
     server.kill()
-
-
-class Proxy:
-    """What stands before several servers: brings each connection to the first that is there."""
-
-    def __init__(self, *servers: Program) -> None:
-        self._ports = [int(server.url.rpartition(":")[2]) for server in servers]
-
-    async def __aenter__(self) -> Proxy:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for port in self._ports:
-            try:
-                there = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                continue
-            await asyncio.wait(
-                [
-                    asyncio.ensure_future(_copy(reader, there[1])),
-                    asyncio.ensure_future(_copy(there[0], writer)),
-                ],
-                return_when="FIRST_COMPLETED",
-            )
-            there[1].close()
-            break
-        writer.close()
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(65_536):
-            writer.write(data)
-    except OSError:
-        pass
 
 
 class Heard:
@@ -88,10 +49,14 @@ async def packets() -> AsyncIterator[np.ndarray]:
         yield PCM[start : start + 1600]
 
 
-async def talk(url: str, kill: Program | None) -> tuple[Heard, Heard, list[dict[str, Any]], int]:
-    """Somebody speaks and somebody listens; what both heard, the transcript, and streams begun.
+async def talk(
+    url: str, stays: Program, kill: Program | None
+) -> tuple[Heard, Heard, dict[tuple[str, int], str], list[dict[str, Any]]]:
+    """Somebody speaks, and somebody listens; what both heard, what came to a plain client of the
+    other server, which keeps no account of what it had, and the transcript.
 
     Args:
+        stays: a server that stays.
         kill: the server that is killed while a sentence is open.
     """
     mine, others = Heard(), Heard()
@@ -104,6 +69,11 @@ async def talk(url: str, kill: Program | None) -> tuple[Heard, Heard, list[dict[
             async for event in listener.listen():
                 others.add(event)
 
+        plain = Peer(uuid.uuid4().hex)
+        address = f"{stays.url}?clientID={plain.client_id}&protocol=2"
+        await plain.sio.connect(address, socketio_path="/ws/socket.io", transports=["websocket"])
+        await plain.join(speaker.room, "listener")
+        await plain.call("set_listener_config", {"targetLanguage": "deu", "output": "s2t"})
         listening = asyncio.create_task(listen())
         async for event in speaker.translate(packets(), rate=16_000):
             mine.add(event)
@@ -117,22 +87,32 @@ async def talk(url: str, kill: Program | None) -> tuple[Heard, Heard, list[dict[
             await asyncio.sleep(0.1)
         listening.cancel()
         assert kill is None
-        return mine, others, await speaker.transcript(), len(mine.finished)
+        texts: dict[tuple[str, int], str] = defaultdict(str)
+        last = max(segment for _, segment in mine.finished)
+        await plain.until(
+            "translation_text", lambda data: data["eos"] and data["segmentID"] == last
+        )
+        for data in plain.of("translation_text"):
+            texts[data["lang"], data["segmentID"]] += data["payload"]
+        await plain.sio.disconnect()
+        return mine, others, dict(texts), await speaker.transcript()
 
 
 async def test_a_kill_in_mid_sentence_is_not_noticed(run: Run, redis: Redis) -> None:
     shared = {"SEAMLESS_REDIS_URL": redis.url}
     first, second = run(**shared), run(**shared)
-    async with Proxy(second) as calm, Proxy(first, second) as proxy:
-        undisturbed = await talk(calm.url, None)
-        disturbed = await talk(proxy.url, first)
+    async with Proxy(second.url) as calm, Proxy(first.url, second.url) as proxy:
+        undisturbed = await talk(calm.url, second, None)
+        disturbed = await talk(proxy.url, second, first)
     for before, now in zip(undisturbed[:2], disturbed[:2], strict=True):
         assert dict(now.texts) == dict(before.texts)
         assert now.finished == before.finished
         assert dict(now.sound) == dict(before.sound)
         assert len(now.finished) > 2
 
+    assert disturbed[2] == undisturbed[2]
+
     def written(entries: list[dict[str, Any]]) -> list[tuple[str, str]]:
         return sorted((entry["lang"], entry["text"]) for entry in entries)
 
-    assert written(disturbed[2]) == written(undisturbed[2])
+    assert written(disturbed[3]) == written(undisturbed[3])
