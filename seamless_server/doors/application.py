@@ -148,6 +148,9 @@ def _assemble(
         on_change=changed_elsewhere,
         on_claim=lambda member: tasks.spawn(rooms.save(member), "claiming a member"),
         on_moved=lambda member: tasks.spawn(connections.give_up(member), "giving up a member"),
+        on_asked=lambda member, ruling: tasks.spawn(
+            connections.rule(member, ruling), "ruling a member"
+        ),
     )
     opened: dict[str, Connection] = {}
     announcer = Announcer(sio, settings, metrics, rooms, service, lock, opened)

@@ -25,6 +25,7 @@ class Rooms:
         on_change: told when a room's members changed elsewhere.
         on_claim: told when a member came over from another replica, which may not know yet.
         on_moved: told when a member's newest connection is to another replica.
+        on_asked: told of a member here, and what its room's owner, elsewhere, does to it.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Rooms:
         on_change: Callable[[Room], None],
         on_claim: Callable[[Member], None],
         on_moved: Callable[[Member], None],
+        on_asked: Callable[[Member, str], None],
     ) -> None:
         self._settings = settings
         self.store = store
@@ -43,6 +45,7 @@ class Rooms:
         self._on_change = on_change
         self._on_claim = on_claim
         self._on_moved = on_moved
+        self._on_asked = on_asked
         self.members: dict[str, Member] = {}
         self.rooms: dict[str, Room] = {}
         self._reading: dict[str, list[Change]] = {}
@@ -80,6 +83,11 @@ class Rooms:
         """Another replica changed something: takes it over."""
         stranger = change.replica not in self._heard
         self._heard[change.replica] = time.monotonic()
+        if change.asked is not None:
+            client_id, ruling = change.asked
+            member = self.members.get(client_id)
+            if member is not None and member.room_id == change.room_id:
+                self._on_asked(member, ruling)
         if change.missed or stranger:
             for room_id in list(self.rooms):
                 await self.refresh(room_id)

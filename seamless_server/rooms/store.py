@@ -20,6 +20,8 @@ class Change:
     gone: tuple[str, ...] = ()
     """Client IDs that left the room."""
     facts: dict[str, Any] | None = None
+    asked: tuple[str, str] | None = None
+    """A client ID, and what the owner of its room does to it from there."""
     missed: bool = False
 
 
@@ -62,6 +64,10 @@ class StateStore(ABC):
     async def load_stream(self, client_id: str) -> dict[str, Any] | None:
         """What was kept of it."""
         return None
+
+    async def ask(self, room_id: str, client_id: str, ruling: str) -> None:
+        """Lets the replica that holds a member do to it what its room's owner wants."""
+        return
 
     async def members(self, room_id: str) -> list[dict[str, Any]]:
         """Members of a room that other replicas hold."""

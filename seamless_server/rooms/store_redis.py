@@ -323,6 +323,10 @@ class RedisStore(StateStore):
 
         return await self._read(read, None)
 
+    async def ask(self, room_id: str, client_id: str, ruling: str) -> None:
+        """See `StateStore`."""
+        self._later(lambda: self._announce(room_id=room_id, asked=[client_id, ruling]))
+
     async def has_members(self, room_id: str) -> bool:
         """See `StateStore`."""
 
@@ -419,10 +423,12 @@ class RedisStore(StateStore):
 
 def _read_change(message: bytes) -> Change:
     known = orjson.loads(message)
+    asked = known.get("asked")
     return Change(
         replica=known["replica"],
         room_id=known.get("room_id"),
         members=tuple(known.get("members", ())),
         gone=tuple(known.get("gone", ())),
         facts=known.get("facts"),
+        asked=None if asked is None else (asked[0], asked[1]),
     )

@@ -65,6 +65,7 @@ class Told:
         self.changes: list[str] = []
         self.claims: list[str] = []
         self.moved: list[str] = []
+        self.asked: list[tuple[str, str]] = []
 
 
 @pytest.fixture
@@ -86,6 +87,7 @@ def rooms(store: Shared, told: Told) -> Rooms:
         on_change=lambda room: told.changes.append(room.room_id),
         on_claim=lambda member: told.claims.append(member.client_id),
         on_moved=lambda member: told.moved.append(member.client_id),
+        on_asked=lambda member, ruling: told.asked.append((member.client_id, ruling)),
     )
 
 
@@ -395,6 +397,7 @@ async def test_an_empty_room_is_kept_for_as_long_as_it_is_worth(
         on_change=lambda _: None,
         on_claim=lambda _: None,
         on_moved=lambda _: None,
+        on_asked=lambda *_: None,
     )
     ana = await joined(rooms, "ana")
     other = await joined(rooms, "bob", "OTHR")

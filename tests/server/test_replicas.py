@@ -75,6 +75,33 @@ async def test_a_room_spans_replicas(replicas: Pair, connect: Connect) -> None:
     await speaker.until("room_state_update", lambda s: "german" not in s["members"])
 
 
+async def test_an_owner_rules_members_that_another_replica_has(
+    replicas: Pair, connect: Connect
+) -> None:
+    here, there = replicas
+    owner, guest, other = await connect(here), await connect(there), await connect(there)
+    room = await owner.join()
+    for peer in (guest, other):
+        await peer.join(room)
+        await owner.until("room_state_update", lambda s, p=peer: p.client_id in s["members"])
+    assert (await guest.configure())["status"] == "ok"
+    await owner.call("mute_member", guest.client_id)
+    await guest.until("server_exception", lambda error: error["code"] == "muted")
+    muted = await owner.until(
+        "room_state_update",
+        lambda s: s["members"].get(guest.client_id, {}).get("roles") == ["listener"],
+    )
+    assert guest.client_id not in muted["speakers"]
+    assert (await guest.configure())["status"] == "error"
+    await owner.call("remove_member", guest.client_id)
+    await guest.until("server_exception", lambda error: error["code"] == "removed")
+    await owner.until("room_state_update", lambda s: guest.client_id not in s["members"])
+    assert (await guest.call("transcript"))["code"] == "no_room"
+    await owner.call("end_room")
+    await other.until("server_exception", lambda error: error["code"] == "room_ended")
+    assert (await other.call("transcript"))["code"] == "no_room"
+
+
 async def test_another_replica_takes_over_by_client_id(replicas: Pair, connect: Connect) -> None:
     here, there = replicas
     peer = await connect(here, "traveller", auth={"resumeKey": "mine"})

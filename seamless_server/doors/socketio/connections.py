@@ -19,7 +19,7 @@ from socketio.exceptions import ConnectionRefusedError
 from seamless_server.doors.socketio.announcer import Announcer
 from seamless_server.doors.socketio.sent import Had
 from seamless_server.doors.socketio.sockets import MOST_PACKETS, Sockets
-from seamless_server.doors.socketio.speaker import retarget_room
+from seamless_server.doors.socketio.speaker import retarget_room, speaker_of
 from seamless_server.doors.socketio.streams import Streams
 from seamless_server.errors import Refused
 from seamless_server.metrics import Metrics
@@ -40,6 +40,12 @@ from seamless_server.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+RULINGS = {
+    "removed": "The room's owner sent you away.",
+    "muted": "The room's owner muted you: you can listen.",
+    "room_ended": "The room's owner ended it.",
+}
+"""What owners of rooms do to members, by its code."""
 _MAX_ID = 200
 _TURN_SECONDS = 0.05
 _LOOK_SECONDS = 0.5
@@ -396,6 +402,25 @@ class Connections:
             await self.sio.leave_room(member.sid, group)
         for group in now:
             await self.sio.enter_room(member.sid, group)
+
+    async def rule(self, member: Member, ruling: str) -> None:
+        """Sends a member away, or mutes it, where it is connected; it is told why.
+
+        Args: ruling: one of `RULINGS`.
+        """
+        if member.replica is not None:
+            assert member.room_id is not None
+            await self.rooms.store.ask(member.room_id, member.client_id, ruling)
+            return
+        speaker = speaker_of(self.service, member.client_id)
+        if speaker is not None:  # it hears it through its own door
+            await speaker.complain(RULINGS[ruling], ruling)
+        else:
+            await self.announcer.complain(member.sid, RULINGS[ruling], code=ruling, member=member)
+        if ruling == "muted":
+            await self.change_roles(member, member.roles - {"speaker"})
+        else:
+            await self.leave_room(member)
 
     async def leave_room(self, member: Member) -> None:
         """Takes a member out of its room; its stream ends."""

@@ -219,8 +219,7 @@ class Events:
     async def remove_member(self, connection: Connection, client_id: str) -> Answer:
         """The owner sends somebody away."""
         member = self._other(connection, "remove_member", client_id)
-        await self._tell(member, "The room's owner sent you away.", "removed")
-        await self.connections.leave_room(member)
+        await self.connections.rule(member, "removed")
         return _ok("member_removed")
 
     async def members(self, connection: Connection, page: MembersPage) -> Answer:
@@ -233,8 +232,7 @@ class Events:
     async def mute_member(self, connection: Connection, client_id: str) -> Answer:
         """The owner lets somebody speak no more; what was said is still translated."""
         member = self._other(connection, "mute_member", client_id)
-        await self._tell(member, "The room's owner muted you: you can listen.", "muted")
-        await self.connections.change_roles(member, member.roles - {"speaker"})
+        await self.connections.rule(member, "muted")
         return _ok("member_muted")
 
     async def end_room(self, connection: Connection) -> Answer:
@@ -243,17 +241,9 @@ class Events:
         await self.clear_transcript_for_all(connection)
         for member in list(room.members.values()):
             if member is not connection.member:
-                await self._tell(member, "The room's owner ended it.", "room_ended")
-            await self.connections.leave_room(member)
+                await self.connections.rule(member, "room_ended")
+        await self.connections.leave_room(connection.member)
         return _ok("room_ended")
-
-    async def _tell(self, member: Member, message: str, code: str) -> None:
-        """Why something is done to a member; a speaker hears it through its own door."""
-        speaker = speaker_of(self.service, member.client_id)
-        if speaker is not None:
-            await speaker.complain(message, code)
-        else:
-            await self.announcer.complain(member.sid, message, code=code, member=member)
 
     def _other(self, connection: Connection, event: str, client_id: str) -> Member:
         """Somebody else of the owner's room."""
