@@ -65,9 +65,8 @@ class StateStore(ABC):
         """What was kept of it."""
         return None
 
-    async def ask(self, room_id: str, client_id: str, ruling: str) -> None:
+    async def ask(self, room_id: str, client_id: str, ruling: str) -> None:  # noqa: B027
         """Lets the replica that holds a member do to it what its room's owner wants."""
-        return
 
     async def members(self, room_id: str) -> list[dict[str, Any]]:
         """Members of a room that other replicas hold."""
