@@ -226,3 +226,13 @@ test("another tab's sound is translated", async ({ server }) => {
     await browser.close();
   }
 });
+
+test("the browser's own print command prints the captions and nothing else", async ({ visit }) => {
+  const page = await visit('?lang=spa');
+  await speak(page);
+  await reads(page, 'spa');
+  await page.emulateMedia({ media: 'print' });
+  await expect(lines(page, 'spa').first()).toBeVisible();
+  await expect(page.getByRole('banner')).toBeHidden();
+  await expect(page.getByRole('button', { name: 'Stop', exact: true })).toBeHidden();
+});
