@@ -27,6 +27,7 @@ from seamless_server.doors import (
 )
 from seamless_server.doors.compression import CompressedLists
 from seamless_server.doors.failures import EVERYWHERE, apologize, refuse, say
+from seamless_server.doors.forms import UPLOADS
 from seamless_server.doors.guards import HeadAsGet, HostGuard, SmallBodies, check_rights
 from seamless_server.doors.page import add_page
 from seamless_server.doors.parts import Parts
@@ -37,7 +38,6 @@ from seamless_server.doors.socketio.delivery import LocalManager, make_server
 from seamless_server.doors.socketio.events import Events
 from seamless_server.doors.socketio.speaker import retarget_room
 from seamless_server.doors.socketio.streams import Streams
-from seamless_server.doors.uploads import UPLOADS
 from seamless_server.errors import SeamlessError
 from seamless_server.metrics import Metrics
 from seamless_server.rooms.members import Room

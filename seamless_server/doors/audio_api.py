@@ -22,17 +22,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from seamless_server.audio.pcm import to_pcm16
 from seamless_server.audio.resample import at_rate
 from seamless_server.doors.failures import documented
+from seamless_server.doors.forms import described_form, no_room, read_form, upload_form
 from seamless_server.doors.parts import Parts, parts_of
 from seamless_server.doors.uploads import (
     SaidText,
     UploadedSound,
     UploadProgress,
-    described_form,
     file_request,
-    no_room,
-    read_form,
     translate_file,
-    upload_form,
 )
 from seamless_server.errors import LanguageError, SeamlessError
 from seamless_server.languages import resolve

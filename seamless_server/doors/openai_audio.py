@@ -19,15 +19,13 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from seamless_server.doors.failures import STATUS, documented
+from seamless_server.doors.forms import described_form, read_form, upload_form
 from seamless_server.doors.parts import Parts, parts_of
 from seamless_server.doors.uploads import (
     SaidText,
     UploadedSound,
-    described_form,
     file_request,
-    read_form,
     translate_file,
-    upload_form,
 )
 from seamless_server.errors import ConfigError, LanguageError, SeamlessError
 from seamless_server.languages import resolve, spoken
