@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import uuid
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, replace
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from seamless_server.streaming import ModelInfo, Output, TextOutput
 
 Samples = npt.NDArray[np.float32]
-
-logger = logging.getLogger(__name__)
 
 _WAITING = 32
 """Outputs that may wait for a client that reads slowly; then its stream waits too."""
