@@ -454,8 +454,8 @@ async def test_pieces_of_one_sentence_are_one_entry() -> None:
     store = MemoryStore(10)
     await store.add_text("ROOM", entry("", finished=True))  # nothing was said
     await store.add_text("ROOM", entry(" Hola", end=100))
-    await store.add_text("ROOM", {**entry(" mundo ", end=90), "confidence": 0.5})
-    await store.add_text("ROOM", {**entry("", end=250, finished=True), "confidence": 0.25})
+    await store.add_text("ROOM", {**entry(" mundo ", end=250), "confidence": 0.5})
+    await store.add_text("ROOM", {**entry("", end=240, finished=True), "confidence": 0.25})
     await store.add_text("ROOM", entry(" Salut", lang="fra"))
     await store.add_text("ROOM", entry(" Otra", who="bob"))
     await store.add_text("ROOM", entry(" Luego", segment=1))

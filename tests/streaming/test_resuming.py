@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from seamless_server.errors import UsageError
@@ -34,6 +35,23 @@ def test_another_stream_goes_on_from_any_pause(model: Model, options: dict[str, 
         again = model.open(TARGETS, options, resume=snapshots[number])
         rest = [out for p in pushes[number + 1 :] for out in again.push(p, last=p is pushes[-1])]
         assert_alike(rest, [output for step in undisturbed[number + 1 :] for output in step])
+
+
+def test_a_segment_leaves_nothing_to_the_voice_detection_of_the_next(model: Model) -> None:
+    fresh = model.open(TARGETS).snapshot()
+    stream = model.open(TARGETS)
+    assert fresh is not None
+    ends = 0
+    heard = audio("human_pauses")
+    for start in range(0, len(heard), 5120):
+        spoke = stream.state == "speech"
+        list(stream.push(heard[start : start + 5120]))
+        if spoke and (snapshot := stream.snapshot()) is not None:
+            ends += 1
+            for left, new in zip(snapshot["vad"]["silero"], fresh["vad"]["silero"], strict=True):
+                np.testing.assert_array_equal(left, new)
+            assert snapshot["vad"]["tracker"] == fresh["vad"]["tracker"]
+    assert ends > 1
 
 
 def test_there_is_no_snapshot_within_a_segment(model: Model) -> None:
