@@ -197,8 +197,9 @@ def resolve(text: str, offered: Collection[str] | None = None) -> str:
     for language in meant:
         if language.code in offered:
             return language.code
+    named = "" if meant[0].code == text else f" ({meant[0].name}, '{meant[0].code}')"
     listed = ", ".join(sorted(offered))
-    raise LanguageError(f"'{text}' is not offered; choose one of: {listed}")
+    raise LanguageError(f"'{text}'{named} is not offered; choose one of: {listed}")
 
 
 @lru_cache(maxsize=1)

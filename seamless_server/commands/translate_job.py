@@ -162,8 +162,7 @@ def _language(job: TranslateJob, model: Model) -> str:
         raise UsageError(
             f"--tgt-lang: say which language to translate into; {model.name} writes: {some}"
         )
-    offered = model.speech_languages if job.speech else model.text_languages
-    lang = default if job.tgt_lang is None else resolve(job.tgt_lang, offered)
+    lang = default if job.tgt_lang is None else resolve(job.tgt_lang)
     model.check_targets({lang: Target(text=True, speech=job.speech)})
     return lang
 
