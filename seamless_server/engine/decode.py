@@ -224,6 +224,9 @@ class DecodingBatch:
             raise UsageError(f"a sentence grew beyond the model's {limit} tokens")
 
     def _best(self, loops: Sequence[Loop], features: Tensor) -> Best:
+        if not any(x.step.choose for x in loops):
+            nothing = torch.zeros(len(loops), device=self._device)
+            return nothing.long(), nothing, nothing
         return best_under(self.decoder.logits(features), [x.step.rule for x in loops])
 
 
