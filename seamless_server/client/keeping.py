@@ -28,7 +28,7 @@ class SentAudio:
     def add(self, pcm: Pcm) -> None:
         """One more chunk is to be sent."""
         if len(pcm):
-            self._end_ms += len(pcm) * 1000 / SAMPLE_RATE
+            self._end_ms += _ms(pcm)
             self._kept.append((self._end_ms, pcm))
         while self._kept and self._end_ms - self._kept[0][0] > _MOST_MS:
             self._kept.popleft()
@@ -43,7 +43,7 @@ class SentAudio:
 
     def sent(self, pcm: Pcm) -> None:
         """The server has it."""
-        self._sent_ms += len(pcm) * 1000 / SAMPLE_RATE
+        self._sent_ms += _ms(pcm)
 
     def done(self, ms: float) -> None:
         """Nobody will ask again for what came before."""

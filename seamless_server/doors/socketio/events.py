@@ -265,8 +265,7 @@ class Events:
 
     def _take_lock(self, connection: Connection, config: JoinConfig) -> None:
         member, lock, name = connection.member, self.lock, config.lockServerName
-        allowed = self.settings.server_lock or ("operator" if self.auth.uses_tokens else "anyone")
-        if name and (allowed == "off" or (allowed == "operator" and not connection.grant.operator)):
+        if name and not self._may_lock(connection):
             raise SeamlessError("Only the operator may lock this server.", code="forbidden")
         if name == ESCAPE_HATCH and self.settings.lock_escape_hatch:
             lock.remove()

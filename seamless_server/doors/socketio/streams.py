@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import socketio
@@ -25,23 +26,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+@dataclass(eq=False, kw_only=True)
 class Streams:
     """See the module."""
 
-    def __init__(
-        self,
-        *,
-        sio: socketio.AsyncServer,
-        settings: Settings,
-        rooms: Rooms,
-        service: Service,
-        announcer: Announcer,
-    ) -> None:
-        self._sio = sio
-        self._settings = settings
-        self._rooms = rooms
-        self._service = service
-        self._announcer = announcer
+    sio: socketio.AsyncServer
+    settings: Settings
+    rooms: Rooms
+    service: Service
+    announcer: Announcer
 
     async def start(
         self, member: Member, config: StreamConfig, *, local: bool
@@ -56,10 +49,10 @@ class Streams:
             Refused, SeamlessError: it cannot start now.
         """
         speaker = self._speaker(member, config)
-        record = config.debug and self._service.recorder.allows(local=local)
+        record = config.debug and self.service.recorder.allows(local=local)
         request = self._request(speaker, record, lambda: member.segment_base)
         waits = config.wait and member.protocol >= 2
-        session = await self._service.open(speaker, request, speaker, waits=waits)
+        session = await self.service.open(speaker, request, speaker, waits=waits)
         if session is not None:
             await speaker.started()
         return speaker, session
@@ -68,34 +61,34 @@ class Streams:
         """Goes on with the stream that a member had on another replica, from its last pause; False
         if that cannot be. Its client has all audio since then."""
         member.streaming = True  # that replica is told, and ends its own
-        await self._rooms.save(member)
-        state = await self._rooms.store.load_stream(member.client_id)
+        await self.rooms.save(member)
+        state = await self.rooms.store.load_stream(member.client_id)
         try:
             if state is None or member.room_id is None:
                 return False
             speaker = self._speaker(member, StreamConfig(**state["config"]))
             pause = Pause(**state["pause"])
             request = self._request(speaker, False, lambda: pause.segment_base, pause)
-            if await self._service.open(speaker, request, speaker) is None:
+            if await self.service.open(speaker, request, speaker) is None:
                 return False
-            speaker.go_on(await self._sio.manager.last_events(member.room_id))
+            speaker.go_on(await self.sio.manager.last_events(member.room_id))
             await speaker.started(pause)
         except SeamlessError as error:
             logger.warning("a stream could not be gone on with: %s", error)
             return False
         finally:
-            member.streaming = self._service.session(member.client_id) is not None
+            member.streaming = self.service.session(member.client_id) is not None
         return True
 
     def _speaker(self, member: Member, config: StreamConfig) -> Speaker:
         return Speaker(
             member,
             config,
-            sio=self._sio,
-            settings=self._settings,
-            rooms=self._rooms,
-            service=self._service,
-            announcer=self._announcer,
+            sio=self.sio,
+            settings=self.settings,
+            rooms=self.rooms,
+            service=self.service,
+            announcer=self.announcer,
         )
 
     def _request(
@@ -107,7 +100,7 @@ class Streams:
     ) -> StreamRequest:
         member, config = speaker.member, speaker.config
         try:
-            options = self._settings.option_policy.admit(config.options)
+            options = self.settings.option_policy.admit(config.options)
         except ConfigError as error:
             raise EventError("configure_stream", f"options.{error.field}", error.reason) from None
         if options.source_lang is None and member.source_language in spoken():
