@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from argparse import ArgumentParser, Namespace
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,6 +41,8 @@ DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 ENGINES = ("inline", "scheduled")
 
 _systems: dict[tuple[Path, str, str, bool, str, Path | None], AgentSystem] = {}
+_holders: Counter[int] = Counter()
+"""How often each system was handed out and not given back, by its `id`."""
 _lock = threading.Lock()
 
 SMALL_MODEL_BYTES = 200_000_000
@@ -196,8 +199,9 @@ def load_system(
     with _lock:
         for with_speech in (True,) if speech else (False, True):
             key = (folder, str(where), form, with_speech, engine, voice)
-            if key in _systems:
-                return _systems[key]
+            if (known := _systems.get(key)) is not None:
+                _holders[id(known)] += 1
+                return known
         if where.type == "cpu":
             set_cpu_threads(folder, threads)
             share_heap()
@@ -212,12 +216,21 @@ def load_system(
             checkpoint = quantized(checkpoint, form)
         system = AgentSystem(checkpoint, _make_engine(engine, checkpoint, progress))
         _systems[(folder, str(where), form, speech, engine, voice)] = system
+        _holders[id(system)] = 1
         return system
 
 
 def forget_system(system: AgentSystem) -> None:
-    """Give a system's memory back once nobody holds it any more; its streams are over."""
+    """Give back what `load_system` gave; the last one to do so frees its memory.
+
+    Two models that differ in options alone share their system, so one of them may go while the
+    other has streams.
+    """
     with _lock:
+        _holders[id(system)] -= 1
+        if _holders[id(system)] > 0:
+            return
+        del _holders[id(system)]
         for key in [key for key, known in _systems.items() if known is system]:
             del _systems[key]
     if isinstance(system.engine, ScheduledEngine):

@@ -19,8 +19,9 @@ from seamless_server.streaming import (
     SpeechOutput,
     Target,
     TextOutput,
+    load_model,
 )
-from tests.recorded import audio
+from tests.recorded import CHECKPOINT, audio
 from tests.streaming.playing import (
     AT_THE_END,
     BOTH,
@@ -130,6 +131,23 @@ def test_a_closed_stream_is_closed(model: Model) -> None:
     with pytest.raises(UsageError, match="closed"):
         list(stream.push(audio("human_short")))
     assert list(stream.finish()) == []
+
+
+def test_of_two_models_with_the_same_weights_one_may_go() -> None:
+    """As two system files that name one checkpoint, where memory is short."""
+    gone, model = (load_model(str(CHECKPOINT), "cpu", engine="scheduled") for _ in range(2))
+    blocks = np.split(audio("human_short"), [20_000])
+    said = []
+    for close in (lambda: None, gone.close):
+        stream = model.open({"spa": TEXT}, TALKATIVE)
+        outputs = list(stream.push(blocks[0]))
+        close()
+        said.append(text([*outputs, *stream.push(blocks[1]), *stream.finish()]))
+    assert said[0].strip()
+    assert said[1] == said[0]
+    model.close()
+    with pytest.raises(UsageError, match="closed"):
+        play(model.open({"spa": TEXT}, TALKATIVE), audio("human_short"))
 
 
 @pytest.mark.parametrize("name", ["silence", "noise", "tiny_short"])
