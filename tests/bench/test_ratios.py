@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from seamless_server.bench.ratios import MEANINGS, Scale, committed, measure, table
 from seamless_server.checkpoints.cards import EMBEDDED, SYSTEM_DIRS
 
@@ -12,7 +14,8 @@ def test_every_comparison_gives_a_ratio_and_stands_beside_the_committed_one() ->
     said: list[str] = []
     here = dict(measure(TINY, said.append))
     assert set(here) == set(MEANINGS)
-    assert all(ratio >= 0 for ratio in here.values())
+    # One language less is a difference of two timings, so noise may make it negative.
+    assert all(math.isfinite(x) and (x > 0 or "language" in name) for name, x in here.items())
     # Counted on one recording, so the same everywhere.
     assert 1.4 < here["steps_640_over_320"] < 2.2
     known = committed()

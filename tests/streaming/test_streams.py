@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections import defaultdict
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -133,9 +135,10 @@ def test_a_closed_stream_is_closed(model: Model) -> None:
     assert list(stream.finish()) == []
 
 
-def test_of_two_models_with_the_same_weights_one_may_go() -> None:
+def test_of_two_models_with_the_same_weights_one_may_go(tmp_path: Path) -> None:
     """As two system files that name one checkpoint, where memory is short."""
-    gone, model = (load_model(str(CHECKPOINT), "cpu", engine="scheduled") for _ in range(2))
+    folder = shutil.copytree(CHECKPOINT, tmp_path / "alone")  # nobody else here has loaded it
+    gone, model = (load_model(folder, "cpu", engine="scheduled") for _ in range(2))
     blocks = np.split(audio("human_short"), [20_000])
     said = []
     for close in (lambda: None, gone.close):
