@@ -5,8 +5,8 @@ export default defineConfig({
   testDir: 'e2e',
   testMatch: '*.spec.ts',
   globalSetup: './e2e/support/setup.ts',
-  // One server and one browser: two cores are shared with a model.
-  workers: 1,
+  // Each has a server and a browser of its own; most of a test is waiting for speech.
+  workers: 2,
   timeout: 90_000,
   expect: { timeout: 15_000 },
   forbidOnly: true,
