@@ -3,7 +3,8 @@
     python benchmarks/products.py --size small
 
 Processor time of one thread, the best of several: products of PyTorch and of oneDNN with weights
-laid out beforehand, and the stages of a chunk with plain and with fitted networks.
+laid out beforehand, the stages of a chunk with plain and with fitted networks, and the choice of
+a token.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seamless_server.checkpoints.random_model import random_checkpoint
+from seamless_server.engine.sample import best_tokens
 from seamless_server.nn.fitted import fit
 from seamless_server.nn.fitted_vocoder import fit_vocoder
 from seamless_server.nn.linears import Int8Linear
@@ -79,6 +81,12 @@ def stages(size: str) -> dict[str, float]:
     segments = [torch.randn(FRAMES + 10 * n, 80) for n in range(4)]
     units, zero = torch.randint(0, 90, (1, UNITS)), torch.zeros(1, dtype=torch.long)
     heard = vocoder.receptive_units
+    logits = torch.randn(8, 32_000)
+
+    def choose() -> Tensor:
+        scores, _ = logits.max(-1)
+        return (scores - logits.logsumexp(-1)).exp()
+
     return {
         "encoder, plain": milliseconds(lambda: encoder(segments[0][None])),
         "encoder, fitted": milliseconds(lambda: fitted(segments[0][None])),
@@ -95,6 +103,8 @@ def stages(size: str) -> dict[str, float]:
         "vocoder, fitted, without what was heard": milliseconds(
             lambda: quick(units, zero, zero, None, heard)
         ),
+        "choice of 8 tokens, plain": milliseconds(choose),
+        "choice of 8 tokens, here": milliseconds(lambda: best_tokens(logits, None)),
     }
 
 
@@ -118,7 +128,7 @@ def main() -> None:
     for name, took in times.items():
         kind = name.split(",")[0]
         plain = times[f"{kind}, 4 segments, plain" if "4 segments" in name else f"{kind}, plain"]
-        print(f"{name:<42} {took:7.1f} ms   plain / this {plain / took:.2f}")
+        print(f"{name:<42} {took:7.2f} ms   plain / this {plain / took:.2f}")
     if args.output is not None:
         result = {"size": args.size, "products": found, "stages_ms": times}
         args.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

@@ -107,8 +107,14 @@ def best_tokens(logits: Tensor, rules: Tensor | None) -> Best:
         ids = banned.clamp(min=0)
         kept = logits.gather(1, ids)
         logits.scatter_(1, ids, kept.masked_fill(banned != NOTHING, -torch.inf))
-    scores, best = logits.max(-1)
-    return best, scores, (scores - logits.logsumexp(-1)).exp()
+    # On a processor numpy finds the place of the largest number ten times as fast as PyTorch, and
+    # softmax takes half the time of logsumexp (benchmarks/products.py).
+    if logits.device.type == "cpu" and logits.dtype == torch.float32:
+        best = torch.from_numpy(logits.numpy().argmax(-1))
+    else:
+        best = logits.argmax(-1)
+    place = best[:, None]
+    return best, logits.gather(1, place)[:, 0], logits.softmax(-1).gather(1, place)[:, 0]
 
 
 def best_under(logits: Tensor, rules: Sequence[Rule]) -> Best:
