@@ -94,7 +94,7 @@ def _heading(path: Path) -> list[str]:
 def workers() -> int:
     """Processes that run Python tests at once, each in about 2 GB.
 
-    One more than there are cores, since many tests wait for a server, a client or a pause in speech.
+    One more than there are cores, since many tests wait for a server or a pause in speech.
     """
     return min((os.cpu_count() or 1) + 1, MOST_WORKERS)
 

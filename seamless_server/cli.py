@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from seamless_server import __version__
+from seamless_server.commands.helpful import CommandApp
 from seamless_server.errors import SeamlessError
 
 COMMANDS = (
@@ -48,14 +49,13 @@ EPILOG = """
   seamless-server translate --help
 """
 
-app = typer.Typer(
+app = CommandApp(
     name="seamless-server",
     help="Real-time speech translation with SeamlessStreaming models.",
     epilog=EPILOG,
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 

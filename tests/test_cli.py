@@ -3,8 +3,15 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
 
 import seamless_server
+from seamless_server.cli import app
 
 
 def run(
@@ -56,6 +63,28 @@ def test_help_shows_the_everyday_first_with_defaults_in_80_columns() -> None:
         if command == "serve":
             assert "[default: 127.0.0.1]" in first
             assert "[default: 8000]" in first
+
+
+def commands(group: Any, *above: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command below a group, with the words that call it."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, *above, name)
+        else:
+            yield (*above, name), command
+
+
+@pytest.mark.parametrize(("words", "command"), [*commands(get_command(app))], ids=str)
+def test_every_name_of_an_option_is_whole_in_80_columns(
+    words: tuple[str, ...], command: Any
+) -> None:
+    shown = CliRunner().invoke(app, [*words, "--help"], terminal_width=80).output
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "…" not in shown
+    options = [x for x in command.params if x.param_type_name == "option" and not x.hidden]
+    assert options
+    assert all(f" {option.opts[0]} " in shown for option in options)
+    assert ("Every switch has its opposite" in shown) == any(x.secondary_opts for x in options)
 
 
 def test_an_unknown_command_is_one_clear_message() -> None:

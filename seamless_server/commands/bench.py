@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seamless_server.commands.helpful import CommandApp
 from seamless_server.errors import require_evaluation
 
 if TYPE_CHECKING:
     from seamless_server.bench.simulation import SimulatedSpeaker
     from seamless_server.checkpoints.loader import Checkpoint
 
-bench = typer.Typer(
+bench = CommandApp(
     help="Measure what the engine and the server carry on this machine.",
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 Size = Annotated[str, typer.Option(help="Random weights of a size: tiny, small or full.")]

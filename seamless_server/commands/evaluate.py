@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from seamless_server.commands.helpful import CommandApp
 from seamless_server.commands.stream_flags import Task, machine, with_stream_flags
 from seamless_server.languages import resolve
 from seamless_server.stream_options import StreamOptions
@@ -37,15 +38,13 @@ class _DefaultRun(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-evaluate_app = typer.Typer(
+evaluate_app = CommandApp(
     cls=_DefaultRun,
     help="Score a system on a data set under SimulEval.",
-    context_settings={"help_option_names": ["-h", "--help"]},
 )
-prepare_app = typer.Typer(
+prepare_app = CommandApp(
     help="Turn a downloaded corpus into a manifest.",
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
 )
 evaluate_app.add_typer(prepare_app, name="prepare")
 

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from seamless_server.commands.helpful import CommandApp
 from seamless_server.errors import SeamlessError, UsageError
 
 if TYPE_CHECKING:
     from seamless_server.trial import NetworkHealths
 
-models = typer.Typer(
+models = CommandApp(
     help="List, download, convert, verify and try models.",
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
+from seamless_server.commands.helpful import HelpfulCommand
 from seamless_server.commands.stream_flags import keyword, with_flags
 from seamless_server.errors import UsageError
 
 
-class _WithDefaults(TyperCommand):
+class _WithDefaults(HelpfulCommand):
     """Its help says what holds where neither a flag nor the environment says it."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
