@@ -75,6 +75,26 @@ async def test_a_room_spans_replicas(replicas: Pair, connect: Connect) -> None:
     await speaker.until("room_state_update", lambda s: "german" not in s["members"])
 
 
+async def test_the_speaker_is_heard_on_another_replica(replicas: Pair, connect: Connect) -> None:
+    here, there = replicas
+    speaker = await connect(here)
+    room = await speaker.join(None, "speaker")
+    await speaker.call("set_dynamic_config", {"sendVoice": True})
+    asks, silent = await connect(there), await connect(there)
+    for peer, original in ((asks, True), (silent, False)):
+        await peer.join(room, "listener")
+        await peer.call("set_listener_config", {"output": "s2t", "original": original})
+        await speaker.until("room_state_update", lambda s, p=peer: p.client_id in s["members"])
+    await speaker.configure()
+    await speaker.speak(speech("human_short"))
+    piece = await asks.until("original_speech")
+    assert piece["speakerID"] == speaker.client_id
+    assert len(piece["payload"]) >= 2 * 3200  # 0.2 s at 16 kHz
+    await speaker.call("stop_stream")
+    await silent.until("translation_text", lambda text: text["eos"])
+    assert silent.of("original_speech") == []
+
+
 async def test_an_owner_rules_members_that_another_replica_has(
     replicas: Pair, connect: Connect
 ) -> None:

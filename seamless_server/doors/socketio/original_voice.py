@@ -47,7 +47,7 @@ class OriginalVoice:
         self._gathered: list[Pcm] = []
         self._pieces: asyncio.Queue[Pcm] = asyncio.Queue(int(_MOST_SECONDS / _PIECE_SECONDS))
         self._until = 0.0
-        self._task = asyncio.create_task(self._run(), name="original voice")
+        self._task: asyncio.Task[None] | None = None
 
     def feed(self, samples: Pcm) -> None:
         """The next audio; returns at once, and what is too much is left out."""
@@ -61,10 +61,12 @@ class OriginalVoice:
             if sum(map(len, self._gathered)) >= _PIECE_SECONDS * self._rate:
                 self._pieces.put_nowait(np.concatenate(self._gathered))
                 self._gathered = []
+                self._task = self._task or asyncio.create_task(self._run(), name="original voice")
 
     def close(self) -> None:
         """The stream is over."""
-        self._task.cancel()
+        if self._task is not None:
+            self._task.cancel()
 
     async def _run(self) -> None:
         while True:
