@@ -15,8 +15,9 @@ from functools import partial
 
 import torch
 
-from seamless_server.nn import Vocoder, VocoderConfig
+from seamless_server.nn.config import VocoderConfig
 from seamless_server.nn.pretssel import Pretssel, PretsselConfig
+from seamless_server.nn.vocoder import Vocoder
 
 HEARD = (1, 2, 5, 10, 20)
 UNITS_PER_SECOND, FRAMES_PER_SECOND = 50, 100

@@ -30,8 +30,9 @@ from seamless_server.checkpoints import model_file, published
 from seamless_server.checkpoints.int8 import quantized_network, quantized_state
 from seamless_server.checkpoints.random_model import random_checkpoint, sized_config
 from seamless_server.checkpoints.tokenizers import TextTokenizer
-from seamless_server.nn import SpeechEncoder, TextDecoder
 from seamless_server.nn.fitted import fit
+from seamless_server.nn.speech_encoder import SpeechEncoder
+from seamless_server.nn.text_decoder import TextDecoder
 from seamless_server.streaming.seamless_model import load_seamless
 
 TOKENS_A_SECOND = 6.25

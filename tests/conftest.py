@@ -10,7 +10,7 @@ import torch
 from hypothesis import settings
 
 from seamless_server.agents.loading import AgentSystem, load_system
-from seamless_server.checkpoints import Checkpoint
+from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.streaming import Model, load_model
 from tests.recorded import CHECKPOINT
 

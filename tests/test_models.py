@@ -13,10 +13,9 @@ import pytest
 import torch
 
 from seamless_server.agents.loading import load_system
-from seamless_server.checkpoints import load_checkpoint
 from seamless_server.checkpoints.cards import find_model
 from seamless_server.checkpoints.fitting import quantized
-from seamless_server.checkpoints.loader import read_tensors
+from seamless_server.checkpoints.loader import load_checkpoint, read_tensors
 from seamless_server.errors import CheckpointError, ConfigError
 from tests.recorded import CHECKPOINT, RECORDINGS
 

@@ -17,7 +17,8 @@ from typing_extensions import Self
 
 from seamless_server.agents.compat import Compat, compat_from_name
 from seamless_server.agents.loading import AgentSystem, system_from_args
-from seamless_server.engine import Caller, Engine
+from seamless_server.caller import Caller
+from seamless_server.engine import Engine
 
 T = TypeVar("T")
 

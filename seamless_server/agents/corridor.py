@@ -23,7 +23,8 @@ from seamless_server.agents.features import OnlineFeatureExtractorAgent
 from seamless_server.agents.outputs import Decision, Output, Samples, Snapshot, Target, Trace
 from seamless_server.agents.vad import SileroVADAgent, VADStates
 from seamless_server.audio.fbank import SAMPLE_RATE
-from seamless_server.engine import Caller, Engine
+from seamless_server.caller import Caller
+from seamless_server.engine import Engine
 from seamless_server.errors import UsageError
 
 NOTHING = np.zeros(0, np.float32)

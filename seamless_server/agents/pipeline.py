@@ -38,7 +38,7 @@ from seamless_server.agents.unit_decoder import NARUnitYUnitDecoderAgent
 from seamless_server.agents.vad import SileroVADAgent
 from seamless_server.agents.vocoder import SpokenSegment, VocoderAgent
 from seamless_server.audio.resample import StreamResampler
-from seamless_server.engine import Caller
+from seamless_server.caller import Caller
 
 A = TypeVar("A", bound=SeamlessAgent)
 

@@ -36,7 +36,7 @@ from seamless_server.agents_whisper.words import (
     is_repetitive,
     split_words,
 )
-from seamless_server.engine import Caller
+from seamless_server.caller import Caller
 from seamless_server.languages import lookup
 
 _MOST_SECONDS = WINDOW_SECONDS - 1.0

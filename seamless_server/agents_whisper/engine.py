@@ -21,7 +21,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
-from seamless_server.engine import Caller, measured
+from seamless_server.caller import Caller
+from seamless_server.engine import measured
 from seamless_server.errors import (
     CheckpointError,
     DependencyError,

@@ -18,10 +18,11 @@ from seamless_server.audio.reader import read_audio
 from seamless_server.bench.comparing import compare_words
 from seamless_server.bench.savings import savings_run
 from seamless_server.bench.simulation import SimulatedSpeaker
+from seamless_server.caller import Caller
 from seamless_server.checkpoints.fitting import quantized
 from seamless_server.checkpoints.int8 import INT8
 from seamless_server.checkpoints.loader import Checkpoint, load_checkpoint
-from seamless_server.engine import Caller, DecodeRequest, DecodeResult, Engine, InlineEngine
+from seamless_server.engine import DecodeRequest, DecodeResult, Engine, InlineEngine
 from seamless_server.streaming import Output, Target, TextOutput
 from seamless_server.streaming.seamless_model import SeamlessModel
 

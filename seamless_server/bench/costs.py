@@ -15,7 +15,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from seamless_server.checkpoints.loader import build_networks
 from seamless_server.checkpoints.random_model import sized_config
-from seamless_server.nn import T2U, DecoderCache, SpeechEncoder, TextDecoder, Vocoder
+from seamless_server.nn.speech_encoder import SpeechEncoder
+from seamless_server.nn.t2u import T2U
+from seamless_server.nn.text_decoder import DecoderCache, TextDecoder
+from seamless_server.nn.vocoder import Vocoder
 
 FRAME_MS, UNIT_MS = 10, 20
 CHARACTERS = 4

@@ -14,8 +14,9 @@ from typing import Any
 from seamless_server.agents.loading import AgentSystem
 from seamless_server.audio.reader import SAMPLE_RATE, read_audio
 from seamless_server.bench.comparing import compare_words
+from seamless_server.caller import Caller
 from seamless_server.checkpoints.loader import Checkpoint
-from seamless_server.engine import Caller, DecodeRequest, DecodeResult, Engine, InlineEngine
+from seamless_server.engine import DecodeRequest, DecodeResult, Engine, InlineEngine
 from seamless_server.engine.api import Samples
 from seamless_server.streaming import Target, TextOutput
 from seamless_server.streaming.seamless_model import SeamlessModel

@@ -7,8 +7,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from seamless_server.nn import TextDecoder
 from seamless_server.nn.linears import Int8Linear, is_pointwise, quantize, quantize_rows
+from seamless_server.nn.text_decoder import TextDecoder
 
 INT8 = ("int8", "int8-weights")
 """Whole numbers: for weights and inputs on processors, or for weights alone on any device."""

@@ -31,9 +31,13 @@ from seamless_server.checkpoints.keys import (
 from seamless_server.checkpoints.tokenizers import CharTokenizer, TextTokenizer, UnitTokenizer
 from seamless_server.checkpoints.torch_file import read_torch_file
 from seamless_server.errors import CheckpointError
-from seamless_server.nn import T2U, ModelConfig, SpeechEncoder, TextDecoder, Vocoder
 from seamless_server.nn.confidence import ConfidenceHead
+from seamless_server.nn.config import ModelConfig
 from seamless_server.nn.pretssel import Pretssel
+from seamless_server.nn.speech_encoder import SpeechEncoder
+from seamless_server.nn.t2u import T2U
+from seamless_server.nn.text_decoder import TextDecoder
+from seamless_server.nn.vocoder import Vocoder
 
 CONFIDENCE = "confidence.safetensors"
 

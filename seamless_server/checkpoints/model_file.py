@@ -5,13 +5,15 @@ from __future__ import annotations
 import errno
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 
 from seamless_server.errors import CheckpointError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 FILE = "model.safetensors"
 FORM, INT8_FORM = "form", "int8"
@@ -24,7 +26,7 @@ def is_int8(folder: Path) -> bool:
     if not path.is_file():
         return False
     try:
-        with safe_open(path, framework="pt", device="cpu") as file:
+        with safe_open(path, framework="np") as file:
             return (file.metadata() or {}).get(FORM) == INT8_FORM
     except (SafetensorError, OSError, ValueError):
         return False  # who reads it says what is wrong
@@ -67,6 +69,8 @@ def write_model_file(
     Raises:
         OSError: it cannot be written.
     """
+    from safetensors.torch import save_file  # brings torch, which not all readers of cards need
+
     flat = {
         f"{part}.{key}": (tensor if dtype is None else tensor.to(dtype)).contiguous()
         for part, state in states.items()

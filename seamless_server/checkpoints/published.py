@@ -6,10 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from seamless_server.nn.config import ModelConfig, T2UConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 UNITY = "seamless_streaming_unity.pt"
 DECODER = "seamless_streaming_monotonic_decoder.pt"

@@ -16,17 +16,17 @@ from seamless_server.checkpoints.tokenizers import (
     UnitTokenizer,
 )
 from seamless_server.errors import ConfigError
-from seamless_server.nn import (
-    T2U,
+from seamless_server.nn.config import (
     ModelConfig,
-    SpeechEncoder,
     SpeechEncoderConfig,
     T2UConfig,
-    TextDecoder,
     TextDecoderConfig,
-    Vocoder,
     VocoderConfig,
 )
+from seamless_server.nn.speech_encoder import SpeechEncoder
+from seamless_server.nn.t2u import T2U
+from seamless_server.nn.text_decoder import TextDecoder
+from seamless_server.nn.vocoder import Vocoder
 
 SIZES = ("tiny", "small", "full")
 LETTERS = "abcdefghijklmnopqrstuvwxyz"

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from seamless_server.caller import Caller
 from seamless_server.checkpoints.cards import find_card
 from seamless_server.cluster.joining import ClusterError, join
 from seamless_server.cluster.link import Link, NoEngine
 from seamless_server.cluster.walk import Moved, RemoteCaller, RemoteWalk
-from seamless_server.engine import Caller
 from seamless_server.errors import ConfigError
 from seamless_server.metrics import Metrics
 from seamless_server.service.served_models import Loader

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from seamless_server.agents.outputs import Decision, Output, Samples, Snapshot, Target, Trace
+from seamless_server.caller import Caller, Cancelled
 from seamless_server.cluster.kept import Kept, Push
 from seamless_server.cluster.link import Call, Link, Lost, NoEngine
 from seamless_server.cluster.wire import PROTOCOL, pack_targets, unpack
-from seamless_server.engine import Caller, Cancelled
 from seamless_server.errors import NoPlaceError, SeamlessError
 
 logger = logging.getLogger(__name__)

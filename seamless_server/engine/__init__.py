@@ -1,8 +1,6 @@
 """The engine: the one counter at which sessions meet the device."""
 
 from seamless_server.engine.api import (
-    Caller,
-    Cancelled,
     DecodeRequest,
     DecodeResult,
     Engine,
@@ -19,8 +17,6 @@ from seamless_server.engine.scheduler import ScheduledEngine
 from seamless_server.engine.stats import EngineLoad
 
 __all__ = [
-    "Caller",
-    "Cancelled",
     "DecodeRequest",
     "DecodeResult",
     "Engine",

@@ -7,9 +7,7 @@ so with a :class:`Caller`, which counts the time of its calls and can end them f
 from __future__ import annotations
 
 import contextlib
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -17,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from seamless_server.caller import Caller, Cancelled
 from seamless_server.nn.threads import settle_thread
 
 DecisionMethod = Literal["min", "mean", "median"]
@@ -156,63 +155,6 @@ class SpeakRequest:
     units: Sequence[int]
     lang: str
     frames: Samples
-
-
-class Cancelled(Exception):
-    """The stream that asked for this was ended meanwhile."""
-
-
-class Caller:
-    """Who asks: seconds and calls by stage, and a way to end waiting calls from another thread.
-
-    Args:
-        clock: what seconds are told by; may be that of the thread's processor time.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
-        self.clock = clock
-        self.where: str | None = None
-        """The engine elsewhere that computes for it, if one does."""
-        self.cancelled = False
-        self._lock = threading.Lock()
-        self._leave: dict[int, Callable[[], None]] = {}
-        self._stats: dict[str, tuple[float, int]] = {}
-
-    @property
-    def stats(self) -> dict[str, tuple[float, int]]:
-        """Seconds and calls by stage."""
-        return dict(self._stats)
-
-    def count(self, name: str, seconds: float) -> None:
-        """Count one call of a stage."""
-        spent, calls = self._stats.get(name, (0.0, 0))
-        self._stats[name] = spent + seconds, calls + 1
-
-    def cancel(self) -> None:
-        """End what waits and runs; everything after it is refused. From any thread."""
-        with self._lock:
-            self.cancelled = True
-            leaving = list(self._leave.values())
-        for leave in leaving:
-            leave()
-
-    @contextlib.contextmanager
-    def watching(self, leave: Callable[[], None]) -> Iterator[None]:
-        """Call ``leave`` (from another thread) if the caller is cancelled inside the block.
-
-        Raises:
-            Cancelled: it was cancelled before.
-        """
-        key = id(leave)
-        with self._lock:
-            if self.cancelled:
-                raise Cancelled
-            self._leave[key] = leave
-        try:
-            yield
-        finally:
-            with self._lock:
-                del self._leave[key]
 
 
 @contextlib.contextmanager

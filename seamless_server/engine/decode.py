@@ -27,9 +27,9 @@ from seamless_server.engine.sample import (
     rows_of,
 )
 from seamless_server.errors import SeamlessError, UsageError
-from seamless_server.nn import DecoderCache, SourceMemory, TextDecoder
 from seamless_server.nn.confidence import ConfidenceHead
 from seamless_server.nn.graphs import Graphs
+from seamless_server.nn.text_decoder import DecoderCache, SourceMemory, TextDecoder
 
 Done = list[tuple["Loop", DecodeResult | SeamlessError]]
 Outputs = tuple[Tensor, Best, Tensor]

@@ -9,11 +9,11 @@ from contextlib import contextmanager, nullcontext
 import torch
 from torch import Tensor
 
+from seamless_server.caller import Caller
 from seamless_server.checkpoints.fitting import fit_to_device
 from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.checkpoints.tokenizers import UNK
 from seamless_server.engine.api import (
-    Caller,
     DecodeRequest,
     DecodeResult,
     PolicyOptions,
@@ -29,8 +29,8 @@ from seamless_server.engine.policy import Step, StepResult, emma_policy
 from seamless_server.engine.sample import Choice, best_under, choices
 from seamless_server.engine.stages import Stages
 from seamless_server.errors import SeamlessError, UsageError
-from seamless_server.nn import DecoderCache, SourceMemory
 from seamless_server.nn.linears import Int8Linear
+from seamless_server.nn.text_decoder import DecoderCache, SourceMemory
 from seamless_server.nn.threads import cores_for_calls
 
 

@@ -14,9 +14,8 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
+from seamless_server.caller import Caller, Cancelled
 from seamless_server.engine.api import (
-    Caller,
-    Cancelled,
     DecodeRequest,
     DecodeResult,
     Samples,

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import torch
 
-from seamless_server.nn import DecoderCache, SourceMemory, TextDecoder, TextDecoderConfig
+from seamless_server.nn.config import TextDecoderConfig
 from seamless_server.nn.layers import zeros_when_needed
-from seamless_server.nn.text_decoder import longer
+from seamless_server.nn.text_decoder import DecoderCache, SourceMemory, TextDecoder, longer
 
 BLOCK = 64
 """Positions and frames by which slots and caches grow."""

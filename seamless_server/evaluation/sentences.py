@@ -13,7 +13,7 @@ from simuleval.evaluator.instance import SpeechToSpeechInstance, SpeechToTextIns
 
 from seamless_server.agents.building import keeps_state
 from seamless_server.agents.outputs import Output, SpeechOutput, Target, TextOutput
-from seamless_server.engine import Caller
+from seamless_server.caller import Caller
 from seamless_server.evaluation import latency
 from seamless_server.evaluation.audio import SAMPLE_RATE, Source
 from seamless_server.evaluation.manifest import Sentence

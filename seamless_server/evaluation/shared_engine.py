@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from seamless_server.agents.loading import AgentSystem
+from seamless_server.caller import Caller
 from seamless_server.engine import (
-    Caller,
     DecodeRequest,
     DecodeResult,
     Engine,

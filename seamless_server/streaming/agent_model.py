@@ -22,8 +22,8 @@ from seamless_server.agents.outputs import Target
 from seamless_server.agents.vad import VADStates
 from seamless_server.audio.fbank import SAMPLE_RATE
 from seamless_server.audio.reader import read_audio
+from seamless_server.caller import Caller
 from seamless_server.checkpoints.system_file import SystemFile
-from seamless_server.engine import Caller
 from seamless_server.errors import CheckpointError, LanguageError, SeamlessError
 from seamless_server.streaming.agent_sources import AgentSource, SpeechSource, WordSource
 from seamless_server.streaming.model import Model, ModelInfo, Opening

@@ -17,9 +17,7 @@ from pathlib import Path
 
 from seamless_server.checkpoints.cards import find_agent_file
 from seamless_server.errors import UsageError
-from seamless_server.streaming.agent_model import AgentModel, describe_agent
 from seamless_server.streaming.model import Model, ModelInfo
-from seamless_server.streaming.seamless_model import describe_seamless, load_seamless
 
 
 def describe_model(model: str | Path | None = None) -> ModelInfo:
@@ -28,6 +26,10 @@ def describe_model(model: str | Path | None = None) -> ModelInfo:
     Raises:
         SeamlessError: there is no such model, or its files are not there.
     """
+    # Both bring torch, which fronts of a cluster do without.
+    from seamless_server.streaming.agent_model import describe_agent
+    from seamless_server.streaming.seamless_model import describe_seamless
+
     file = find_agent_file(model) if model is not None else None
     return describe_seamless(model) if file is None else describe_agent(file)
 
@@ -60,6 +62,9 @@ def load_model(
     Raises:
         SeamlessError: with one sentence that says what is wrong.
     """
+    from seamless_server.streaming.agent_model import AgentModel
+    from seamless_server.streaming.seamless_model import load_seamless
+
     file = find_agent_file(model) if model is not None else None
     if file is None:
         loading = {"device": device, "dtype": dtype, "speech": speech, "progress": progress}

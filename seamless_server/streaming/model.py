@@ -14,7 +14,7 @@ import numpy as np
 
 from seamless_server.agents.outputs import Snapshot, Target
 from seamless_server.audio.fbank import SAMPLE_RATE
-from seamless_server.engine import Caller
+from seamless_server.caller import Caller
 from seamless_server.errors import LanguageError, UsageError
 from seamless_server.stream_options import StreamOptions, read_options
 from seamless_server.streaming.stream import Stream, Walk

@@ -26,7 +26,8 @@ from seamless_server.agents.outputs import (
     Trace,
 )
 from seamless_server.audio.fbank import SAMPLE_RATE
-from seamless_server.engine import Caller, measured
+from seamless_server.caller import Caller
+from seamless_server.engine import measured
 from seamless_server.errors import UsageError
 from seamless_server.languages import lookup
 from seamless_server.streaming.agent_sources import AgentSource, SourcePiece

@@ -25,10 +25,11 @@ from seamless_server.agents.text_decoder import (
 from seamless_server.agents.unit_decoder import NARUnitYUnitDecoderAgent
 from seamless_server.agents.vad import SileroVADAgent
 from seamless_server.agents.vocoder import VocoderAgent
+from seamless_server.caller import Caller
 from seamless_server.checkpoints.cards import ModelCard, default_model, find_card, find_model
 from seamless_server.checkpoints.loader import read_folder_config
 from seamless_server.checkpoints.tokenizers import SPACE, TextTokenizer
-from seamless_server.engine import Caller, DecodeResult, Engine
+from seamless_server.engine import DecodeResult, Engine
 from seamless_server.languages import codes
 from seamless_server.nn.config import ModelConfig
 from seamless_server.streaming.agent_sources import SpeechSource

@@ -10,7 +10,7 @@ import numpy as np
 from seamless_server.agents.outputs import Output, Samples, Snapshot, Target, Trace
 from seamless_server.audio.checks import checked
 from seamless_server.audio.fbank import SAMPLE_RATE
-from seamless_server.engine import Caller, Cancelled
+from seamless_server.caller import Caller, Cancelled
 from seamless_server.errors import UsageError
 
 NOTHING = np.zeros(0, np.float32)

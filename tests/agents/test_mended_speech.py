@@ -12,7 +12,8 @@ from simuleval.data.segments import EmptySegment, TextSegment
 from seamless_server.agents.base import DecoderOutput
 from seamless_server.agents.loading import AgentSystem
 from seamless_server.agents.unit_decoder import NARUnitYUnitDecoderAgent
-from seamless_server.checkpoints import UnitTokenizer, load_checkpoint
+from seamless_server.checkpoints.loader import load_checkpoint
+from seamless_server.checkpoints.tokenizers import UnitTokenizer
 from seamless_server.engine import InlineEngine, VocodeRequest
 from seamless_server.errors import LanguageError
 from tests.agents.mending import (

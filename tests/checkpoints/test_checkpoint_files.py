@@ -16,17 +16,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from seamless_server.checkpoints import (
-    CharTokenizer,
-    Checkpoint,
-    load_checkpoint,
-    verify_folder,
-)
 from seamless_server.checkpoints import published as files
 from seamless_server.checkpoints.cards import find_model
 from seamless_server.checkpoints.keys import char_order
+from seamless_server.checkpoints.loader import Checkpoint, load_checkpoint, verify_folder
 from seamless_server.checkpoints.model_file import FILE as STORE
 from seamless_server.checkpoints.model_file import write_model_file
+from seamless_server.checkpoints.tokenizers import CharTokenizer
 from seamless_server.errors import CheckpointError
 from tests.recorded import CHECKPOINT
 
@@ -307,7 +303,7 @@ MEASURE = """
 import resource, sys
 from pathlib import Path
 import torch
-from seamless_server.checkpoints import load_checkpoint
+from seamless_server.checkpoints.loader import load_checkpoint
 
 def peak():
     status = Path("/proc/self/status")

@@ -24,7 +24,6 @@ import sentencepiece
 import torch
 from torch import Tensor
 
-from seamless_server.checkpoints import CharTokenizer, Checkpoint, load_checkpoint, verify_folder
 from seamless_server.checkpoints import published as files
 from seamless_server.checkpoints.cards import find_model
 from seamless_server.checkpoints.convert import convert_folder
@@ -35,9 +34,15 @@ from seamless_server.checkpoints.keys import (
     official_name,
     take_tensors,
 )
-from seamless_server.checkpoints.loader import build_networks
+from seamless_server.checkpoints.loader import (
+    Checkpoint,
+    build_networks,
+    load_checkpoint,
+    verify_folder,
+)
 from seamless_server.checkpoints.model_file import FILE as STORE
 from seamless_server.checkpoints.published import published_config
+from seamless_server.checkpoints.tokenizers import CharTokenizer
 from seamless_server.errors import CheckpointError
 
 from .conftest import FAIRSEQ, WEIGHTS

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from seamless_server.checkpoints import CharTokenizer, Checkpoint, UnitTokenizer
-from seamless_server.checkpoints.tokenizers import EOS
+from seamless_server.checkpoints.loader import Checkpoint
+from seamless_server.checkpoints.tokenizers import EOS, CharTokenizer, UnitTokenizer
 from seamless_server.errors import LanguageError
 from tests.recorded import details
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -99,6 +100,11 @@ def sound(peer: Peer) -> int:
     return sum(len(data["payload"]) for data in peer.of("translation_speech"))
 
 
+def has_torch(front: Program) -> bool:
+    """Whether the process has loaded the library that computes."""
+    return "libtorch" in Path(f"/proc/{front.process.pid}/maps").read_text()
+
+
 async def engine_of(front: Program, name: str) -> dict[str, Any]:
     """What the engine of a speaker says of itself."""
     async with httpx.AsyncClient(base_url=front.url) as client:
@@ -132,6 +138,8 @@ async def test_a_kill_in_mid_sentence_is_not_noticed(front: Program) -> None:
         assert said(disturbed) == said(undisturbed)
         assert sound(disturbed) == sound(undisturbed)
         assert not disturbed.of("server_exception")
+    # A front is light: it has done all of this without what engines need.
+    assert not has_torch(front)
     moves = (await asyncio.to_thread(httpx.get, f"{front.url}/metrics")).text
     assert 'seamless_stream_moves_total{reason="lost"} 1.0' in moves
     assert "seamless_slots_used " in moves

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from seamless_server.agents.loading import AgentSystem, choose_dtype, load_system
-from seamless_server.engine import Caller, Cancelled
+from seamless_server.caller import Caller, Cancelled
 from seamless_server.engine.api import DecodeRequest, PolicyOptions
 from seamless_server.engine.jobs import SchedulerOptions
 from seamless_server.engine.memory import free_bytes, slot_budget, slot_bytes

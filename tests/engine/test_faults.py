@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from seamless_server.agents.loading import AgentSystem
-from seamless_server.checkpoints import Checkpoint
+from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.engine.api import Engine
 from seamless_server.engine.decode import DecodingBatch
 from seamless_server.engine.jobs import SchedulerOptions

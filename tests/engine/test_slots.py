@@ -9,7 +9,8 @@ import torch
 
 from seamless_server.engine import memory
 from seamless_server.engine.memory import BLOCK, Slots, blocks, slot_budget, slot_bytes
-from seamless_server.nn import DecoderCache, SourceMemory, TextDecoder, TextDecoderConfig
+from seamless_server.nn.config import TextDecoderConfig
+from seamless_server.nn.text_decoder import DecoderCache, SourceMemory, TextDecoder
 
 CONFIG = TextDecoderConfig(
     model_dim=8, vocab_size=20, num_layers=2, num_heads=2, ffn_dim=8, max_seq_len=512

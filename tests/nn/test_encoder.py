@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from seamless_server.checkpoints import Checkpoint
-from seamless_server.nn import SpeechEncoder
+from seamless_server.checkpoints.loader import Checkpoint
+from seamless_server.nn.speech_encoder import SpeechEncoder
 from tests.recorded import TOLERANCE, details, difference, tensors, watched
 
 RECORDED = tensors("encoder")

@@ -8,9 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from seamless_server.checkpoints import Checkpoint
 from seamless_server.checkpoints.int8 import quantized_network
-from seamless_server.nn import DecoderCache
+from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.nn.fitted import FusedTextDecoder, fit
 from seamless_server.nn.fitted_vocoder import fit_vocoder
 from seamless_server.nn.onednn import (
@@ -21,7 +20,7 @@ from seamless_server.nn.onednn import (
     packed_product,
     packed_weight,
 )
-from seamless_server.nn.text_decoder import TextDecoderLayer
+from seamless_server.nn.text_decoder import DecoderCache, TextDecoderLayer
 
 
 def assert_close(got: Tensor, wanted: Tensor) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from seamless_server.checkpoints import Checkpoint
+from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.nn.linears import (
     Int8Linear,
     Int8Product,

@@ -9,10 +9,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seamless_server.checkpoints import Checkpoint
-from seamless_server.nn import SpeechEncoder
+from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.nn.fitted import fit
 from seamless_server.nn.ragged import encode_ragged
+from seamless_server.nn.speech_encoder import SpeechEncoder
 
 
 def assert_alone(encoder: SpeechEncoder, lengths: list[int]) -> None:

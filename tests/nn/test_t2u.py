@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seamless_server.checkpoints import Checkpoint, characters_of
+from seamless_server.checkpoints.loader import Checkpoint
+from seamless_server.checkpoints.tokenizers import characters_of
 from tests.recorded import TOLERANCE, difference, tensors, watched
 
 RECORDED = tensors("t2u")

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from seamless_server.checkpoints import Checkpoint
-from seamless_server.nn import DecoderCache, TextDecoder
+from seamless_server.checkpoints.loader import Checkpoint
+from seamless_server.nn.text_decoder import DecoderCache, TextDecoder
 from tests.recorded import TOLERANCE, difference, tensors, watched
 
 RECORDED = tensors("decoder")

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seamless_server.checkpoints import Checkpoint
-from seamless_server.nn import Vocoder
+from seamless_server.checkpoints.loader import Checkpoint
+from seamless_server.nn.vocoder import Vocoder
 from tests.recorded import TOLERANCE, details, difference, tensors, watched
 
 RECORDED = tensors("vocoder")

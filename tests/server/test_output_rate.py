@@ -17,10 +17,10 @@ import pytest
 import soundfile
 import torch
 
-from seamless_server.checkpoints import Checkpoint
+from seamless_server.checkpoints.loader import Checkpoint
 from seamless_server.checkpoints.model_file import FILE, write_model_file
 from seamless_server.doors.running import BackgroundServer
-from seamless_server.nn import Vocoder
+from seamless_server.nn.vocoder import Vocoder
 from seamless_server.streaming import SpeechOutput, Target, load_model
 
 from .conftest import CHECKPOINT, RECORDINGS, Connect, realtime_speech, settings, silence, speech
