@@ -23,6 +23,8 @@ class Caller:
         self.clock = clock
         self.where: str | None = None
         """The engine elsewhere that computes for it, if one does."""
+        self.trace: str | None = None
+        """Traceparent of the span that is computed now, where there are traces."""
         self.cancelled = False
         self._lock = threading.Lock()
         self._leave: dict[int, Callable[[], None]] = {}

@@ -310,6 +310,9 @@ class Settings(BaseSettings):
     """How much is logged; `debug` also logs every request."""
     log_json: bool = False
     """Log one JSON object a line."""
+    traces_url: str = ""
+    """`http://host:4318`: an OpenTelemetry collector (OTLP over HTTP) that gets a trace of every
+    chunk of audio, from its speaker to who listens. Needs the extra `tracing`."""
 
     @field_validator("models", mode="before")
     @classmethod
@@ -373,6 +376,13 @@ class Settings(BaseSettings):
     @classmethod
     def _path(cls, value: str) -> str:
         return read_prefix(value)
+
+    @field_validator("traces_url")
+    @classmethod
+    def _traces(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("begins with http:// or https://")
+        return value
 
     @field_validator("redis_url")
     @classmethod

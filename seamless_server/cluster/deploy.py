@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 _HANDED_ON = (
     "models", "device", "dtype", "engine", "use_expressive_model", "expressive_voice", "workers",
-    "threads_per_worker", "engine_places",
+    "threads_per_worker", "engine_places", "traces_url",
 )  # fmt: skip
 """Settings that an engine needs."""
 _WANTED_SHARE = 0.7

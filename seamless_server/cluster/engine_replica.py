@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seamless_server import __version__
+from seamless_server import __version__, tracing
 from seamless_server.cluster.wire import (
     BEAT_SECONDS,
     LEASE_SECONDS,
@@ -66,6 +66,7 @@ class EngineReplica:
 
     def __init__(self, settings: dict[str, Any], name: str | None = None) -> None:
         self._settings = Settings(**settings)
+        tracing.start(self._settings.traces_url, "engine")
         self.name = name or _replica_name()
         self._places = self._settings.engine_places
         workers = max(worker_count(self._settings), self._places)
@@ -195,8 +196,9 @@ class EngineReplica:
         made: asyncio.Queue[Message] = asyncio.Queue()
 
         def work() -> None:
-            for message in self._messages(running, push):
-                loop.call_soon_threadsafe(made.put_nowait, message)
+            with tracing.span("compute", push["parent"], engine=self.name, epoch=running.epoch):
+                for message in self._messages(running, push):
+                    loop.call_soon_threadsafe(made.put_nowait, message)
 
         working = loop.run_in_executor(self._pool, work)
         while True:

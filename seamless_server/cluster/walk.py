@@ -194,6 +194,7 @@ class RemoteWalk:
                 "whole": push.whole,
                 "expressive": push.expressive,
                 "trace": self.trace is not None,
+                "parent": self._caller.trace,
             }
         )
         while True:

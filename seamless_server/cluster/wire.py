@@ -61,6 +61,8 @@ class PushRequest(TypedDict):
     expressive: bool | None
     trace: bool
     """Whether decisions are wanted among the outputs."""
+    parent: str | None
+    """Traceparent of the span that it belongs to (`seamless_server.tracing`)."""
 
 
 def pack_targets(targets: Mapping[str, Target]) -> dict[str, tuple[bool, bool]]:

@@ -15,7 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.routing import Router
 
-from seamless_server import __version__
+from seamless_server import __version__, tracing
 from seamless_server.doors import (
     audio_api,
     client_secrets,
@@ -77,6 +77,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if settings.role == "front" and settings.max_speakers == "auto":
         # How much is carried is for the engines to say.
         settings = settings.model_copy(update={"max_speakers": None})
+    tracing.start(settings.traces_url, settings.role)
     metrics = Metrics()
     sio = make_server(settings, metrics, _replicas(settings))
     app = FastAPI(

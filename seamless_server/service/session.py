@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from seamless_server import tracing
 from seamless_server.audio.level import LevelMeter
 from seamless_server.audio.resample import StreamResampler
 from seamless_server.metrics import Metrics
@@ -331,33 +332,37 @@ class Session:
         yield from self._push(np.zeros(count, np.float32))
 
     async def _compute(self, step: Callable[[], Iterator[Output]]) -> None:
-        future = self._loop.run_in_executor(self._pool, self._in_thread, step)
-        while not isinstance(packed := await self._outputs.get(), _Done):
-            try:
-                if isinstance(packed, Pause):
-                    self._catching_up = False
-                    await self._audience.on_pause(packed)
-                else:
-                    await self._audience.on_output(packed)
-            except Exception:
-                # The way out is broken, not the stream: later outputs may get through again.
-                self._metrics.errors.labels("delivery").inc()
-                logger.exception("an output could not be delivered")
-        await future
+        with tracing.span("chunk", segment=self.next_segment, waiting_ms=self._queue.waiting_ms):
+            trace = tracing.current()
+            future = self._loop.run_in_executor(self._pool, self._in_thread, step, trace)
+            while not isinstance(packed := await self._outputs.get(), _Done):
+                try:
+                    if isinstance(packed, Pause):
+                        self._catching_up = False
+                        await self._audience.on_pause(packed)
+                    else:
+                        with tracing.span("deliver"):
+                            await self._audience.on_output(packed)
+                except Exception:
+                    # The way out is broken, not the stream: later outputs may get through again.
+                    self._metrics.errors.labels("delivery").inc()
+                    logger.exception("an output could not be delivered")
+            await future
 
     # -- in a thread of the pool ----------------------------------------------------------------
 
-    def _in_thread(self, step: Callable[[], Iterator[Output]]) -> None:
+    def _in_thread(self, step: Callable[[], Iterator[Output]], trace: str | None) -> None:
         """Computes one step; every output leaves at once."""
         try:
             self._apply_targets()
-            for output in step():
-                if self.recording is not None:
-                    self.recording.output(output)
-                for packed in self._audience.pack(self._located(output)):
-                    self._loop.call_soon_threadsafe(self._outputs.put_nowait, packed)
-                if self._aborted:
-                    break
+            with tracing.span("push", trace) as self._stream.caller.trace:
+                for output in step():
+                    if self.recording is not None:
+                        self.recording.output(output)
+                    for packed in self._audience.pack(self._located(output)):
+                        self._loop.call_soon_threadsafe(self._outputs.put_nowait, packed)
+                    if self._aborted:
+                        break
             self._speaking = self._stream.state == "speech"
             self._count_stages()
             if self._audience.wants_pauses:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import os
 import re
@@ -11,12 +12,16 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.server.conftest import Peer, speech
 from tests.server.programs import Program
@@ -26,8 +31,53 @@ EVERYTHING = {"min_confidence": 0.0}
 """What people read from a novel: it does not understand it."""
 
 
+class Collector(ThreadingHTTPServer):
+    """Takes traces, as OpenTelemetry's does."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Collecting)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.spans: list[Span] = []
+        self.news = threading.Condition()
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def until(self, found: Callable[[], list[Any]]) -> list[Any]:
+        """What `found` gives, once it gives anything."""
+        with self.news:
+            self.news.wait_for(found, 60)
+            return found()
+
+
+class Collecting(BaseHTTPRequestHandler):
+    """One request."""
+
+    server: Collector
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+            for scope in resource.scope_spans:
+                with self.server.news:
+                    self.server.spans += scope.spans
+                    self.server.news.notify_all()
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Says nothing."""
+
+
 @pytest.fixture(scope="module")
-def engines() -> Iterator[str]:
+def collector() -> Iterator[Collector]:
+    with Collector() as server:
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def engines(collector: Collector) -> Iterator[str]:
     """The address of a cluster with two engines of two places."""
     folder = tempfile.mkdtemp(prefix="ray")  # pytest's would be too long for Ray's sockets
     change = pytest.MonkeyPatch()
@@ -37,7 +87,12 @@ def engines() -> Iterator[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "seamless_server", "serve", "--role", "engine", *flags],
         stderr=subprocess.PIPE,
-        env={**os.environ, "SEAMLESS_DEVICE": "cpu", "SEAMLESS_ENGINE_CPUS": "0.5"},
+        env={
+            **os.environ,
+            "SEAMLESS_DEVICE": "cpu",
+            "SEAMLESS_ENGINE_CPUS": "0.5",
+            "SEAMLESS_TRACES_URL": collector.url,
+        },
         text=True,
     )
     assert process.stderr is not None
@@ -56,10 +111,13 @@ def engines() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def front(engines: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+def front(
+    engines: str, collector: Collector, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Program]:
     # Ray ends the process that it is shut down in, so that cannot be this one.
     folder = tmp_path_factory.mktemp("front")
-    program = Program(folder, model="auto", SEAMLESS_ROLE="front", SEAMLESS_RAY_ADDRESS=engines)
+    about = {"SEAMLESS_RAY_ADDRESS": engines, "SEAMLESS_TRACES_URL": collector.url}
+    program = Program(folder, model="auto", SEAMLESS_ROLE="front", **about)
     yield program
     program.end(signal.SIGTERM)
 
@@ -161,6 +219,28 @@ async def test_the_line_is_that_of_all_engines(front: Program) -> None:
         await five[1].call("stop_stream")
         await five[4].until("place_in_line", lambda place: place["state"] == "admitted")
         await asyncio.gather(*(peer.call("stop_stream") for peer in five))
+
+
+async def test_a_trace_leads_from_front_to_engine_to_listener(
+    front: Program, collector: Collector
+) -> None:
+    def whole() -> list[dict[bytes, Span]]:
+        traces: dict[bytes, dict[bytes, Span]] = {}
+        for span in collector.spans:
+            traces.setdefault(span.trace_id, {})[span.span_id] = span
+        names = {"chunk", "push", "compute", "deliver"}
+        return [each for each in traces.values() if names == {x.name for x in each.values()}]
+
+    async with Peers(front, "traced") as (peer,):
+        await peer.configure(options=EVERYTHING)
+        await peer.speak(speech("human_short"))
+        await peer.call("stop_stream")
+    # Both processes send what they have every few seconds.
+    found = await asyncio.to_thread(collector.until, whole)
+    above = {"chunk": None, "push": "chunk", "compute": "push", "deliver": "chunk"}
+    for span in found[-1].values():
+        parent = found[-1].get(span.parent_span_id)
+        assert (parent and parent.name) == above[span.name]
 
 
 async def test_top_and_doctor_see_the_cluster(

@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from redis import Redis as RedisClient
 from redis import asyncio as aioredis
 
+from seamless_server import tracing
 from seamless_server.doors.running import BackgroundServer
 from seamless_server.rooms.members import Member
 from seamless_server.rooms.store import Change
@@ -37,7 +40,18 @@ def replicas(start_server: Start, redis: Redis, tmp_path: Path) -> Pair:
     return start_server(**shared), start_server(**shared)
 
 
-async def test_a_room_spans_replicas(replicas: Pair, connect: Connect) -> None:
+@pytest.fixture
+def spans() -> Iterator[InMemorySpanExporter]:
+    """What is traced from now on."""
+    exporter = InMemorySpanExporter()
+    tracing.start_with(SimpleSpanProcessor(exporter), "all")
+    yield exporter
+    tracing.stop()
+
+
+async def test_a_room_spans_replicas(
+    replicas: Pair, connect: Connect, spans: InMemorySpanExporter
+) -> None:
     here, there = replicas
     speaker = await connect(here, "speaker")
     room = await speaker.join(None, "speaker")
@@ -73,6 +87,20 @@ async def test_a_room_spans_replicas(replicas: Pair, connect: Connect) -> None:
     # Who leaves there is gone here.
     await german.call("join_room", "german", None, {"roles": []})
     await speaker.until("room_state_update", lambda s: "german" not in s["members"])
+    # Each delivery there belongs to the trace of the chunk of audio that was said here.
+    traced = spans.get_finished_spans()
+    by_id = {span.context.span_id: span for span in traced}
+    events = {"seamless.event": "translation_text"}.items()
+    found = [span for span in traced if span.attributes and events <= span.attributes.items()]
+    assert found
+    for span in found:
+        way = [span.name]
+        while span.parent is not None:
+            span = by_id[span.parent.span_id]
+            way.append(span.name)
+        assert way == ["deliver", "deliver", "chunk"]
+    chunks = {span.context.trace_id for span in traced if span.name == "chunk"}
+    assert len(chunks) == sum(span.name == "push" for span in traced)
 
 
 async def test_the_speaker_is_heard_on_another_replica(replicas: Pair, connect: Connect) -> None:

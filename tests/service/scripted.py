@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from seamless_server.caller import Caller
 from seamless_server.service.owner import Audience, EndReason, Waiter
 from seamless_server.service.session import SessionStatus
 from seamless_server.streaming import Output, Target, TextOutput
@@ -109,6 +110,7 @@ class Scripted:
 
     def __init__(self, *says: list[Output] | BaseException) -> None:
         self.says = list(says)
+        self.caller = Caller()
         self.heard: list[np.ndarray] = []
         self.log: list[Any] = []
         self.state = "listening"

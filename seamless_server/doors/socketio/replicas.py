@@ -21,6 +21,7 @@ import socketio
 from redis import asyncio as aioredis
 from socketio.packet import Packet
 
+from seamless_server import tracing
 from seamless_server.doors.socketio.codec import Json
 from seamless_server.doors.socketio.delivery import Emitted, LocalManager, arguments_of
 
@@ -112,8 +113,9 @@ class RedisManager(socketio.AsyncRedisManager, LocalManager):  # type: ignore[mi
         parts: list[bytes] = []
         if Packet.data_is_binary(arguments):
             arguments, parts = Packet.deconstruct_binary(arguments)
-        header = {"method": "emit", "event": event, "data": arguments, "namespace": namespace}
-        header |= {"room": room, "skip_sid": skip_sid, "host_id": self.host_id}
+        header: dict[str, Any] = {"method": "emit", "event": event, "data": arguments}
+        header |= {"namespace": namespace, "room": room, "skip_sid": skip_sid}
+        header |= {"host_id": self.host_id, "trace": tracing.current()}
         self._post(self._stream(room), header, parts)
 
     async def _publish(self, data: Any) -> None:
@@ -292,16 +294,15 @@ class RedisManager(socketio.AsyncRedisManager, LocalManager):  # type: ignore[mi
 
     async def _emit_here(self, header: dict[str, Any], message: Message) -> None:
         data = _data_of(header, message)
-        self._remember(header["event"], header["room"], data)
+        event, room = header["event"], header["room"]
+        self._remember(event, room, data)
+        to = (header["namespace"], room, header["skip_sid"])
         try:
-            await LocalManager.emit(
-                self,
-                header["event"],
-                tuple(data),
-                header["namespace"],
-                header["room"],
-                header["skip_sid"],
-            )
+            if trace := header.get("trace"):
+                with tracing.span("deliver", trace, event=event):
+                    await LocalManager.emit(self, event, tuple(data), *to)
+            else:
+                await LocalManager.emit(self, event, tuple(data), *to)
         except Exception:
             logger.exception("an event of another replica could not be delivered")
 
