@@ -342,6 +342,11 @@ def test_levels_that_make_trouble_are_told() -> None:
     loud = clip() / np.abs(clip()).max()
     assert notices(loud) == []
     assert "clipped" in notices(np.clip(loud * 20, -1, 1))[0]
+    edge = np.tile(0.5 * loud[:100], 100)
+    edge[:100] = 1  # a hundredth of it
+    assert notices(edge) == []
+    edge[100] = 1
+    assert "clipped" in notices(edge)[0]
     assert "very quiet" in notices(loud * 0.003)[0]
     assert "only silence" in notices(loud * 0)[0]
 

@@ -72,6 +72,19 @@ def test_a_language_that_comes_late_says_what_it_would_have_said_in_one_piece(
     assert text(flat(later), "por") == text(flat(always), "por") != ""
 
 
+def test_a_language_that_comes_gets_the_longest_of_two_sentences(model: Model) -> None:
+    """German has ended a sentence within the segment, Spanish has not."""
+    options = {**PATIENT, "no_early_stop": False, "max_len_b": 5}
+    plan = {0: {"spa": TEXT, "deu": TEXT}, 9: {"spa": TEXT, "deu": TEXT, "eng": TEXT}}
+    pushes, states = switch(model, plan, **options)
+    assert states[9] == "speech"
+    begins = {
+        lang: min(x.start_ms for x in flat(pushes[9:]) if (x.lang, x.segment_id) == (lang, 0))
+        for lang in ("deu", "eng")
+    }
+    assert begins["eng"] == flat(pushes)[0].start_ms < begins["deu"]
+
+
 def test_a_language_that_goes_ends_its_sentence(model: Model) -> None:
     always, states = switch(model, {0: {"spa": TEXT, "deu": TEXT}}, **PATIENT)
     plan = {0: {"spa": TEXT, "deu": TEXT}, 10: {"spa": TEXT}}
