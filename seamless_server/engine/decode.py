@@ -224,10 +224,18 @@ class DecodingBatch:
             raise UsageError(f"a sentence grew beyond the model's {limit} tokens")
 
     def _best(self, loops: Sequence[Loop], features: Tensor) -> Best:
-        if not any(x.step.choose for x in loops):
-            nothing = torch.zeros(len(loops), device=self._device)
-            return nothing.long(), nothing, nothing
-        return best_under(self.decoder.logits(features), [x.step.rule for x in loops])
+        rows = [row for row, loop in enumerate(loops) if loop.step.choose]
+        rules = [loops[row].step.rule for row in rows]
+        if len(rows) == len(loops):
+            return best_under(self.decoder.logits(features), rules)
+        # A quarter of all steps only takes a sentence's end in.
+        nothing = torch.zeros(len(loops), device=self._device)
+        best = (nothing.long(), nothing, nothing.clone())
+        if rows:
+            chosen = best_under(self.decoder.logits(features[rows]), rules)
+            for whole, part in zip(best, chosen, strict=True):
+                whole[rows] = part.to(whole.dtype)
+        return best
 
 
 def power(size: int, least: int, most: int) -> int:
