@@ -1,5 +1,6 @@
 """The engine: the one counter at which sessions meet the device."""
 
+from seamless_server.caller import Caller, Cancelled
 from seamless_server.engine.api import (
     DecodeRequest,
     DecodeResult,
@@ -17,6 +18,8 @@ from seamless_server.engine.scheduler import ScheduledEngine
 from seamless_server.engine.stats import EngineLoad
 
 __all__ = [
+    "Caller",
+    "Cancelled",
     "DecodeRequest",
     "DecodeResult",
     "Engine",
