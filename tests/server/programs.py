@@ -128,6 +128,8 @@ class Proxy:
 
     def __init__(self, *servers: str) -> None:
         self._ports = [int(server.rpartition(":")[2]) for server in servers]
+        self._clients: list[asyncio.StreamWriter] = []
+        self._abandoned: list[asyncio.StreamWriter] = []
 
     async def __aenter__(self) -> Proxy:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
@@ -136,6 +138,15 @@ class Proxy:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
+        for there in self._abandoned:
+            there.close()
+
+    def abandon(self) -> None:
+        """Every client loses its connection and comes to another server, while its old one notices
+        nothing: that still has it."""
+        self._ports.append(self._ports.pop(0))
+        for client in self._clients:
+            client.transport.abort()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for port in self._ports:
@@ -143,6 +154,8 @@ class Proxy:
                 there = await asyncio.open_connection("127.0.0.1", port)
             except OSError:
                 continue
+            self._clients.append(writer)
+            before = self._ports[0]
             await asyncio.wait(
                 [
                     asyncio.ensure_future(_copy(reader, there[1])),
@@ -150,7 +163,11 @@ class Proxy:
                 ],
                 return_when="FIRST_COMPLETED",
             )
-            there[1].close()
+            self._clients.remove(writer)
+            if self._ports[0] == before:
+                there[1].close()
+            else:
+                self._abandoned.append(there[1])
             break
         writer.close()
 
