@@ -309,7 +309,10 @@ def local_cluster(engines: str, places: int) -> LocalCluster:
         SEAMLESS_JOIN_LIMIT_MS="320",  # one chunk a step, however late it is
         SEAMLESS_DEVICE="cpu",
         SEAMLESS_MAX_CONNECTIONS_PER_ADDRESS="0",
+        # However busy this machine is, that is no reason to lose words here.
         SEAMLESS_QUEUE_SECONDS="600",
+        SEAMLESS_FLUSH_SECONDS="60",
+        SEAMLESS_STOP_SECONDS="600",
     )
 
 

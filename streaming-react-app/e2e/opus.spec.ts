@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import type { Page } from '@playwright/test';
 import { expect, test } from './support/fixtures';
 import { PYTHON, REPO } from './support/paths';
-import { becomeSpeaker, listenerLink } from './support/people';
+import { becomeSpeaker, listenerLink, speak } from './support/people';
 
 interface Traffic {
   bytes: number;
@@ -102,4 +102,45 @@ test('a browser that can decode Opus gets it: the same speech, sample by sample 
   const known = decodedByPython(opus.seen.pieces);
   expect(known.length).toBe(decoded.length);
   expect(likeness(known, decoded)).toBeGreaterThan(0.95);
+});
+
+test('a browser that can encode Opus sends it: the server hears what was said, in its place', async ({
+  visit,
+}) => {
+  const page = await visit('about:blank');
+  // What the page gives to the encoder, as the browser has it.
+  await page.addInitScript(`
+    window.said = [];
+    const encode = AudioEncoder.prototype.encode;
+    AudioEncoder.prototype.encode = function (data) {
+      const samples = new Int16Array(data.numberOfFrames);
+      data.copyTo(samples, { planeIndex: 0 });
+      window.said.push(...samples);
+      encode.call(this, data);
+    };
+  `);
+  let bytes = 0;
+  page.on('websocket', (socket) =>
+    socket.on('framesent', ({ payload }) => {
+      if (typeof payload !== 'string') bytes += payload.length;
+    }),
+  );
+  await page.goto(new URL('?debug=true', (await visit()).url()).toString());
+  await speak(page);
+  await page.waitForTimeout(6000);
+  await page.getByRole('button', { name: 'Stop', exact: true }).click();
+  const link = page.getByRole('link', { name: 'input.wav' });
+  await expect(link).toBeVisible({ timeout: 40_000 });
+  const wav = await page.request.get((await link.getAttribute('href')) ?? '');
+  const file = await wav.body();
+  const heard = new Int16Array(
+    file.buffer.slice(file.byteOffset + 44, file.byteOffset + file.length),
+  );
+  const said = Int16Array.from((await page.evaluate('window.said')) as number[]);
+  // The encoder gets silence behind the last sample, which is nobody's.
+  expect(heard.length).toBeLessThanOrEqual(said.length);
+  expect(said.length - heard.length).toBeLessThan(2 * 960);
+  expect(heard.length).toBeGreaterThan(4 * 48_000);
+  expect(likeness(heard, said.subarray(0, heard.length))).toBeGreaterThan(0.95);
+  expect(2 * heard.length).toBeGreaterThan(12 * bytes);
 });

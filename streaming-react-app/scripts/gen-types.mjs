@@ -31,7 +31,9 @@ function withoutFieldTitles(node) {
 
 // Clients may leave out what has a default; the server always sends it.
 const inbound = new Set(
-  Object.values(schema['x-client-events']).flatMap((all) => all.map((a) => a.type)),
+  Object.values(schema['x-client-events']).flatMap((all) =>
+    all.flatMap((a) => a.type.split(' | ')),
+  ),
 );
 const definitions = withoutFieldTitles(schema.$defs);
 for (const [name, definition] of Object.entries(definitions)) {

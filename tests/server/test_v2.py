@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 from seamless_server.audio.opus import OpusEncoder
 from seamless_server.client.messages import SpeechReader
@@ -416,6 +417,60 @@ async def test_audio_is_acknowledged_on_request(
     assert set(answer) == {"queuedMs", "receivedMs"}
     assert 0 <= answer["queuedMs"] <= answer["receivedMs"] == 1000
     assert (await peer.call("incoming_audio", b""))["receivedMs"] == 1000
+
+
+async def test_a_speaker_may_send_opus(start_server: Start, connect: Connect) -> None:
+    server = start_server()
+    peer = await connect(server)
+    await peer.join()
+    audio = speech("human_short", 48_000)[:96_500]
+    answer = await peer.configure(48_000, debug=True, encoding="opus")
+    assert (answer["status"], answer["encoding"]) == ("ok", "opus")
+    sent, size = 0, 0
+    # In the middle a new encoder begins, as after a lost connection, and samples come as well.
+    for part in (audio[:50_000], audio[50_000:]):
+        encoder = OpusEncoder(48_000)
+        for start in range(0, len(part), 4_800):
+            last = start + 4_800 >= len(part)
+            piece = encoder.encode(part[start : start + 4_800], 48_000, last=last)
+            size += len(piece.payload)
+            sent += piece.samples
+            data = {"payload": piece.payload, "samples": piece.samples, "preSkip": piece.pre_skip}
+            answer = await peer.call("incoming_audio", data)
+            assert answer["receivedMs"] == pytest.approx(sent / 48, abs=0.1)
+    await peer.call("incoming_audio", audio.tobytes())
+    await peer.call("stop_stream")
+    assert (sent, 12 * size < 2 * len(audio)) == (len(audio), True)
+    saved = await peer.until("recording_saved")
+    heard, _ = soundfile.read(
+        server.settings.debug_dir / saved["name"] / "input.wav", dtype="int16"
+    )
+    assert len(heard) == 2 * len(audio)
+    assert np.corrcoef(heard[: len(audio)], audio)[0, 1] > 0.95
+    assert np.array_equal(heard[len(audio) :], audio)
+
+
+async def test_opus_that_is_none_is_refused_and_the_stream_goes_on(
+    shared_server: BackgroundServer, connect: Connect
+) -> None:
+    peer = await connect(shared_server)
+    await peer.join()
+    assert (await peer.configure(44_100, encoding="opus"))["encoding"] == "pcm16"
+    begins = {"preSkip": 0, "samples": 960}
+    for rate, data, problem in [
+        (44_100, {"payload": b"", **begins}, "44100 Hz"),
+        (16_000, {"payload": b"\x00\x09abc", "samples": 320}, "preSkip"),
+        (16_000, {"payload": b"\x00\x09abc", **begins}, "cut off"),
+        (16_000, {"payload": b"\x00\x01\xff" * 51, **begins}, "at most"),
+        (16_000, {"payload": b"", **begins}, "960 samples are announced and 0 came"),
+        (16_000, {"payload": "text", **begins}, "payload"),
+        (16_000, {"payload": b"", "samples": -1}, "samples"),
+    ]:
+        await peer.configure(rate, encoding="opus")
+        answer = await peer.call("incoming_audio", data)
+        assert answer["status"] == "error"
+        assert problem in answer["message"]
+    assert (await peer.call("incoming_audio", silence(1.0).tobytes()))["receivedMs"] == 1000
 
 
 @pytest.mark.parametrize("protocol", [1, 2])

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import socketio
 
 from seamless_server.doors.socketio.announcer import Announcer, member_state
@@ -21,6 +20,7 @@ from seamless_server.doors.socketio.schema import (
     ListenerConfig,
     MembersAck,
     MembersPage,
+    OpusAudio,
     RoomRules,
     StreamConfig,
     parse,
@@ -75,7 +75,7 @@ class Events:
             connection = self.connections.open.get(sid)
             if connection is None:
                 return _error("You are not connected.")
-            size = sum(len(part) for part in args if isinstance(part, bytes))
+            size = sum(map(_size, args))
             if not await self._allowed(connection, event, size):
                 return _error("Too many events: slow down.")
             try:
@@ -374,6 +374,7 @@ class Events:
         except ConfigError as error:
             field = {"model": "model_name", "speech": "model_type"}.get(error.field, error.field)
             raise EventError("configure_stream", field, error.reason) from None
+        granted = {"encoding": speaker.encoding} if config.encoding != "pcm16" else {}
         if session is None:
             line = self.service.admission.line
             return {
@@ -381,15 +382,16 @@ class Events:
                 "message": "max_speakers",
                 "position": line.position(member.client_id),
                 "waiting": len(line),
+                **granted,
             }
-        answer = {**_ok("server_ready"), "model": speaker.model_name}
+        answer = {**_ok("server_ready"), "model": speaker.model_name, **granted}
         if config.debug:
             answer["debug"] = session.recording is not None
         return answer
 
-    async def incoming_audio(self, connection: Connection, audio: bytes) -> Answer:
-        """Takes mono 16-bit little-endian audio at the stream's rate."""
-        if len(audio) % 2:
+    async def incoming_audio(self, connection: Connection, audio: bytes | OpusAudio) -> Answer:
+        """Takes mono audio at the stream's rate: 16-bit little-endian samples, or Opus."""
+        if isinstance(audio, bytes) and len(audio) % 2:
             raise EventError("incoming_audio", "audio", "16-bit samples come in even byte counts")
         client_id = connection.member.client_id
         if (place := self.service.admission.line.position(client_id)) > 0:
@@ -406,7 +408,7 @@ class Events:
                 "There is no stream: send configure_stream first.", code="no_stream"
             )
         if audio:
-            samples = np.frombuffer(audio, dtype="<i2")
+            samples = speaker.samples_of(audio)
             dropped_ms = session.feed(samples)
             speaker.let_hear(samples)
             await speaker.audio_dropped(dropped_ms)
@@ -428,6 +430,12 @@ class Events:
             retarget_room(self.service, room)
             self.announcer.room_changed(room)
             await self.rooms.save(member)
+
+
+def _size(argument: Any) -> int:
+    """Bytes of sound."""
+    sound = argument.get("payload") if isinstance(argument, dict) else argument
+    return len(sound) if isinstance(sound, bytes) else 0
 
 
 def _ok(message: str) -> dict[str, Any]:

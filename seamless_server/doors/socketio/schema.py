@@ -16,8 +16,10 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     StringConstraints,
+    Tag,
     TypeAdapter,
     ValidationError,
 )
@@ -115,8 +117,30 @@ class StreamConfig(_Inbound):
     async_processing: bool = True
     buffer_limit: float = Field(default=0.0, ge=0.0, le=60.0, allow_inf_nan=False)
     wait: bool = False
+    encoding: Encoding = "pcm16"
+    """How audio is to come; samples may always."""
     options: dict[str, Any] = Field(default_factory=dict, max_length=50)
     """By the names of `StreamOptions`; those that a speaker may set."""
+
+
+class OpusAudio(_Inbound):
+    """Audio as Opus, where `incoming_audio` takes samples too. `payload` is packets of at most 1 s
+    in all, each behind its length in two bytes, big-endian.
+
+    `preSkip` tells that a new encoder begins, and how many samples are to be left out at its
+    beginning; then the payload gives `samples`, and more is silence at the end. All are counted at
+    the stream's `rate`, which has to be one that Opus knows.
+    """
+
+    payload: Annotated[bytes, Field(json_schema_extra={"tsType": "ArrayBuffer"})]
+    samples: Annotated[int, BeforeValidator(_whole), Field(ge=0, le=MAX_RATE)]
+    preSkip: Annotated[int, BeforeValidator(_whole), Field(ge=0, le=MAX_RATE)] | None = None
+
+
+_Audio = Annotated[
+    Annotated[bytes, Tag("samples")] | Annotated[OpusAudio, Tag("opus")],
+    Discriminator(lambda value: "opus" if isinstance(value, dict) else "samples"),
+]
 
 
 class ListenerConfig(_Inbound):
@@ -366,6 +390,8 @@ class StreamAck(_Outbound):
     code: str | None = None
     model: str | None = None
     """The model that translates."""
+    encoding: Encoding | None = None
+    """How audio may come, if another way than as samples was asked for."""
     debug: bool | None = None
     position: int | None = None
     waiting: int | None = None
@@ -413,7 +439,7 @@ INBOUND: dict[str, tuple[tuple[str, Any], ...]] = {
     "join_room": (("clientID", ClientID), ("roomID", RoomID | None), ("config", JoinConfig)),
     "set_dynamic_config": (("config", DynamicConfig),),
     "configure_stream": (("config", StreamConfig),),
-    "incoming_audio": (("audio", bytes),),
+    "incoming_audio": (("audio", _Audio),),
     "stop_stream": (),
     "clear_transcript_for_all": (),
     "set_name": (("name", Name),),
@@ -461,11 +487,16 @@ def _describe(name: str, error: ValidationError) -> tuple[str, str]:
     return ".".join(inner) if inner else name, reason
 
 
-_FIELDS = {
-    field
-    for model in (JoinConfig, DynamicConfig, StreamConfig, ListenerConfig, RoomRules, MembersPage)
-    for field in model.model_fields
-}
+_INBOUND: tuple[type[BaseModel], ...] = (
+    JoinConfig,
+    DynamicConfig,
+    StreamConfig,
+    OpusAudio,
+    ListenerConfig,
+    RoomRules,
+    MembersPage,
+)
+_FIELDS = {field for model in _INBOUND for field in model.model_fields}
 
 OUTBOUND: dict[str, type[BaseModel] | None] = {
     "server_id": None,
@@ -487,14 +518,6 @@ OUTBOUND: dict[str, type[BaseModel] | None] = {
 
 def export() -> dict[str, Any]:
     """All models as one JSON schema, with the events' arguments and payloads beside."""
-    inbound: list[type[BaseModel]] = [
-        JoinConfig,
-        DynamicConfig,
-        StreamConfig,
-        ListenerConfig,
-        RoomRules,
-        MembersPage,
-    ]
     outbound = [model for model in OUTBOUND.values() if model is not None]
     answers: list[type[BaseModel]] = [
         Ack,
@@ -507,7 +530,7 @@ def export() -> dict[str, Any]:
         TranscriptSentence,
     ]
     _, schema = models_json_schema(
-        [(model, "validation") for model in inbound]
+        [(model, "validation") for model in _INBOUND]
         + [(model, "serialization") for model in [*outbound, *answers]],
         title="Seamless Server protocol 2",
     )
@@ -524,6 +547,8 @@ def export() -> dict[str, Any]:
 def _type_name(kind: Any) -> str:
     if isinstance(kind, type):
         return kind.__name__
+    if kind is _Audio:
+        return "bytes | OpusAudio"
     nullable = "None" in str(kind)
     return "string | null" if nullable else "string"
 

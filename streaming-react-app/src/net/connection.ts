@@ -10,6 +10,7 @@ import type {
   ListenerAck,
   ListenerConfig,
   MembersAck,
+  OpusAudio,
   Role,
   RoomRules,
   ServerEvents,
@@ -195,14 +196,14 @@ export class Connection {
     return this.ask<unknown>('set_name', name);
   }
 
-  sendAudio(pcm: ArrayBuffer, onAck?: OnAck): void {
-    this.trace('incoming_audio', pcm);
+  sendAudio(audio: ArrayBuffer | OpusAudio, onAck?: OnAck): void {
+    this.trace('incoming_audio', audio instanceof ArrayBuffer ? audio : audio.payload);
     if (!onAck) {
-      this.socket.emit('incoming_audio', pcm);
+      this.socket.emit('incoming_audio', audio);
       return;
     }
-    this.socket.emit('incoming_audio', pcm, (answer: Partial<AudioAck> | null) =>
-      onAck(answer?.queuedMs ?? 0, answer?.doneMs),
+    this.socket.emit('incoming_audio', audio, (answer: Partial<AudioAck> | null) =>
+      onAck(answer?.queuedMs ?? 0, answer?.doneMs, answer?.receivedMs),
     );
   }
 

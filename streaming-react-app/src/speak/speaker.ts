@@ -1,4 +1,5 @@
 /** This member's own stream: from a source of sound to the server, until it is stopped. */
+import { OpusUplink, canEncodeOpus } from '../audio/capture/opus';
 import { openFileSource, fetchClip } from '../audio/capture/fileSource';
 import { openLiveSource, requestMicrophone, requestTabAudio } from '../audio/capture/liveSource';
 import type { CapturedFrame } from '../audio/capture/messages';
@@ -17,6 +18,7 @@ import { chosenOptions } from './options';
 import { NOT_SPEAKING } from './state';
 import type { Level, Place, SourceSpec, SpeakingState, WaitReason } from './state';
 import { Uplink } from './uplink';
+import type { OnAck } from './uplink';
 
 /** Codes of what a host does to a member. */
 const HOSTS = new Set(['removed', 'muted', 'room_ended']);
@@ -34,6 +36,9 @@ export class Speaker {
 
   private source: RunningSource | null = null;
   private uplink: Uplink | null = null;
+  /** Encodes what is sent, where browser and server can. */
+  private encoder: OpusUplink<OnAck> | null = null;
+  private encodes = false;
   private configured = false;
   private retry: ReturnType<typeof setTimeout> | null = null;
   private restarts: number[] = [];
@@ -92,11 +97,13 @@ export class Speaker {
           ready: () => this.configured && this.connection.connected,
           send: (pcm, onAck) => {
             this.trace.hear('input', pcm, source.rate);
-            this.connection.sendAudio(pcm, onAck);
+            if (this.encoder) this.encoder.push(pcm, onAck);
+            else this.connection.sendAudio(pcm, onAck);
           },
         },
         source.rate,
       );
+      this.encodes = await canEncodeOpus(source.rate);
       this.state.setState({ sourceLabel: source.label, duration: source.duration });
       if (source.patient) await source.pause();
       await this.configure();
@@ -119,6 +126,7 @@ export class Speaker {
     this.state.setState({ phase: 'finishing' });
     await this.closeSource();
     this.uplink?.flush();
+    await this.encoder?.end();
     this.configured = false;
     try {
       await this.connection.stopStream();
@@ -130,12 +138,12 @@ export class Speaker {
 
   setMuted(muted: boolean): void {
     this.state.setState({ muted });
-    if (muted) this.sayNothingMore();
+    if (muted) void this.sayNothingMore();
   }
 
   async setPaused(paused: boolean): Promise<void> {
     this.state.setState({ paused });
-    if (paused) this.sayNothingMore();
+    if (paused) void this.sayNothingMore();
     await this.steer();
   }
 
@@ -171,6 +179,7 @@ export class Speaker {
     this.configured = false;
     const receivedMs = await this.connection.receivedMs().catch(() => null);
     if (attempt !== this.attempt) return;
+    this.encoder?.reset();
     this.uplink?.resume(receivedMs);
     await this.connection.stopStream().catch(() => undefined);
     if (attempt === this.attempt) await this.configure();
@@ -235,6 +244,7 @@ export class Speaker {
     const receivedMs = await this.connection.receivedMs().catch(() => null);
     // Lost again: the next `restored` asks again.
     if (!this.connection.connected || attempt !== this.attempt) return;
+    this.encoder?.reset();
     this.uplink?.resume(receivedMs);
     this.configured = true;
     this.uplink?.flush();
@@ -283,9 +293,11 @@ export class Speaker {
         model_name: model ?? usual,
         model_type: speaks ? output : 's2t',
         debug: record,
+        encoding: this.encodes ? 'opus' : 'pcm16',
         options: chosenOptions(preferences.getState(), serverInfo.getState().options),
       });
       if (attempt !== this.attempt) return;
+      this.encode(answer.encoding === 'opus' ? source.rate : null);
       if (answer.status === 'ok') {
         this.state.setState({ running: answer.model ?? null });
         await this.begin();
@@ -301,7 +313,30 @@ export class Speaker {
     }
   }
 
+  /** Sends Opus from now on, or samples. */
+  private encode(rate: number | null): void {
+    this.encoder?.reset();
+    this.encoder =
+      rate === null
+        ? null
+        : new OpusUplink<OnAck>(
+            rate,
+            (audio, onAck) => this.connection.sendAudio(audio, onAck),
+            () => void this.withoutEncoder(),
+          );
+  }
+
+  /** It cannot be encoded here after all: what the server lacks goes out as samples. */
+  private async withoutEncoder(): Promise<void> {
+    this.encodes = false;
+    this.encode(null);
+    if (!this.configured) return;
+    this.configured = false;
+    await this.goOn();
+  }
+
   private async begin(): Promise<void> {
+    this.encoder?.reset();
     this.uplink?.begin();
     this.configured = true;
     this.state.setState({
@@ -395,9 +430,10 @@ export class Speaker {
     void this.steer();
   }
 
-  private sayNothingMore(): void {
-    if (this.configured && this.connection.connected) this.connection.sendAudio(NOTHING_MORE);
+  private async sayNothingMore(): Promise<void> {
     this.level.setState({ rms: 0, peak: 0 });
+    if (this.encoder) await this.encoder.end();
+    if (this.configured && this.connection.connected) this.connection.sendAudio(NOTHING_MORE);
   }
 
   private heard(status: StreamStatus): void {
@@ -422,6 +458,7 @@ export class Speaker {
     const wasConfigured = this.configured || this.state.getState().place !== null;
     this.configured = false;
     this.uplink = null;
+    this.encode(null);
     await this.closeSource();
     if (wasConfigured) await this.connection.stopStream().catch(() => undefined);
     this.state.setState({

@@ -277,6 +277,19 @@ describe('after a lost connection', () => {
     expect(far.receivedMs).toBeLessThan(300);
   });
 
+  it('knows that an encoder keeps the last of what it sent', () => {
+    const wire = new Wire();
+    const uplink = new Uplink(wire, RATE);
+    for (let i = 0; i < 10; i += 1) uplink.push(frame(i));
+    const ack = wire.acks[0] as (queuedMs: number, doneMs: null, receivedMs: number) => void;
+    ack(0, null, 193.5);
+    uplink.resume(193.5);
+    uplink.flush();
+    const [again, ...more] = wire.sent.slice(10);
+    expect(more).toEqual([]);
+    expect([...new Int16Array(again ?? new ArrayBuffer(0))]).toEqual(Array(104).fill(9));
+  });
+
   it('goes on with a server that does not tell', () => {
     const far = new Far();
     const uplink = new Uplink(far, RATE, { maxUnackedMs: 100 });

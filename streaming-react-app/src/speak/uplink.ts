@@ -5,10 +5,10 @@
 import { joinBuffers } from '../audio/pcm';
 
 /**
- * Called with the milliseconds of audio that wait at the server, and with those of the stream that
- * nobody will ask for again, which a server without replicas does not tell.
+ * Called with the milliseconds of audio that wait at the server, those of the stream that nobody
+ * will ask for again, which a server without replicas does not tell, and those that it has.
  */
-export type OnAck = (queuedMs: number, doneMs?: number | null) => void;
+export type OnAck = (queuedMs: number, doneMs?: number | null, receivedMs?: number | null) => void;
 
 export interface UplinkPort {
   /** Whether audio may be sent now: connected, and the stream configured. */
@@ -167,9 +167,11 @@ export class Uplink {
     const position = this.sentMs;
     const { epoch } = this;
     this.askedMs = position;
-    this.port.send(pcm, (queuedMs, doneMs) => {
+    this.port.send(pcm, (queuedMs, doneMs, receivedMs) => {
       if (epoch !== this.epoch) return;
-      this.ackedMs = Math.max(this.ackedMs, position);
+      // An encoder may have kept the last of it.
+      const kept = position - this.streamFromMs - (receivedMs ?? Infinity);
+      this.ackedMs = Math.max(this.ackedMs, kept > ROUNDING_MS ? position - kept : position);
       const done = typeof doneMs === 'number' ? this.streamFromMs + doneMs : this.ackedMs;
       this.forget(Math.min(done, this.ackedMs));
       this.queuedMs = queuedMs;

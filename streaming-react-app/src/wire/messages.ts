@@ -11,6 +11,7 @@ export type {
   ListenerConfig,
   MembersAck,
   NotUnderstood,
+  OpusAudio,
   OriginalSpeech,
   RoomRules,
   SavedRecording,

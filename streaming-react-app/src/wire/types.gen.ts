@@ -151,6 +151,19 @@ export interface NotUnderstood {
   confidence: number | null;
 }
 /**
+ * Audio as Opus, where `incoming_audio` takes samples too. `payload` is packets of at most 1 s
+ * in all, each behind its length in two bytes, big-endian.
+ *
+ * `preSkip` tells that a new encoder begins, and how many samples are to be left out at its
+ * beginning; then the payload gives `samples`, and more is silence at the end. All are counted at
+ * the stream's `rate`, which has to be one that Opus knows.
+ */
+export interface OpusAudio {
+  payload: ArrayBuffer;
+  samples: number;
+  preSkip?: number | null;
+}
+/**
  * `original_speech` for protocol 2: a speaker's own voice, as it comes. `payload`, `encoding`,
  * `preSkip` and `samples` are those of `translation_speech`.
  */
@@ -271,6 +284,7 @@ export interface StreamAck {
   field: string | null;
   code: string | null;
   model: string | null;
+  encoding: ('pcm16' | 'opus') | null;
   debug: boolean | null;
   position: number | null;
   waiting: number | null;
@@ -287,6 +301,7 @@ export interface StreamConfig {
   async_processing?: boolean;
   buffer_limit?: number;
   wait?: boolean;
+  encoding?: 'pcm16' | 'opus';
   options?: {
     [k: string]: unknown;
   };

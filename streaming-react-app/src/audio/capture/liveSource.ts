@@ -73,7 +73,7 @@ export async function openLiveSource(
     silentFrames = frame.peak === 0 ? silentFrames + 1 : 0;
     complain(neverSilent && silentFrames * FRAME_SECONDS >= MUTED_AFTER_SECONDS);
     handlers.onFrame(frame);
-  });
+  }, stream);
   graph.connect(graph.context.createMediaStreamSource(stream));
   if (track) track.onended = () => handlers.onEnd();
   return {

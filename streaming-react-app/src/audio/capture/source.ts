@@ -1,6 +1,7 @@
 /** A running source of sound: frames come out until it is stopped or ends by itself. */
 import { CAPTURE_PROCESSOR } from './messages';
 import type { CapturedFrame } from './messages';
+import { OPUS_RATE, canEncodeOpus } from './opus';
 import type { CaptureProblem } from './problems';
 import workletUrl from './capture.worklet.ts?worker&url';
 
@@ -12,6 +13,21 @@ export interface CaptureHandlers {
   onProblem: (problem: CaptureProblem | null) => void;
 }
 
+/** At a rate that Opus knows, where the browser encodes it and brings the sound to that rate. */
+async function contextFor(stream: MediaStream | null): Promise<AudioContext> {
+  if (await canEncodeOpus(OPUS_RATE)) {
+    const context = new AudioContext({ latencyHint: 'interactive', sampleRate: OPUS_RATE });
+    try {
+      if (stream) context.createMediaStreamSource(stream);
+      return context;
+    } catch {
+      // Firefox connects only what has the same rate.
+      await context.close();
+    }
+  }
+  return new AudioContext({ latencyHint: 'interactive' });
+}
+
 /** An audio context with the capture worklet; sources connect their node to `input`. */
 export class CaptureGraph {
   private constructor(
@@ -20,8 +36,12 @@ export class CaptureGraph {
     private readonly monitor: GainNode,
   ) {}
 
-  static async open(onFrame: (frame: CapturedFrame) => void): Promise<CaptureGraph> {
-    const context = new AudioContext({ latencyHint: 'interactive' });
+  /** @param stream What is to be captured, if it goes on by itself. */
+  static async open(
+    onFrame: (frame: CapturedFrame) => void,
+    stream: MediaStream | null = null,
+  ): Promise<CaptureGraph> {
+    const context = await contextFor(stream);
     await context.audioWorklet.addModule(workletUrl);
     const input = new AudioWorkletNode(context, CAPTURE_PROCESSOR, { outputChannelCount: [1] });
     input.port.onmessage = (event: MessageEvent<CapturedFrame>) => onFrame(event.data);
