@@ -99,11 +99,13 @@ class Voice {
 
 export class OpusVoices {
   private readonly voices = new Map<string, Voice>();
+  /** When each voice has given what was asked of it so far. */
+  private readonly turns = new Map<string, Promise<ArrayBuffer>>();
 
   /** @param onError Speech cannot be decoded here after all. */
   constructor(private readonly onError: () => void) {}
 
-  /** The piece as 16-bit PCM; pieces of one voice come out in order, up to its last. */
+  /** The piece as 16-bit PCM; pieces of one name come out in order, from one encoder to the next. */
   decode(name: string, piece: Piece, last = false): Promise<ArrayBuffer> {
     let voice = this.voices.get(name);
     if (voice === undefined || piece.preSkip !== null) {
@@ -117,6 +119,10 @@ export class OpusVoices {
       this.voices.delete(name);
       void pcm16.then(() => ended.close());
     }
-    return pcm16;
+    // A new decoder may be quicker than the one before with its last piece.
+    const before = this.turns.get(name);
+    const inTurn = before ? before.then(() => pcm16) : pcm16;
+    this.turns.set(name, inTurn);
+    return inTurn;
   }
 }
