@@ -112,12 +112,14 @@ class Rooms:
                 self._outdated.discard(room_id)
                 if (facts := await self.store.load_room(room_id)) is not None:
                     room.take_over(facts)
+                elsewhere = {x.replica for x in room.members.values() if x.replica is not None}
+                told = await self.store.told(elsewhere)
                 records = await self.store.members(room_id)
         finally:
             changes = self._reading.pop(room_id)
         present = {record["client_id"] for record in records}
         for client_id, member in list(room.members.items()):
-            if member.replica is not None and client_id not in present:
+            if member.replica in told and client_id not in present:
                 room.drop(client_id)
         for record in records:
             self._take_member(room, record)

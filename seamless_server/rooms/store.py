@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +71,11 @@ class StateStore(ABC):
     async def members(self, room_id: str) -> list[dict[str, Any]]:
         """Members of a room that other replicas hold."""
         return []
+
+    async def told(self, replicas: Collection[str]) -> set[str]:
+        """Those of these replicas of which `members` gives all that they hold: of others it cannot
+        tell, after an outage, who is gone."""
+        return set()
 
     async def has_members(self, room_id: str) -> bool:
         """Whether other replicas hold any."""

@@ -2,9 +2,9 @@
 
 Keys, all below one prefix: `member:<clientID>` (a member's record, expires), `room:<id>` (hash of
 the room's client IDs to records), `stream:<clientID>` (where one can be gone on with), `facts:<id>`
-(owner, passcode, closed), `text:<id>` and `order:<id>` (transcript and its order), `alive` (Redis
-has not lost its memory). The channel `changes` carries what changed, so that a crowd that joins is
-not read anew with each of its members.
+(owner, passcode, closed), `text:<id>` and `order:<id>` (transcript and its order), `told:<replica>`
+(Redis has all members of a replica, and has not lost its memory since). The channel `changes`
+carries what changed, so that a crowd that joins is not read anew with each of its members.
 
 Nobody waits for a write: writes stand in a queue and are made in order, after an outage too, and
 making one again does no harm. Members that change while others are written are written together.
@@ -20,7 +20,7 @@ import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
@@ -160,12 +160,12 @@ class RedisStore(StateStore):
         """After an outage: a Redis that has forgotten everything is told again."""
         if not self._away:
             return
-        fresh = await asyncio.wait_for(
-            self._redis.set(self._key("alive"), 1, nx=True, ex=_ROOM_TTL), self._timeout
+        told = await asyncio.wait_for(
+            self._redis.exists(self._key("told", self._replica)), self._timeout
         )
         self._away = False
         logger.warning("Redis is back")
-        if fresh:
+        if not told:
             for room_id, facts in list(self._facts.items()):
                 await self._put_facts(room_id, facts)
             self._told.clear()
@@ -239,7 +239,8 @@ class RedisStore(StateStore):
                 pipe.expire(self._key("room", room_id), _ROOM_TTL)
                 # Without news it says that they are there still.
                 pipe.publish(self._key("changes"), self._message(room_id=room_id, members=news))
-            pipe.set(self._key("alive"), 1, ex=_ROOM_TTL)
+            if len(batch) == len(self._changed):
+                pipe.set(self._key("told", self._replica), 1, ex=_ROOM_TTL)
             await pipe.execute()
         for client_id, written in batch.items():
             self._told[client_id] = written[0]
@@ -350,6 +351,16 @@ class RedisStore(StateStore):
             elif record["replica"] != self._replica:
                 found.append(record)
         return found
+
+    async def told(self, replicas: Collection[str]) -> set[str]:
+        """See `StateStore`."""
+        names = sorted(replicas)
+
+        async def read() -> set[str]:
+            values = await self._redis.mget([self._key("told", name) for name in names])
+            return {name for name, value in zip(names, values, strict=True) if value is not None}
+
+        return await self._read(read, set()) if names else set()
 
     # -- rooms ------------------------------------------------------------------------------------
 

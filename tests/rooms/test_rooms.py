@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -26,12 +27,17 @@ class Shared(MemoryStore):
         self.saved: list[tuple[dict[str, Any], float]] = []
         self.removed: list[tuple[str, str | None]] = []
         self.cleared: list[str] = []
+        self.forgetful: set[str] = set()
+        """Replicas of which it has forgotten all."""
 
     async def load_member(self, client_id: str) -> dict[str, Any] | None:
         return copy.deepcopy(self.records.get(client_id))
 
     async def members(self, room_id: str) -> list[dict[str, Any]]:
         return [copy.deepcopy(x) for x in self.records.values() if x.get("room_id") == room_id]
+
+    async def told(self, replicas: Collection[str]) -> set[str]:
+        return set(replicas) - self.forgetful
 
     async def has_members(self, room_id: str) -> bool:
         return bool(await self.members(room_id))
@@ -177,6 +183,10 @@ async def test_members_of_other_replicas_come_and_go(
     assert (room.owner, room.passcode, room.closed) == ("far", "p", True)
     assert told.changes == ["ROOM"]
     del store.records["far"]
+    store.forgetful.add("r2")  # it does not know that nobody is there
+    await rooms.refresh("ROOM")
+    assert set(room.members) == {"ana", "far"}
+    store.forgetful.clear()
     await rooms.refresh("ROOM")
     assert set(room.members) == {"ana"}  # who is here stays, though no other replica knows it
     assert "ana" in rooms.members

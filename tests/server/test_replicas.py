@@ -188,12 +188,13 @@ async def test_redis_hurts_nobody_who_does_not_need_it(
 ) -> None:
     here, there = replicas
     speaker, near = await connect(here), await connect(here)
-    far = await connect(there)
+    far, german = await connect(there), await connect(there)
     room = await speaker.join(None, "speaker")
-    await near.join(room, "listener")
-    await far.join(room, "listener")
+    for peer in (near, far, german):
+        await peer.join(room, "listener")
+    await german.call("set_listener_config", {"targetLanguage": "deu", "encoding": "opus"})
     for peer in (speaker, far):  # each replica knows of everybody
-        await peer.until("room_state_update", lambda state: len(state["members"]) == 3)
+        await peer.until("room_state_update", lambda state: len(state["members"]) == 4)
     await speaker.configure()
     getattr(redis, ends)()
     await speaker.speak(speech("human_pauses"))
@@ -222,6 +223,15 @@ async def test_redis_hurts_nobody_who_does_not_need_it(
             break
         await asyncio.sleep(0.1)
     assert await written() == own
+    # What only somebody there wants is wanted still, also if Redis has forgotten who is there.
+    for peer in (far, german):
+        peer.events.clear()
+    await speaker.configure()
+    await speaker.speak(speech("human_short"))
+    await speaker.call("stop_stream")
+    await far.until("translation_text", lambda text: text["eos"])
+    assert {text["lang"] for text in german.of("translation_text")} == {"deu"}
+    assert {sound["encoding"] for sound in german.of("translation_speech")} == {"opus"}
 
 
 async def test_segment_numbers_never_repeat_whatever_dies(
