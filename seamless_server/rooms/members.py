@@ -93,7 +93,7 @@ class Held:
     size: int
 
 
-_HERE = ("gone_since", "stream_ended", "replica", "left_stream", "counted")
+_HERE = ("gone_since", "stream_ended", "replica", "left_stream", "keeps_audio", "counted")
 """What is true of a member on this replica alone."""
 _COUNTED = frozenset({"sid", "protocol", "roles", "wish", "streaming", "room_id"})
 
@@ -136,6 +136,8 @@ class Member:
     """Set when the member is connected to another replica."""
     server_id: str = ""
     """The `server_id` that its client knows its stream by."""
+    keeps_audio: bool = False
+    """Its client keeps what it sent since the last pause, and can send it to another replica."""
     left_stream: bool = False
     """Another replica has a stream of it, or had one that has not ended."""
     counted: Callable[[Member], None] | None = field(default=None, repr=False)

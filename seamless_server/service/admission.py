@@ -322,15 +322,22 @@ class Admission:
                 await turn.waiter.moved(position, waiting)
 
     async def drain(self) -> None:
-        """Nobody starts any more, and those who speak get their last sentence; bounded in time."""
+        """Nobody starts any more, and those who speak get their last sentence, here or on another
+        replica; bounded in time."""
         self.draining = True
         for key in self.line:
             if (turn := self.line.leave(key)) is not None:
                 await turn.waiter.refused(_RESTARTS)
+        leaving = [self._leave(place) for place in self.places.values()]
+        await asyncio.gather(*leaving, return_exceptions=True)
+
+    async def _leave(self, place: Place) -> None:
+        """Ends a stream, or waits for a pause in it if another replica goes on with it."""
         seconds = self._settings.flush_seconds
-        await asyncio.gather(
-            *(self.stop(key, seconds) for key in list(self.places)), return_exceptions=True
-        )
+        if not place.owner.moves:
+            await self.stop(place.owner.key, seconds)
+        elif place.session is not None:
+            await asyncio.wait_for(place.session.until_pause(), seconds)
 
     async def close(self) -> None:
         """Ends every stream at once."""

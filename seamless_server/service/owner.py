@@ -22,7 +22,12 @@ Targets = Mapping[str, "Target"]
 
 
 class Owner(ABC):
-    """Who asked for a stream, and answers for it."""
+    """Who asked for a stream, and answers for it.
+
+    `moves`: another replica can go on with its stream, and its client has the audio for that.
+    """
+
+    moves = False
 
     @property
     @abstractmethod

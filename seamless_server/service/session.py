@@ -133,6 +133,8 @@ class Session:
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
         self._taken = asyncio.Event()
+        self._paused = asyncio.Event()
+        self._paused.set()
         self._outputs: asyncio.Queue[Any] = asyncio.Queue()
         self._retarget: tuple[Targets, Callable[[], None], bool] | None = None
         self._stopping = False
@@ -221,6 +223,10 @@ class Session:
             source_lang=self._stream.source_lang,
         )
 
+    async def until_pause(self) -> None:
+        """Returns when no sentence is open, or the stream is over."""
+        await self._paused.wait()
+
     async def stop(self) -> None:
         """Translates what was said, then ends; returns when all of it was delivered."""
         self._stopping = True
@@ -257,6 +263,7 @@ class Session:
         self._metrics.queued.dec(self._queue.waiting_ms / 1000)
         self._queue.clear()
         self._taken.set()
+        self._paused.set()
         self._resampler.close()
         try:
             await self._loop.run_in_executor(self._pool, self._stream.close)
@@ -348,6 +355,10 @@ class Session:
                     self._metrics.errors.labels("delivery").inc()
                     logger.exception("an output could not be delivered")
             await future
+        if self._speaking:
+            self._paused.clear()
+        else:
+            self._paused.set()
 
     # -- in a thread of the pool ----------------------------------------------------------------
 

@@ -50,14 +50,14 @@ async def packets() -> AsyncIterator[np.ndarray]:
 
 
 async def talk(
-    url: str, stays: Program, kill: Program | None
+    url: str, stays: Program, end: Program | None, number: signal.Signals = signal.SIGKILL
 ) -> tuple[Heard, Heard, dict[tuple[str, int], str], list[dict[str, Any]]]:
     """Somebody speaks, and somebody listens; what both heard, what came to a plain client of the
     other server, which keeps no account of what it had, and the transcript.
 
     Args:
         stays: a server that stays.
-        kill: the server that is killed while a sentence is open.
+        end: the server that gets a signal while a sentence is open.
     """
     mine, others = Heard(), Heard()
     async with (
@@ -78,15 +78,15 @@ async def talk(
         async for event in speaker.translate(packets(), rate=16_000):
             mine.add(event)
             open_now = isinstance(event, Text) and not event.finished and event.text
-            if kill is not None and open_now and mine.finished:
-                kill.end(signal.SIGKILL)
-                kill = None
+            if end is not None and open_now and mine.finished:
+                end.end(number)
+                end = None
         for _ in range(100):
             if len(others.finished) == len(mine.finished):
                 break
             await asyncio.sleep(0.1)
         listening.cancel()
-        assert kill is None
+        assert end is None
         texts: dict[tuple[str, int], str] = defaultdict(str)
         last = max(segment for _, segment in mine.finished)
         await plain.until(
@@ -98,12 +98,16 @@ async def talk(
         return mine, others, dict(texts), await speaker.transcript()
 
 
-async def test_a_kill_in_mid_sentence_is_not_noticed(run: Run, redis: Redis) -> None:
-    shared = {"SEAMLESS_REDIS_URL": redis.url}
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+async def test_an_end_in_mid_sentence_is_not_noticed(
+    run: Run, redis: Redis, number: signal.Signals
+) -> None:
+    # A server that is asked to end may wait for a pause, but here not for long.
+    shared = {"SEAMLESS_REDIS_URL": redis.url, "SEAMLESS_FLUSH_SECONDS": "0.2"}
     first, second = run(**shared), run(**shared)
     async with Proxy(second.url) as calm, Proxy(first.url, second.url) as proxy:
         undisturbed = await talk(calm.url, second, None)
-        disturbed = await talk(proxy.url, second, first)
+        disturbed = await talk(proxy.url, second, first, number)
     for before, now in zip(undisturbed[:2], disturbed[:2], strict=True):
         assert dict(now.texts) == dict(before.texts)
         assert now.finished == before.finished

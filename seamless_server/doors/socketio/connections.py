@@ -118,6 +118,7 @@ class Connections:
         member = await self._member(client_id, _one(auth, {}, "resumeKey"), grant.subject)
         since, member.since = member.since, time.time()
         member.protocol = 2 if _one(auth, query, "protocol") == "2" else 1
+        member.keeps_audio = isinstance(auth, Mapping) and "had" in auth
         shared = self.addresses.of(address)
         limits = ClientLimits(self.settings.max_events_per_second, suspect=shared.suspect)
         connection = Connection(

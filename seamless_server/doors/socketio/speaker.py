@@ -170,6 +170,11 @@ class Speaker(Waiter, Audience):
         """Whether there are other replicas."""
         return self._rooms.store.shared
 
+    @property
+    def moves(self) -> bool:  # type: ignore[override]
+        """Whether another replica can go on with its stream."""
+        return self.wants_pauses and self.member.keeps_audio
+
     async def on_pause(self, pause: Pause) -> None:
         """From here on another replica would go on."""
         self._keep(pause)
@@ -466,6 +471,8 @@ class Speaker(Waiter, Audience):
             self._status_task.cancel()
         if self._original is not None:
             self._original.close()
+        if self._service.admission.draining and self.moves and reason == "closed":
+            return  # it is not over for anybody else
         member.segment_base = max(member.segment_base, next_segment)
         if self._service.session(self.key) is None:
             member.streaming, member.stream_ended = False, time.monotonic()
