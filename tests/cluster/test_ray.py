@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import json
 import os
@@ -163,6 +164,16 @@ def has_torch(front: Program) -> bool:
     return "libtorch" in Path(f"/proc/{front.process.pid}/maps").read_text()
 
 
+def of_this_cluster(name: str) -> int:
+    """How many processes of Ray have names that begin so."""
+    found = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            ours = os.environ["RAY_AUTH_TOKEN"].encode() in (folder / "environ").read_bytes()
+            found += ours and (folder / "cmdline").read_bytes().startswith(name.encode())
+    return found
+
+
 async def engine_of(front: Program, name: str) -> dict[str, Any]:
     """What the engine of a speaker says of itself."""
     async with httpx.AsyncClient(base_url=front.url) as client:
@@ -255,6 +266,9 @@ async def test_top_and_doctor_see_the_cluster(
         lines = [line for line in shown.stdout.splitlines() if engine in line]
         assert any("seen" in line for line in lines)
         assert any(os.uname().nodename in line for line in lines)
+    # Serve's own proxy would cut streams when engines go; nothing runs behind it.
+    assert of_this_cluster("ray::ServeReplica") == 2
+    assert of_this_cluster("ray::Proxy") == 0
     monkeypatch.setenv("SEAMLESS_RAY_ADDRESS", engines)
     monkeypatch.setenv("SEAMLESS_REDIS_URL", "redis://127.0.0.1:9/0")
     said = await asyncio.to_thread(command, "doctor", "--cluster", "--json")
