@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import importlib.util
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -172,11 +173,16 @@ def _engines() -> Iterator[Finding]:
 
 
 def _in_time(work: Callable[[], None]) -> None:
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        done = pool.submit(work)
+    done: concurrent.futures.Future[None] = concurrent.futures.Future()
+
+    def run() -> None:
         try:
-            done.result(_JOIN_SECONDS)
-        except concurrent.futures.TimeoutError:
-            # Ray goes on trying; nobody waits for it.
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+            work()
+        except BaseException as error:
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+
+    # Ray goes on trying; nobody waits for it, at the program's end either.
+    threading.Thread(target=run, name="joining Ray", daemon=True).start()
+    done.result(_JOIN_SECONDS)

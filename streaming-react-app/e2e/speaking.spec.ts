@@ -119,7 +119,32 @@ test('by keyboard alone: join, choose a language by either name, speak, stop', a
   }
   await reads(page, 'fra');
 
+  const push = page.getByRole('switch', { name: 'Push to talk' });
+  const muted = page.getByTestId('vad-state').filter({ hasText: 'Muted' });
+  await push.check();
+  await expect(muted).toBeVisible();
+  for (const release of [
+    () => page.keyboard.up(' '),
+    () => page.evaluate(() => window.dispatchEvent(new Event('blur'))),
+  ]) {
+    await page.getByRole('button', { name: /^(Mute|Unmute)$/ }).focus();
+    await page.keyboard.down(' ');
+    await expect(muted).toBeHidden();
+    await release();
+    await expect(muted).toBeVisible();
+  }
+  await page.keyboard.up(' ');
+
   const stop = page.getByRole('button', { name: 'Stop', exact: true });
+  await stop.focus();
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('button', { name: 'Go live' })).toBeVisible({
+    timeout: 40_000,
+  });
+  await page.getByRole('button', { name: 'Go live' }).press('Enter');
+  await expect(muted).toBeVisible();
+  await push.uncheck();
+  await expect(muted).toBeHidden();
   await stop.focus();
   await page.keyboard.press('Space');
   await expect(page.getByRole('button', { name: 'Go live' })).toBeVisible({

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -76,18 +73,6 @@ def test_clocks_that_are_apart(no_ray: None, redis: Any, monkeypatch: pytest.Mon
     one = found(redis_url=redis.url)["clock"]
     assert (one.status, one.value) == ("warning", "7.0 s behind that of Redis")
     assert "NTP" in one.remedy
-
-
-def test_no_ray_cluster(tmp_path: Path) -> None:
-    environment = {**os.environ, "RAY_TMPDIR": str(tmp_path), "RAY_AUTH_TOKEN": "0" * 64}
-    environment.pop("SEAMLESS_RAY_ADDRESS", None)
-    done = subprocess.run(
-        [sys.executable, "-m", "seamless_server", "doctor", "--cluster"],
-        capture_output=True, text=True, timeout=120, env={**environment, "COLUMNS": "400"},
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert "No Ray cluster runs on this machine: start an engine here first" in done.stdout
-    assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_another_version_of_ray(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -186,6 +186,19 @@ async def engine_of(front: Program, name: str) -> dict[str, Any]:
             await asyncio.sleep(0.1)
 
 
+def test_no_ray_cluster(tmp_path: Path) -> None:
+    # The first one here: Ray finds every cluster of a machine, also one of another test.
+    environment = {**os.environ, "RAY_TMPDIR": str(tmp_path), "RAY_AUTH_TOKEN": "0" * 64}
+    environment.pop("SEAMLESS_RAY_ADDRESS", None)
+    done = subprocess.run(
+        [sys.executable, "-m", "seamless_server", "doctor", "--cluster"],
+        capture_output=True, text=True, timeout=120, env={**environment, "COLUMNS": "400"},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "No Ray cluster runs on this machine: start an engine here first" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
 async def test_a_kill_in_mid_sentence_is_not_noticed(front: Program) -> None:
     pcm = speech("human_pauses")
     async with Peers(front, "a", "b") as (undisturbed, disturbed):

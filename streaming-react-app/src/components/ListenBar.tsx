@@ -66,7 +66,7 @@ export function ListenBar() {
   return (
     <aside className="listen-bar" aria-label={t('room.controls')}>
       {state.automatic && language && (
-        <p className="hint wide-only" data-testid="automatic">
+        <p className="hint" data-testid="automatic">
           {t('listen.automatic', { language: name })}
         </p>
       )}

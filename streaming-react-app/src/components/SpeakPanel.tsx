@@ -184,7 +184,7 @@ export default function SpeakPanel() {
           startLabel={t(`speak.${START[choice.kind]}`)}
           startDisabled={spec === null || (agents.length > 0 && !offer.model)}
           model={offer.model}
-          onStart={() => spec && void speaker.start(spec)}
+          onStart={() => spec && void speaker.start(spec, pushToTalk && !plays)}
         />
       </div>
       {idle && firstRun && (
@@ -246,7 +246,10 @@ export default function SpeakPanel() {
         {!plays && (
           <Switch
             checked={pushToTalk}
-            onChange={(on) => preferences.setState({ pushToTalk: on })}
+            onChange={(on) => {
+              preferences.setState({ pushToTalk: on });
+              if (!idle) speaker.setMuted(on);
+            }}
             label={t('room.pushToTalk')}
           />
         )}

@@ -69,7 +69,8 @@ export class Speaker {
     });
   }
 
-  async start(spec: SourceSpec): Promise<void> {
+  /** @param muted Nothing is heard until it is unmuted: push-to-talk. */
+  async start(spec: SourceSpec, muted = false): Promise<void> {
     await this.abandon();
     const attempt = ++this.attempt;
     this.state.setState({
@@ -77,7 +78,7 @@ export class Speaker {
       sourceKind: spec.kind,
       problem: null,
       serverMessage: null,
-      muted: false,
+      muted,
       paused: false,
       throttled: false,
       status: null,
