@@ -114,14 +114,20 @@ class OpusDecoder:
         self._context: Any = av.CodecContext.create("libopus", "r")
         self._context.sample_rate, self._context.layout = _DECODED, "mono"
 
-    def decode(self, payload: bytes) -> Pcm:
+    def decode(self, payload: bytes, most: int | None = None) -> Pcm:
         """All samples of a piece, (n,), with what is to be left out.
 
+        Args:
+            most: packets that may come at once; None is no limit.
+
         Raises:
-            ValueError: these are no packets of Opus.
+            ValueError: these are no packets of Opus, or too many.
         """
+        packets = unpack_packets(payload)
+        if most is not None and len(packets) > most:
+            raise ValueError(f"at most {most} packets come at once")
         pieces: list[Pcm] = [np.zeros(0, np.int16)]
-        for packet in unpack_packets(payload):
+        for packet in packets:
             try:
                 frames = self._context.decode(av.Packet(packet))
             except av.FFmpegError:

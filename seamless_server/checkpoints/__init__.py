@@ -4,8 +4,9 @@ What builds networks is imported when it is asked for: it brings PyTorch, which 
 models are (a front of a cluster) does without.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from seamless_server.lazy import names_in
 
 if TYPE_CHECKING:
     from seamless_server.checkpoints.loader import Checkpoint, load_checkpoint, verify_folder
@@ -26,11 +27,4 @@ __all__ = [
     "verify_folder",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        for module in ("loader", "tokenizers"):
-            found = import_module(f"{__name__}.{module}")
-            if hasattr(found, name):
-                return getattr(found, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = names_in(__name__, __all__, "loader", "tokenizers")

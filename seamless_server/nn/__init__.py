@@ -3,9 +3,9 @@
 They are imported when they are asked for: who only reads their sizes does without PyTorch.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from seamless_server.lazy import names_in
 from seamless_server.nn.config import (
     ModelConfig,
     SpeechEncoderConfig,
@@ -35,11 +35,4 @@ __all__ = [
     "VocoderConfig",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        for module in ("speech_encoder", "t2u", "text_decoder", "vocoder"):
-            found = import_module(f"{__name__}.{module}")
-            if hasattr(found, name):
-                return getattr(found, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = names_in(__name__, __all__, "speech_encoder", "t2u", "text_decoder", "vocoder")

@@ -334,7 +334,7 @@ class Admission:
     async def _leave(self, place: Place) -> None:
         """Ends a stream, or waits for a pause in it if another replica goes on with it."""
         seconds = self._settings.flush_seconds
-        if not place.owner.moves:
+        if not place.owner.goes_on_elsewhere():
             await self.stop(place.owner.key, seconds)
         elif place.session is not None:
             await asyncio.wait_for(place.session.until_pause(), seconds)

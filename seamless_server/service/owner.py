@@ -22,12 +22,7 @@ Targets = Mapping[str, "Target"]
 
 
 class Owner(ABC):
-    """Who asked for a stream, and answers for it.
-
-    `moves`: another replica can go on with its stream, and its client has the audio for that.
-    """
-
-    moves = False
+    """Who asked for a stream, and answers for it."""
 
     @property
     @abstractmethod
@@ -41,6 +36,10 @@ class Owner(ABC):
     def away_for(self) -> float:
         """Seconds since its connection was lost; negative while it has one."""
         return -1.0
+
+    def goes_on_elsewhere(self) -> bool:
+        """Whether another replica can go on with its stream, and its client has the audio."""
+        return False
 
     async def complain(self, message: str, code: str) -> None:  # noqa: B027
         """Something happened to its stream."""

@@ -339,8 +339,8 @@ class Session:
         yield from self._push(np.zeros(count, np.float32))
 
     async def _compute(self, step: Callable[[], Iterator[Output]]) -> None:
-        with tracing.span("chunk", segment=self.next_segment, waiting_ms=self._queue.waiting_ms):
-            trace = tracing.current()
+        waiting_ms = self._queue.waiting_ms
+        with tracing.span("chunk", segment=self.next_segment, waiting_ms=waiting_ms) as trace:
             future = self._loop.run_in_executor(self._pool, self._in_thread, step, trace)
             while not isinstance(packed := await self._outputs.get(), _Done):
                 try:

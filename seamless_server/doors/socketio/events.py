@@ -374,7 +374,7 @@ class Events:
         except ConfigError as error:
             field = {"model": "model_name", "speech": "model_type"}.get(error.field, error.field)
             raise EventError("configure_stream", field, error.reason) from None
-        granted = {"encoding": speaker.encoding} if config.encoding != "pcm16" else {}
+        granted = {"encoding": speaker.incoming.encoding} if config.encoding != "pcm16" else {}
         if session is None:
             line = self.service.admission.line
             return {
@@ -408,7 +408,7 @@ class Events:
                 "There is no stream: send configure_stream first.", code="no_stream"
             )
         if audio:
-            samples = speaker.samples_of(audio)
+            samples = speaker.incoming.samples(audio)
             dropped_ms = session.feed(samples)
             speaker.let_hear(samples)
             await speaker.audio_dropped(dropped_ms)

@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import socketio
 
-from seamless_server.audio.opus import RATES, OpusDecoder, OpusEncoder, unpack_packets
+from seamless_server.audio.opus import OpusEncoder
 from seamless_server.doors.socketio.announcer import Announcer
 from seamless_server.doors.socketio.codec import Ready
 from seamless_server.doors.socketio.delivery import Emitted
+from seamless_server.doors.socketio.incoming import IncomingAudio
 from seamless_server.doors.socketio.original_voice import OriginalVoice, Pcm
 from seamless_server.doors.socketio.packing import OutputPacker
 from seamless_server.doors.socketio.schema import (
-    EventError,
     NotUnderstood,
-    OpusAudio,
     PlaceInLine,
     SavedRecording,
     StreamConfig,
@@ -39,7 +38,6 @@ from seamless_server.rooms.members import (
     HEARD,
     ORIGINAL,
     V1,
-    Encoding,
     Kind,
     Member,
     Room,
@@ -57,8 +55,6 @@ if TYPE_CHECKING:
 _SPEECH: tuple[Kind, ...] = ("speech", "opus")
 _STATUS_SECONDS = 0.5
 _NOTICE_SECONDS = 5.0
-_MOST_PACKETS = 50
-"""Of Opus in one message: decoding is to hold nobody up."""
 
 
 class Speaker(Waiter, Audience):
@@ -77,6 +73,7 @@ class Speaker(Waiter, Audience):
     ) -> None:
         self.member = member
         self.config = config
+        self.incoming = IncomingAudio(config)
         self._sio = sio
         self._settings = settings
         self._rooms = rooms
@@ -90,8 +87,6 @@ class Speaker(Waiter, Audience):
         self._encoders: dict[str, tuple[OpusEncoder, int]] = {}
         """Of the segments that are spoken, by language, and where in them the next piece begins."""
         self._original: OriginalVoice | None = None
-        self._decoder: OpusDecoder | None = None
-        """Of the audio that it sends, where that comes as Opus."""
         self._last_notice = 0.0
         self._status_task: asyncio.Task[None] | None = None
 
@@ -170,8 +165,7 @@ class Speaker(Waiter, Audience):
         """Whether there are other replicas."""
         return self._rooms.store.shared
 
-    @property
-    def moves(self) -> bool:  # type: ignore[override]
+    def goes_on_elsewhere(self) -> bool:
         """Whether another replica can go on with its stream."""
         return self.wants_pauses and self.member.keeps_audio
 
@@ -400,36 +394,6 @@ class Speaker(Waiter, Audience):
             await self._sio.emit(name, data, room=group)
             await asyncio.sleep(0)
 
-    # -- what it sends ----------------------------------------------------------------------------
-
-    @property
-    def encoding(self) -> Encoding:
-        """How its audio may come."""
-        return self.config.encoding if self.config.rate in RATES else "pcm16"
-
-    def samples_of(self, audio: bytes | OpusAudio) -> Pcm:
-        """What it sent, (n,).
-
-        Raises:
-            EventError: it cannot be decoded.
-        """
-        if isinstance(audio, bytes):
-            return np.frombuffer(audio, dtype="<i2")
-        begins = audio.preSkip is not None
-        try:
-            if begins:
-                self._decoder = OpusDecoder(self.config.rate)
-            if self._decoder is None:
-                raise ValueError("the first packet needs a preSkip")
-            if len(unpack_packets(audio.payload)) > _MOST_PACKETS:
-                raise ValueError(f"at most {_MOST_PACKETS} packets come at once")
-            samples = self._decoder.decode(audio.payload)[audio.preSkip or 0 :]
-            if len(samples) < audio.samples:
-                raise ValueError(f"{audio.samples} samples are announced and {len(samples)} came")
-        except ValueError as error:
-            raise EventError("incoming_audio", "payload", str(error)) from None
-        return samples[: audio.samples]
-
     # -- its own voice ----------------------------------------------------------------------------
 
     def let_hear(self, samples: Pcm) -> None:
@@ -471,7 +435,7 @@ class Speaker(Waiter, Audience):
             self._status_task.cancel()
         if self._original is not None:
             self._original.close()
-        if self._service.admission.draining and self.moves and reason == "closed":
+        if self._service.admission.draining and self.goes_on_elsewhere() and reason == "closed":
             return  # it is not over for anybody else
         member.segment_base = max(member.segment_base, next_segment)
         if self._service.session(self.key) is None:
